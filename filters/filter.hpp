@@ -1,0 +1,40 @@
+// A check of the front: it looks (at the DNS, at counters, at neighbours) and reports facts. It can neither
+// refuse nor write to the session; rules do that. One object serves all sessions on all loops, so it is const
+// and keeps what it learns behind its own locks. How to add one: docs/filters.md.
+#pragma once
+
+#include "base/clock.hpp"
+#include "mail/fact_dictionary.hpp"
+#include "net/resolver.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wicket {
+
+/// What a filter may use while it examines.
+struct FilterTools {
+    DnsResolver& dns;
+    const Clock& clock;
+    SteadyTime deadline;  // of this filter, already bounded by that of the chain
+};
+
+class Filter {
+public:
+    virtual ~Filter() = default;
+
+    /// For the log, the record and `check`: "dnsbl.zen".
+    virtual std::string_view name() const = 0;
+    /// The facts that must have been gathered (or found absent) before it can begin.
+    virtual std::vector<FactId> needs() const = 0;
+    /// The facts it makes. If it throws or is late, each becomes unknown.
+    virtual std::vector<FactId> makes() const = 0;
+    virtual std::chrono::milliseconds timeout() const = 0;
+    /// Runs on the session's loop. `facts` holds at least needs().
+    virtual boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const = 0;
+};
+
+}  // namespace wicket

@@ -1,0 +1,21 @@
+// Asks the DNS. The interface that filters see; net/unbound_resolver.hpp is the real one, and tests have a
+// table. Callable from any loop; the answer comes on the loop of the caller.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/dns.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+namespace wicket {
+
+class DnsResolver {
+public:
+    virtual ~DnsResolver() = default;
+
+    /// Never fails and never throws: what goes wrong is DnsStatus::try_again with a reason, at `deadline` at
+    /// the latest. Retries inside. Equal questions under way at the same time are asked once.
+    virtual boost::asio::awaitable<DnsAnswer> lookup(DnsQuestion question, SteadyTime deadline) = 0;
+};
+
+}  // namespace wicket

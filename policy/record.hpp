@@ -1,0 +1,96 @@
+// The decision record: everything that one decision was made from, and what came of it. One per transaction,
+// and one per connection that ended without one. record.proto is its form on disk; this is its form in the
+// program. Values; any thread.
+#pragma once
+
+#include "base/dns.hpp"
+#include "base/record_id.hpp"
+#include "base/result.hpp"
+#include "mail/fact_dictionary.hpp"
+#include "policy/verdict.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wicket {
+
+struct RecordRecipient {
+    std::string address;
+    Verdict verdict;
+    std::string mailbox;  // INBOX or Junk; empty if nothing was delivered
+    FactsSnapshot facts;  // facts that differ from those of the record (rcpt.*); may be null
+};
+
+struct RecordEvent {
+    std::uint32_t micros;  // since the connection
+    Stage stage;
+    std::string what;  // "spf: pass", "late: dnsbl.zen", ...
+};
+
+struct DecisionRecord {
+    RecordId id;
+    WallTime time;
+    IpAddress client_ip;
+    std::uint16_t client_port = 0;
+    std::string client_name;
+    std::string helo;
+    std::string tls_version;
+    std::string tls_cipher;
+    std::string listener;  // "smtp 127.0.0.1:2525"
+    std::string from;      // "" is the null path
+    bool has_from = false; // whether MAIL was given
+    std::uint64_t size = 0;
+    std::string message_sha256;  // 32 octets or empty
+    Verdict verdict;             // the final one: see design of `explain --json`
+    SmtpReply reply;             // as sent, with its id
+    std::vector<RecordRecipient> recipients;
+    Facts facts;
+    std::vector<DnsLookup> lookups;
+    std::vector<RecordEvent> events;
+    std::string rules_hash;
+    bool policy_shadow = false;   // [policy] mode = "shadow": what was done is accept
+    std::uint32_t scan_passes = 0;
+    // Of a folded row (many equal refusals): how many it stands for, and until when.
+    std::uint64_t folded_count = 1;
+    WallTime folded_last{};
+};
+
+/// Octets for the store. `dictionary` names the facts.
+std::string encode_record(const DecisionRecord& record, const FactDictionary& dictionary);
+
+/// A record read back: facts under a dictionary of their own, made of the names and types in the record.
+struct StoredRecord {
+    DecisionRecord record;
+    FactDictionary dictionary;
+};
+/// corrupt if it cannot be read or its version is newer than ours.
+Result<StoredRecord> decode_record(std::string_view octets);
+
+enum class RecordJson : std::uint8_t { full, without_dns };
+/// One JSON object on one line, without a line end: the contract of `explain --json` and `log --json`.
+std::string record_to_json(const StoredRecord& stored, RecordJson form);
+/// The line of `log`: time, verdict, client, from, to, rule, reply, id.
+std::string record_to_line(const StoredRecord& stored);
+/// The story of `explain`, many lines. `origin_of` gives FILE:LINE of a rule in force now, or empty.
+std::string record_to_story(const StoredRecord& stored, const std::function<std::string(std::string_view)>& origin_of);
+
+/// A query of `log`: terms that must all hold: verdict:reject from:*@x to: ip:192.0.2.0/24 rule:spf-fail helo: id:
+class RecordQuery {
+public:
+    /// invalid with a message and suggestion for an unknown term.
+    static Result<RecordQuery> parse(const std::vector<std::string>& terms);
+    bool matches(const StoredRecord& stored) const;
+
+private:
+    struct Term {
+        std::string field;
+        std::string pattern;
+        bool negated = false;
+    };
+    std::vector<Term> terms_;
+};
+
+}  // namespace wicket

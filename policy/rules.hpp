@@ -1,0 +1,61 @@
+// Rule files, compiled: thresholds, block lists, rules, overrides, tests. Loading reads every *.toml of the
+// folders in order, checks everything against the fact dictionary and reports every mistake; a RuleSet exists
+// only if there was none. It never changes afterwards: sessions share it, a reload makes another.
+#pragma once
+
+#include "base/diagnostic.hpp"
+#include "mail/dns_list.hpp"
+#include "mail/fact_dictionary.hpp"
+#include "policy/verdict.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+class RuleSet {
+public:
+    virtual ~RuleSet() = default;
+    virtual const FactDictionary& dictionary() const = 0;
+    virtual const std::vector<DnsList>& dns_lists() const = 0;
+    /// SHA-256 of all files and lists read, in hexadecimal: stamped into every decision.
+    virtual const std::string& hash() const = 0;
+    /// FILE:LINE of a rule, or empty.
+    virtual std::string origin_of(std::string_view rule_id) const = 0;
+    virtual std::size_t rule_count() const = 0;
+    /// Whether any enforced or shadow `then` rule answers at this stage: if not, decide() need not be asked.
+    virtual bool answers_at(Stage stage) const = 0;
+};
+
+/// nullptr if there was any error. `folders` in order; a folder that does not exist is an error.
+std::shared_ptr<const RuleSet> load_rules(const std::vector<std::string>& folders, Diagnostics& diagnostics);
+/// The same from texts {file name, content}: for tests and fuzzing.
+std::shared_ptr<const RuleSet> compile_rules(
+    const std::vector<std::pair<std::string, std::string>>& files, Diagnostics& diagnostics
+);
+
+struct RuleTestResult {
+    std::string name;
+    SourcePlace place;
+    bool passed;
+    std::string difference;  // what came instead
+};
+/// Runs the [[test]] blocks of the rule set.
+std::vector<RuleTestResult> run_rule_tests(const RuleSet& rules);
+
+/// Pure: same rules, facts and stage, same verdict. Before Stage::end only `then` rules of that stage answer (or a
+/// total that stays over the reject threshold whatever credits may still come); at Stage::end points are summed.
+/// `action` none: nothing decided at this stage, go on; at the end it is never none. Facts of rcpt are those of one
+/// recipient; without one (rcpt.address absent) rules about recipients do not hit and overrides do not apply.
+Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage);
+
+/// Two recipients whose keys differ are judged by different overrides or scopes: such a second one gets 452 4.5.3.
+std::string policy_key(const RuleSet& rules, const Facts& facts);
+
+/// Verdicts of the invariants, which no rule can change, in the same shape.
+/// `which`: "relay", "unknown-user", "protocol", "limit", "store", "worker".
+Verdict builtin_verdict(std::string_view which, Stage stage, SmtpReply reply);
+
+}  // namespace wicket

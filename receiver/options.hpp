@@ -1,0 +1,47 @@
+// What an SMTP listener is told: names, features and limits. Every limit has one default here, with its reason;
+// `check --limits` shows them, [listen.limits] changes them.
+#pragma once
+
+#include "base/ip.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+struct ReceiverLimits {
+    std::uint64_t size_octets = 50U << 20U;          // of a message; what large providers take
+    std::uint32_t recipients = 1000;                 // RFC 5321 section 4.5.3.1.8 wants at least 100
+    std::uint32_t errors = 20;                       // of one session; then 421. Real clients make none
+    std::uint32_t line_octets = 2048;                // of a command with its CRLF: 512 of RFC 5321 section 4.5.3.1.4 and room for all extensions
+    std::uint32_t text_line_octets = 1U << 16U;      // of a line of the message; RFC 5321's 998 is often broken
+    std::uint32_t header_octets = 1U << 20U;         // of the header block; far above what any mail has
+    std::uint32_t header_lines = 2000;               // of the header block
+    std::uint32_t hops = 100;                        // Received fields, RFC 5321 section 6.3
+    std::uint32_t idle_commands = 1000;              // NOOP, RSET, VRFY, HELP and EHLO in one session; then 421
+    std::uint64_t memory_octets = 1U << 30U;         // of message bodies of all sessions in memory; 452 4.3.1 beyond
+    std::uint64_t spool_octets = 8ULL << 30U;        // of message bodies of all sessions in state/spool
+};
+
+struct ReceiverTimeouts {
+    std::chrono::seconds command{300};   // RFC 5321 section 4.5.3.2.7
+    std::chrono::seconds data_start{120};
+    std::chrono::seconds tls_handshake{30};
+    std::uint32_t least_octets_per_second = 500;  // averaged over 60 s of DATA or BDAT, and of any command's line
+};
+
+enum class BareNewline : std::uint8_t { refuse, normalize };
+
+struct ReceiverOptions {
+    std::string hostname;
+    ReceiverLimits limits;
+    ReceiverTimeouts timeouts;
+    std::vector<IpNetwork> xclient_networks;
+    BareNewline bare_newline = BareNewline::refuse;
+    bool offers_starttls = false;
+    std::string spool_folder;
+};
+
+}  // namespace wicket
