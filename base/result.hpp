@@ -34,7 +34,8 @@ inline std::unexpected<Error> failure(ErrorCode code, std::string message) {
     return std::unexpected(Error{code, std::move(message)});
 }
 
-/// `what` followed by the text of `error_number` (errno); ENOSPC and EDQUOT give no_space.
+/// `what` followed by the text of `error_number` (errno). ENOSPC and EDQUOT give no_space, ENOENT not_found,
+/// EEXIST exists, all others io.
 std::unexpected<Error> system_failure(std::string_view what, int error_number);
 
 }  // namespace wicket
