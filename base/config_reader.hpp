@@ -26,8 +26,9 @@ struct ConfigValue {
     std::int64_t integer = 0;
     double real = 0;  // also of an integer
     bool boolean = false;
-    std::vector<ConfigValue> list;
-    std::vector<std::pair<std::string, ConfigValue>> table;  // in document order
+    std::vector<ConfigValue> list;   // the elements of a list
+    std::vector<ConfigValue> table;  // the members of a table, in document order; each has its `key`
+    std::string key;
     SourcePlace place;
     /// For a single-line literal or basic string without escapes: where its first character stands, so that
     /// offsets in `text` are columns. Else equal to `place`.

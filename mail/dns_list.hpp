@@ -28,6 +28,7 @@ struct DnsList {
     std::vector<DnsListCode> refused;  // codes that mean "we do not answer you", beside 127.255.255.0/24
     DnsListOnError on_error = DnsListOnError::skip;
     std::chrono::milliseconds timeout{3000};
+    bool asks_addresses = true;  // `of` is an address; else a domain
     bool asks_private = false;  // also ask about addresses that are nobody's on the Internet
     bool probes = true;         // health checks (RFC 5782 section 5)
 };
