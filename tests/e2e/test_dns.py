@@ -1,0 +1,132 @@
+"""The DNS gone, slow or lying: mail goes on, nothing is refused for good, and the record says what was not known."""
+import os
+import time
+
+from dns_server import DnsServer, listed_name, reverse_name
+from harness import MESSAGE, Server, check, deliver, equal
+
+LISTS = ''.join(f'''
+[dnsbl.{name}]
+zone = "{name}.lists.test"
+of = "client.ip"
+listed = {{ bad = "127.0.0.2", worse = "127.0.0.4" }}
+private = true
+probe = false
+timeout = "3s"
+
+[[rule]]
+id = "{name}-bad"
+points = {{ 'dnsbl.{name} has worse' = 7, 'dnsbl.{name} has bad' = 5 }}
+''' for name in ('one', 'two'))
+RULES = '[thresholds]\njunk = 5\nreject = 12\n' + LISTS + '''
+[[rule]]
+id = "spf-fail"
+points = { 'spf.result == fail' = 3 }
+
+[[rule]]
+id = "no-reverse-name"
+points = { 'iprev.result == fail' = 2 }
+'''
+ZONE = {('sender.test', 'TXT'): 'v=spf1 ip4:198.51.100.7 -all', ('sender.test', 'MX'): '10 mx.sender.test',
+        ('mx.sender.test', 'A'): '198.51.100.7', ('client.sender.test', 'A'): '198.51.100.7',
+        (reverse_name('198.51.100.7'), 'PTR'): 'client.sender.test',
+        (listed_name('203.0.113.66', 'one.lists.test'), 'A'): '127.0.0.2',
+        (listed_name('203.0.113.66', 'two.lists.test'), 'A'): '127.0.0.4',
+        (listed_name('203.0.113.67', 'one.lists.test'), 'A'): '127.255.255.254'}
+
+
+def unknown_facts(record):
+    return sorted(name for name, value in record['facts'].items() if isinstance(value, dict) and 'unknown' in value)
+
+
+def test_the_checks_see_what_the_dns_says():
+    with Server(rules=RULES, zone=ZONE) as server:
+        record = server.explain(deliver(server).id)
+        equal(record['facts'].get('spf.result'), 'pass', 'spf.result')
+        equal(record['facts'].get('iprev.result'), 'pass', 'iprev.result')
+        equal(record['facts'].get('dnsbl.one'), [], 'dnsbl.one')
+        check(record['dns'], 'no DNS evidence')
+        reply = deliver(server, client='203.0.113.66')
+        equal(reply.code, 550, 'a client on both lists')
+        record = server.explain(reply.id)
+        equal((record['facts']['dnsbl.one'], record['facts']['dnsbl.two']), (['bad'], ['worse']), 'lists')
+        equal(record['rule'], 'threshold:reject', 'rule')
+        reply = deliver(server, client='203.0.113.67')
+        check('dnsbl.one' in unknown_facts(server.explain(reply.id)), 'a refusal code of a list counts as an answer')
+
+
+FAULTS = ['servfail', 'refused', 'silent', 'slow:5', 'lame', 'loop', 'huge', 'truncate', 'wrong_id', 'wildcard:203.0.113.1']
+
+
+def fault_test(fault):
+    def test():
+        with Server(rules=RULES, zone=ZONE) as server:
+            server.dns.fault = fault
+            start = time.monotonic()
+            reply = deliver(server)
+            took = time.monotonic() - start
+            equal(reply.code, 250, f'the reply while the DNS is {fault}')
+            # 20 s after end-of-data, and what is asked before.
+            check(took < 45, f'{took:.0f} s while the DNS is {fault}')
+            record = server.explain(reply.id)
+            unknown = unknown_facts(record)
+            if fault in ('truncate', 'wrong_id'):
+                equal(record['facts'].get('spf.result'), 'pass', 'spf.result')
+            elif fault in ('servfail', 'silent', 'slow:5', 'refused'):
+                check('dnsbl.one' in unknown, f'unknown: {unknown}')
+                equal(record['facts'].get('spf.result'), 'temperror', 'spf.result')
+            elif fault.startswith('wildcard'):
+                check('dnsbl.one' in unknown, 'an answer outside 127/8 counts as listed or not listed')
+    return test
+
+
+GENERATED = [(f'e6_{fault.replace(":", "_").replace(".", "_")}', fault_test(fault)) for fault in FAULTS]
+
+
+def test_e6_with_the_dns_stopped_the_shipped_rules_still_take_mail():
+    """Acceptance 4."""
+    with Server(rules=None, zone=ZONE) as server:
+        server.dns.stop()
+        for sender in ('ann@sender.test', ''):
+            start = time.monotonic()
+            reply = deliver(server, sender=sender)
+            equal(reply.code, 250, 'reply')
+            check(time.monotonic() - start < 45, 'too slow')
+        record = server.explain(reply.id)
+        check(unknown_facts(record) or record['facts'].get('spf.result') == 'temperror', 'nothing is unknown')
+        story = server.command('explain', reply.id).stdout
+        check('unknown' in story, 'explain does not speak of the unknown')
+        reply = deliver(server, recipients=['nobody@example.test'])
+        equal((reply.code, reply.enhanced), (550, '5.1.1'), 'an unknown user is still unknown')
+
+
+def test_e6_a_list_that_lists_everything_is_switched_off():
+    rules = RULES.replace('probe = false', 'probe = true')
+    dns = DnsServer(ZONE)
+    dns.faults = {'one.lists.test': 'wildcard:127.0.0.2'}
+    try:
+        with Server(rules=rules, dns=dns) as server:
+            reply = deliver(server)
+            equal(reply.code, 250, 'reply')
+            record = server.explain(reply.id)
+            check('dnsbl.one' in unknown_facts(record), f'the list counts: {record["facts"].get("dnsbl.one")}')
+            check('one' in server.log_text(), 'the log does not say that the list is off')
+    finally:
+        dns.stop()
+
+
+def test_an_spf_bomb_is_bounded():
+    """An include tree (fan-out 10, depth 4) may cost 40 questions, not 10,000."""
+    zone = {('bomb.test', 'TXT'): 'v=spf1 ' + ' '.join(f'include:a{i}.bomb.test' for i in range(10)) + ' -all'}
+    names = [f'a{i}.bomb.test' for i in range(10)]
+    for _ in range(3 if 'WICKET_LONG' in os.environ else 2):
+        for name in names:
+            zone[name, 'TXT'] = 'v=spf1 ' + ' '.join(f'include:b{i}.{name}' for i in range(10)) + ' -all'
+        names = [f'b{i}.{name}' for name in names for i in range(10)]
+    with Server(rules=RULES, zone=zone) as server:
+        reply = deliver(server, sender='x@bomb.test')
+        check(reply.code in (250, 550), f'{reply}')
+        record = server.explain(reply.id)
+        equal(record['facts']['spf.result'], 'permerror', 'spf.result')
+        check(len([q for q in server.dns.asked('bomb.test') if q[1] == 'TXT']) <= 41, 'too many questions')
+        check(deliver(server, message=MESSAGE).code == 250, 'mail afterwards')

@@ -1,0 +1,249 @@
+"""Things that break: kill -9, dying workers, bad files at reload, two instances, what the processes may do."""
+import concurrent.futures
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from harness import (BINARY, DOMAIN, MESSAGE, Pop3, Server, Smtp, check, deliver, equal, mailbox_count, make_certificate, wait_until)
+
+KILL_CYCLES = int(os.environ.get('WICKET_KILL_CYCLES', '200' if 'WICKET_LONG' in os.environ else '25'))
+SENDERS = 6
+
+
+class Load:
+    """Threads that send mail as fast as they can and note what was acknowledged."""
+
+    def __init__(self, server, cycle):
+        self.acknowledged, self.sent, self.stop = [], [], threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(server.port(), f'{cycle}.{n}')) for n in range(SENDERS)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, port, name):
+        number = 0
+        try:
+            with Smtp(port, timeout=20) as client:
+                client.hello()
+                while not self.stop.is_set():
+                    number += 1
+                    token = f'{name}.{number}'
+                    padding = b'p' * 70 + b'\r\n'
+                    body = MESSAGE + f'token {token}\r\n'.encode() + padding * random.choice((1, 30, 400)) + b'end\r\n'
+                    with self.lock:
+                        self.sent.append(token)
+                    if client.send_mail('ann@sender.test', [f'alice@{DOMAIN}'], body).code == 250:
+                        with self.lock:
+                            self.acknowledged.append(token)
+        except (OSError, AssertionError):
+            return  # the server was killed
+
+    def join(self):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def tokens_in_mailbox(server):
+    """The tokens of all messages of alice; a message without its last line fails."""
+    found = []
+    with Pop3(server) as pop:
+        for number in range(1, pop.count() + 1):
+            lines = pop.many(f'RETR {number}')
+            token = [line for line in lines if line.startswith('token ')]
+            check(len(token) == 1 and lines[-1] == 'end', f'message {number} is not whole: {lines[-3:]}')
+            found.append(token[0].split()[1])
+            pop.expect(f'DELE {number}')
+        pop.expect('QUIT')
+    return found
+
+
+def test_f1_kill_9_loses_no_acknowledged_message():
+    victims = ('front', 'worker', 'group')
+    with Server() as server:
+        missing, acknowledged, twice = [], 0, 0
+        for cycle in range(KILL_CYCLES):
+            load = Load(server, cycle)
+            time.sleep(random.uniform(0.05, 0.5))
+            victim = victims[cycle % 3]
+            if victim == 'worker':
+                for pid in server.workers()[:1]:
+                    os.kill(pid, signal.SIGKILL)
+                load.join()
+            else:
+                if victim == 'front':
+                    os.kill(server.pid(), signal.SIGKILL)
+                    server.process.wait()
+                server.kill()
+                load.join()
+                server.start()
+            found = tokens_in_mailbox(server)
+            missing += sorted(set(load.acknowledged) - set(found))
+            check(set(found) <= set(load.sent), f'messages nobody sent: {sorted(set(found) - set(load.sent))[:3]}')
+            acknowledged += len(load.acknowledged)
+            twice += len(found) - len(set(found))
+        check(not missing, f'{len(missing)} of {acknowledged} acknowledged messages are missing: {missing[:5]}')
+        check(acknowledged > KILL_CYCLES, f'only {acknowledged} messages were acknowledged')
+        print(f'kill -9: {KILL_CYCLES} cycles, {acknowledged} acknowledged, none missing, {twice} twice')
+
+
+def test_f1_a_thousand_equal_messages_are_a_thousand():
+    count = 200
+    with Server() as server:
+        def send(_):
+            with Smtp(server) as client:
+                client.hello()
+                return [client.send_mail('ann@sender.test', ['bob@example.test']).code for _ in range(count // 4)]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            codes = sum(pool.map(send, range(4)), [])
+        equal(codes.count(250), count, 'accepted')
+        equal(mailbox_count(server, 'bob@example.test'), count, 'messages')
+
+
+def test_f6_bad_files_at_reload_change_nothing():
+    rules = '[thresholds]\njunk = 5\nreject = 12\n[[rule]]\nid = "no-bob"\nwhen = \'rcpt.address == "bob@example.test"\'\nthen = "reject"\nwhy = "no"\n'
+    with Server(rules=rules) as server, Smtp(server) as witness:
+        witness.hello()
+        good = (server.folder / 'rules/rules.toml').read_text()
+
+        def still_refused():
+            equal(deliver(server, recipients=['bob@example.test']).code, 550, 'the old rule')
+            equal(witness.ask('NOOP').code, 250, 'a session that was open')
+        for name, text in (('rules/rules.toml', good.replace('rcpt.address', 'rcpt.adress')), ('rules/rules.toml', good[:-20]),
+                           ('rules/rules.toml', ''.join(good.split('[[rule]]')[:1]) + '[[rule]]\nid = "x"\n'), ('cert.pem', 'rubbish'),
+                           ('mailwicket.toml', server.config.read_text() + '\nbogus = 1\n')):
+            path = server.folder / name
+            kept = path.read_text()
+            path.write_text(text)
+            seen = len(server.log_text())
+            server.reload()
+            wait_until(lambda: len(server.log_text()) > seen, f'a word about the bad {name}')
+            still_refused()
+            path.write_text(kept)
+        (server.folder / 'cert.key').rename(server.folder / 'away')
+        server.reload()
+        still_refused()
+        (server.folder / 'away').rename(server.folder / 'cert.key')
+        (server.folder / 'rules/rules.toml').write_text(good.replace('reject"', 'accept"'))
+        server.reload()
+        wait_until(lambda: deliver(server, recipients=['bob@example.test']).code == 250, 'the new rules')
+
+
+def test_f6_many_reloads_under_load_drop_no_session():
+    with Server() as server:
+        make_certificate(server.folder, prefix='other')
+        stop = threading.Event()
+
+        def disturb():
+            for n in range(100):
+                if stop.is_set():
+                    return
+                if n % 10 == 5:
+                    (server.folder / 'cert.key').write_bytes((server.folder / 'other.key').read_bytes())  # does not fit
+                server.reload()
+                time.sleep(0.01)
+
+        def send(_):
+            with Smtp(server) as client:
+                client.hello()
+                return [client.send_mail('ann@sender.test', ['alice@example.test']).code for _ in range(40)]
+        thread = threading.Thread(target=disturb)
+        thread.start()
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            codes = sum(pool.map(send, range(4)), [])
+        stop.set()
+        thread.join()
+        equal(codes, [250] * 160, 'replies')
+        with Smtp(server) as client:
+            client.hello()
+            client.expect('STARTTLS', 220)
+            client.start_tls()
+            client.hello()
+
+
+def test_f7_a_worker_killed_costs_at_most_a_451():
+    with Server(zone={('sender.test', 'TXT'): 'v=spf1 ip4:198.51.100.0/24 -all'}) as server:
+        check(wait_until(server.workers, 'scan workers'), 'no workers')
+        codes, stop = [], threading.Event()
+
+        def send(_):
+            while not stop.is_set():
+                codes.append(deliver(server).code)
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            running = [pool.submit(send, n) for n in range(3)]
+            for _ in range(15):
+                time.sleep(0.1)
+                for pid in server.workers()[:1]:
+                    try:
+                        os.kill(pid, signal.SIGSEGV if random.random() < 0.5 else signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+            stop.set()
+            for each in running:
+                each.result()
+        check(set(codes) <= {250, 451}, f'{set(codes)}')
+        check(codes.count(250) > len(codes) // 2, f'{codes.count(250)} of {len(codes)} accepted')
+        check(server.process.poll() is None, 'the front died')
+        wait_until(lambda: deliver(server).code == 250, 'mail afterwards')
+        equal(mailbox_count(server), codes.count(250) + 1, 'messages')
+
+
+def test_f9_two_instances_on_one_store():
+    with Server() as server:
+        config = server.folder / 'second.toml'
+        config.write_text(server.config.read_text())
+        second = subprocess.run([BINARY, 'serve', '-c', str(config)], capture_output=True, text=True, timeout=60, cwd=server.folder)
+        check(second.returncode not in (0, -signal.SIGSEGV, -signal.SIGABRT), f'the second instance ended with {second.returncode}')
+        check(second.stderr.strip() or second.stdout.strip(), 'no message')
+        check('ready' not in second.stdout, 'the second instance serves')
+        equal(deliver(server).code, 250, 'the first instance')
+
+
+def status(pid):
+    return dict(line.split(':\t', 1) for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines() if ':\t' in line)
+
+
+def test_f10_no_privileges_are_left():
+    with Server() as server:
+        front = status(server.pid())
+        equal(int(front['CapEff'], 16), 0, 'capabilities of the front')
+        equal(front['NoNewPrivs'].strip(), '1', 'NoNewPrivs of the front')
+        workers = wait_until(server.workers, 'scan workers')
+        for pid in workers:
+            worker = status(pid)
+            equal(int(worker['CapEff'], 16) | int(worker['CapPrm'], 16), 0, 'capabilities of a worker')
+            equal(worker['Seccomp'].strip(), '2', 'Seccomp of a worker')
+            equal(worker['NoNewPrivs'].strip(), '1', 'NoNewPrivs of a worker')
+            sockets = [os.readlink(fd) for fd in pathlib.Path(f'/proc/{pid}/fd').iterdir()]
+            check(sum(name.startswith('socket:') for name in sockets) <= 2, f'descriptors of a worker: {sockets}')
+        core = int(re.search(r'Max core file size\s+(\d+|unlimited)', pathlib.Path(f'/proc/{server.pid()}/limits').read_text())[1] or 0)
+        check(core == 0, 'core dumps are on')
+
+
+def test_sigterm_lets_a_session_finish():
+    with Server() as server, Smtp(server) as client:
+        client.hello()
+        client.expect('MAIL FROM:<ann@sender.test>', 250)
+        client.expect('RCPT TO:<alice@example.test>', 250)
+        client.expect('DATA', 354)
+        server.process.terminate()
+        time.sleep(0.3)
+        client.send(MESSAGE + b'.\r\n')
+        code = client.reply().code
+        check(code in (250, 421, 0), f'{code}')
+        client.close()
+        server.process.wait(40)
+        equal(server.process.returncode, 0, 'exit code')
+        try:
+            socket.create_connection(('127.0.0.1', server.port()), 1).close()
+            raise AssertionError('the port is still open')
+        except OSError:
+            pass
+        server.start()
+        equal(mailbox_count(server), 1 if code == 250 else 0, 'messages')

@@ -1,0 +1,143 @@
+"""Threats of the POP3 port, and what an owner of a mailbox relies on."""
+import ssl
+import statistics
+import time
+
+from harness import MESSAGE, PASSWORD, Pop3, Server, check, deliver, equal, mailbox_count
+
+
+def test_d7_unknown_user_and_wrong_password_look_the_same():
+    with Server() as server:
+        texts, times = {}, {}
+        for user in ('alice@example.test', 'nobody@example.test'):
+            for _ in range(3):
+                with Pop3(server, login=False) as pop:
+                    pop.expect(f'USER {user}')
+                    start = time.monotonic()
+                    texts.setdefault(user, set()).add(pop.ask('PASS wrong'))
+                    times.setdefault(user, []).append(time.monotonic() - start)
+        known, unknown = texts['alice@example.test'], texts['nobody@example.test']
+        equal(known, unknown, 'the answers')
+        check(all(text.startswith('-ERR') for text in known), f'{known}')
+        a, b = (statistics.median(times[user]) for user in ('alice@example.test', 'nobody@example.test'))
+        check(abs(a - b) < max(0.25, 0.5 * max(a, b)), f'{a:.3f} s for a known user, {b:.3f} s for an unknown one')
+        with Pop3(server):
+            pass  # the true owner is not locked out
+
+
+def test_d7_failures_are_delayed_more_and_more():
+    with Server() as server, Pop3(server, login=False) as pop:
+        times = []
+        for _ in range(3):
+            pop.expect('USER alice@example.test')
+            start = time.monotonic()
+            answer = pop.ask('PASS wrong')
+            times.append(time.monotonic() - start)
+            if answer is None:
+                break
+        check(times[-1] > times[0] + 0.5 or times[-1] > 1.5, f'{times}')
+
+
+def test_no_login_without_tls_except_on_loopback():
+    with Server([{'service': 'smtp'}, {'service': 'pop3', 'proxy': ['127.0.0.0/8']}]) as server:
+        with Pop3.__new__(Pop3) as pop:
+            super(Pop3, pop).__init__(server, service='pop3')
+            pop.send('PROXY TCP4 203.0.113.9 192.0.2.1 40000 110\r\n')
+            check((pop.line() or '').startswith('+OK'), 'no greeting')
+            pop.ask('CAPA')
+            check('USER' not in pop.body(), 'USER is offered in clear text')
+            check((pop.ask('USER alice@example.test') or '').startswith('-ERR'), 'USER in clear text')
+            pop.expect('STLS')
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            pop.socket = context.wrap_socket(pop.socket)
+            pop.expect('USER alice@example.test')
+            pop.expect(f'PASS {PASSWORD}')
+
+
+def test_d10_a_dropped_connection_deletes_nothing():
+    with Server() as server:
+        for _ in range(3):
+            equal(deliver(server).code, 250, 'reply')
+        with Pop3(server) as pop:
+            uids = pop.many('UIDL')
+            pop.expect('DELE 1')
+            pop.expect('DELE 2')
+        equal(mailbox_count(server), 3, 'messages after a drop')
+        with Pop3(server) as pop:
+            equal(pop.many('UIDL'), uids, 'UIDL')
+            pop.expect('DELE 2')
+            pop.expect('RSET')
+            pop.expect('DELE 1')
+            check(pop.ask('RETR 1').startswith('-ERR'), 'a deleted message is served')
+            pop.expect('QUIT')
+        with Pop3(server) as pop:
+            equal([line.split()[1] for line in pop.many('UIDL')], [line.split()[1] for line in uids[1:]], 'UIDL after QUIT')
+
+
+def test_d10_the_maildrop_is_locked():
+    with Server() as server:
+        deliver(server)
+        with Pop3(server), Pop3(server, login=False) as second:
+            second.expect('USER alice@example.test')
+            answer = second.ask(f'PASS {PASSWORD}')
+            check(answer.startswith('-ERR') and 'IN-USE' in answer, f'{answer}')
+        # The lock goes with the connection.
+        end = time.monotonic() + 10
+        while True:
+            try:
+                mailbox_count(server)
+                return
+            except AssertionError:
+                check(time.monotonic() < end, 'the lock outlives its session')
+                time.sleep(0.1)
+
+
+def test_d10_numbers_out_of_range():
+    with Server() as server:
+        deliver(server)
+        with Pop3(server) as pop:
+            for line in ('RETR 0', 'RETR 2', 'RETR -1', 'RETR 99999999999999999999', 'DELE', 'LIST 7', 'UIDL x', 'TOP 1', 'TOP 1 -1', 'TOP 1 x'):
+                check((pop.ask(line) or '').startswith('-ERR'), line)
+            whole = pop.many('RETR 1')
+            equal(pop.many('TOP 1 1000000000'), whole, 'TOP of everything')
+            head = whole[:whole.index('') + 1]
+            equal(pop.many('TOP 1 0'), head, 'TOP 1 0')
+
+
+def test_commands_may_be_pipelined_and_retr_gives_the_message():
+    with Server() as server:
+        deliver(server)
+        with Pop3(server, login=False) as pop:
+            pop.send(f'USER alice@example.test\r\nPASS {PASSWORD}\r\nSTAT\r\nLIST\r\nUIDL 1\r\nRETR 1\r\nQUIT\r\n')
+            for _ in range(3):
+                check(pop.line().startswith('+OK'), 'login and STAT')
+            check(pop.line().startswith('+OK'), 'LIST')
+            size = int(pop.body()[0].split()[1])
+            check(pop.line().startswith('+OK 1 '), 'UIDL')
+            check(pop.line().startswith('+OK'), 'RETR')
+            text = '\r\n'.join(pop.body()) + '\r\n'
+            equal(len(text.encode()), size, 'the size in LIST')
+            check(text.endswith(MESSAGE.decode()), 'the message was changed')
+            check(pop.line().startswith('+OK'), 'QUIT')
+            check(pop.closed(), 'the connection stands after QUIT')
+
+
+def test_long_and_binary_lines_are_refused():
+    with Server() as server:
+        for rubbish in (b'A' * 1_000_000 + b'\r\n', b'USER a\0b\r\n', b'\xff\xff\xff\r\n', b'USER a\nPASS b\n'):
+            with Pop3(server, login=False) as pop:
+                pop.send_softly(rubbish)
+                answer = pop.line()
+                check(answer is None or answer.startswith('-ERR'), f'{rubbish[:20]!r}: {answer}')
+        equal(mailbox_count(server), 0, 'messages')
+
+
+def test_junk_has_a_login_of_its_own():
+    rules = '[thresholds]\njunk = 5\nreject = 12\n[[rule]]\nid = "always-junk"\npoints = { \'mail.domain == "sender.test"\' = 6 }\n'
+    with Server(rules=rules) as server:
+        reply = deliver(server)
+        equal(reply.code, 250, 'reply')
+        equal(server.explain(reply.id)['recipients'][0]['mailbox'], 'Junk', 'mailbox')
+        equal(mailbox_count(server), 0, 'messages in INBOX')
+        equal(mailbox_count(server, 'alice+Junk@example.test'), 1, 'messages in Junk')

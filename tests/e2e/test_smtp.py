@@ -1,0 +1,437 @@
+"""Threats of the SMTP port: smuggling, injection, floods of commands, relaying, tricks with addresses, backscatter."""
+import base64
+import socket
+import time
+
+from harness import (DOMAIN, MESSAGE, Server, Smtp, check, deliver, equal, mailbox_count, wait_until, Pop3)
+
+HEAD = b'From: Ann <ann@sender.test>\r\nDate: Mon, 01 Jun 2026 10:00:00 +0000\r\nMessage-ID: <s@sender.test>\r\nSubject: s\r\n\r\n'
+SMUGGLED = b'MAIL FROM:<evil@sender.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n' + HEAD + b'smuggled\r\n.\r\n'
+# What some servers take for the end of data, and only CRLF.CRLF is (RFC 5321 section 4.1.1.4).
+FALSE_ENDS = [b'\n.\n', b'\n.\r\n', b'\r\n.\n', b'\r.\r', b'\r.\r\n', b'\r\n.\r', b'\n.\r', b'\r.\n', b'\r\n\0.\r\n', b'\r\n.\0\r\n',
+              b'\r\n.\r\r\n', b'\r\n..\r\n', b'\r\n. \r\n', b'\n\n.\n\n']
+OPEN = [b'EHLO client.sender.test\r\n', b'MAIL FROM:<ann@sender.test>\r\n', b'RCPT TO:<alice@example.test>\r\n', b'DATA\r\n']
+
+
+def replies_until_closed(client):
+    codes = []
+    while (reply := client.reply()).lines:
+        codes.append(reply.code)
+    return codes
+
+
+def smuggle(server, pieces):
+    """Sends the pieces as the data of one message, then QUIT; the codes after 354."""
+    with Smtp(server) as client:
+        for line in OPEN:
+            client.send(line)
+            last = client.reply()
+        equal(last.code, 354, 'the reply to DATA')
+        for piece in pieces:
+            client.send_softly(piece)
+            if len(pieces) > 1:
+                time.sleep(0.002)  # a segment of its own; the outcome must not depend on it
+        client.send_softly(b'QUIT\r\n')
+        return replies_until_closed(client)
+
+
+def test_a1_no_false_end_of_data_smuggles_a_message():
+    with Server() as server:
+        had = 0
+        for end in FALSE_ENDS:
+            codes = smuggle(server, [HEAD + b'outer' + end + SMUGGLED])
+            now = mailbox_count(server)
+            check(now - had <= 1, f'{end!r} made {now - had} messages of one DATA, replies {codes}')
+            # Either our one final reply and QUIT's, or a hang-up; never the replies of a smuggled transaction.
+            check(354 not in codes, f'{end!r} began a second DATA: {codes}')
+            if now - had == 1:
+                with Pop3(server) as pop:
+                    text = '\r\n'.join(pop.many(f'RETR {now}'))
+                check('outer' in text and 'MAIL FROM:<evil' in text, f'{end!r} was taken apart: {text[-300:]}')
+            had = now
+
+
+def test_a1_the_end_of_data_may_be_split_at_every_octet():
+    body = HEAD + b'split\r\n.\r\n'
+    with Server() as server:
+        for cut in range(len(body) - 8, len(body)):
+            equal(smuggle(server, [body[:cut], body[cut:]])[0], 250, f'cut at {cut}')
+        equal(mailbox_count(server), 8, 'messages')
+        for end in (b'\n.\n', b'\r.\r', b'\n.\r\n'):
+            text = HEAD + b'outer' + end + SMUGGLED
+            at = len(HEAD) + 5
+            for cut in range(at, at + len(end) + 1):
+                codes = smuggle(server, [text[:cut], text[cut:]])
+                check(354 not in codes and 250 not in codes, f'{end!r} cut at {cut - at}: {codes}')
+        equal(mailbox_count(server), 8, 'messages after the false ends')
+
+
+def test_a1_bare_line_ends_and_nul_are_refused_with_550():
+    with Server() as server:
+        for bad in (b'bare\nLF\r\n', b'bare\rCR\r\n', b'a\0nul\r\n'):
+            codes = smuggle(server, [HEAD + bad + b'.\r\n'])
+            equal(codes[0], 550, f'{bad!r}')
+        equal(mailbox_count(server), 0, 'messages')
+
+
+def test_a1_normalize_never_ends_data_either():
+    listeners = [{'service': 'smtp', 'bare_newline': 'normalize'}, {'service': 'pop3'}]
+    with Server(listeners) as server:
+        codes = smuggle(server, [HEAD + b'outer\n.\n' + SMUGGLED])
+        check(codes.count(250) == 1 and 354 not in codes, f'{codes}')
+        equal(mailbox_count(server), 1, 'messages')
+
+
+def test_a3_what_follows_starttls_in_clear_text_is_dropped():
+    with Server() as server:
+        for joined in (True, False):
+            with Smtp(server) as client:
+                client.hello()
+                injected = b'STARTTLS\r\nMAIL FROM:<evil@sender.test>\r\nRCPT TO:<alice@example.test>\r\n'
+                if joined:
+                    client.send(injected)
+                else:
+                    for octet in injected:
+                        if not client.send_softly(bytes([octet])):
+                            break
+                reply = client.reply()
+                if reply.code != 220:  # refusing the whole is as good as forgetting the rest
+                    check(client.closed(), f'{reply} and the connection stands')
+                    continue
+                try:
+                    client.start_tls()
+                except OSError:
+                    continue
+                reply = client.ask('RCPT TO:<alice@example.test>')
+                check(reply.code == 503, f'the injected MAIL counts: {reply}')
+                equal(client.ask('MAIL FROM:<ann@sender.test>').code, 503, 'MAIL before EHLO under TLS')
+
+
+def test_a3_tls_forgets_what_was_said_before():
+    with Server() as server, Smtp(server) as client:
+        client.hello()
+        client.expect('MAIL FROM:<ann@sender.test>', 250)
+        reply = client.ask('STARTTLS')
+        if reply.code == 503:
+            client.expect('RSET', 250)
+            reply = client.ask('STARTTLS')
+        equal(reply.code, 220, 'STARTTLS')
+        client.start_tls()
+        equal(client.ask('RCPT TO:<alice@example.test>').code, 503, 'RCPT after TLS')
+        reply = client.hello()
+        check('STARTTLS' not in reply.text, 'STARTTLS is offered under TLS')
+        equal(client.send_mail('ann@sender.test', ['alice@example.test']).code, 250, 'mail under TLS')
+
+
+def test_a3_stls_in_pop3_drops_what_was_sent_in_clear_text():
+    with Server() as server, Pop3(server, login=False) as client:
+        client.send(b'STLS\r\nUSER alice@example.test\r\nPASS correct horse battery\r\n')
+        answer = client.line()
+        if answer and answer.startswith('+OK'):
+            try:
+                client.start_tls()
+            except OSError:
+                return
+            answer = client.ask('STAT')
+            check(answer is None or answer.startswith('-ERR'), f'the injected login counts: {answer}')
+
+
+def test_a5_http_is_hung_up_on():
+    with Server() as server:
+        for line in (b'GET / HTTP/1.1\r\nHost: mx.example.test\r\n\r\n', b'POST / HTTP/1.1\r\nContent-Length: 900\r\n\r\n' + b''.join(OPEN),
+                     b'CONNECT mx.example.test:25 HTTP/1.1\r\n\r\n'):
+            with Smtp(server) as client:
+                client.send(line)
+                codes = replies_until_closed(client)
+                equal(codes[:1], [521], line[:20])
+                equal(len(codes), 1, 'replies')
+        equal(mailbox_count(server), 0, 'messages')
+
+
+def test_a5_input_between_data_and_354_is_refused_and_dropped():
+    with Server() as server, Smtp(server) as client:
+        client.hello()
+        client.send(b'MAIL FROM:<ann@sender.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n' + MESSAGE + b'.\r\n')
+        codes = replies_until_closed(client)
+        equal(codes, [250, 250, 521], 'replies')
+        equal(mailbox_count(server), 0, 'messages')
+
+
+def test_a5_an_early_talker_is_noticed_and_not_trusted():
+    with Server() as server:
+        with Smtp(server, banner=False) as client:
+            client.send(b'EHLO client.sender.test\r\n')
+            check(client.reply().code in (220, 521, 554), 'no banner')
+    # Whether it costs points is the rules' affair: see the facts of the record.
+
+
+def test_a6_lies_about_the_size_of_a_chunk():
+    with Server([{'service': 'smtp', 'limits': {'size': 100000}}, {'service': 'pop3'}]) as server:
+        for argument in ('-1', '99999999999999999999999', '18446744073709551615', '18446744073709551616', '0x10', '', 'LAST', '10 FIRST',
+                         '1e3', ' 5'):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                client.expect('RCPT TO:<alice@example.test>', 250)
+                client.send_softly(f'BDAT {argument}\r\n')
+                reply = client.reply()
+                check(reply.code in (501, 552, 521, 500), f'BDAT {argument}: {reply}')
+        with Smtp(server) as client:
+            client.hello()
+            client.send(b'BDAT 10 LAST\r\n0123456789')
+            equal(client.reply().code, 503, 'BDAT outside a transaction')
+            client.expect('NOOP', 250)  # the octets were the chunk's, not commands
+        equal(mailbox_count(server), 0, 'messages')
+
+
+def test_a6_chunks_are_octets_and_nothing_else():
+    body = HEAD + b'RSET\r\n.\r\nQUIT\r\nend\r\n'
+    with Server() as server, Smtp(server) as client:
+        client.hello()
+        client.expect('MAIL FROM:<ann@sender.test>', 250)
+        client.expect('RCPT TO:<alice@example.test>', 250)
+        for start in range(0, len(body), 7):
+            piece = body[start:start + 7]
+            client.send(b'BDAT %d\r\n' % len(piece) + piece)
+            equal(client.reply().code, 250, f'chunk at {start}')
+        client.send(b'BDAT 0 LAST\r\n')
+        equal(client.reply().code, 250, 'last chunk')
+        with Pop3(server) as pop:
+            check(pop.messages()[0].endswith(body.decode()), 'the message is not what the chunks held')
+
+
+def test_a6_a_flood_of_empty_chunks_and_one_over_the_size_limit():
+    with Server([{'service': 'smtp', 'limits': {'size': 100000}}, {'service': 'pop3'}]) as server:
+        with Smtp(server) as client:
+            client.hello()
+            client.expect('MAIL FROM:<ann@sender.test>', 250)
+            client.expect('RCPT TO:<alice@example.test>', 250)
+            client.send(b'BDAT 60000\r\n' + b'x' * 60000)
+            equal(client.reply().code, 250, 'the first chunk')
+            client.send_softly(b'BDAT 60000 LAST\r\n' + b'x' * 60000)
+            equal(client.reply().code, 552, 'the chunk that breaks the limit')
+        with Smtp(server) as client:
+            client.hello()
+            client.expect('MAIL FROM:<ann@sender.test>', 250)
+            client.expect('RCPT TO:<alice@example.test>', 250)
+            before = server.cpu_seconds()
+            for _ in range(200):
+                if not client.send_softly(b'BDAT 0\r\n' * 50):
+                    break
+            codes = replies_until_closed(client) if client.send_softly(b'QUIT\r\n') else []
+            check(server.cpu_seconds() - before < 10, 'empty chunks cost too much')
+            check(set(codes) <= {250, 221, 421, 503, 521}, f'{set(codes)}')
+        equal(mailbox_count(server), 0, 'messages')
+
+
+def test_a7_long_lines_and_binary_rubbish():
+    with Server() as server:
+        before = server.resident_kib()
+        with Smtp(server) as client:
+            client.send_softly(b'A' * 10_000_000 + b'\r\n')
+            code = client.reply().code
+            check(code in (500, 421, 521, 0), f'{code}')
+        for rubbish in (b'EHLO a\0b\r\n', b'EHLO \xff\xfe\r\n', b'MAIL FROM:<a\r@b>\r\n', b'NOOP\n', b'NOOP\r', b'\xf4\xff\xfd\x06\r\n'):
+            with Smtp(server) as client:
+                client.send_softly(rubbish + b'\r\n')
+                reply = client.reply()
+                check(reply.code >= 421, f'{rubbish!r}: {reply}')
+        check(server.resident_kib() - before < 100_000, 'memory grew by more than 100 MB')
+        equal(deliver(server).code, 250, 'mail afterwards')
+
+
+def test_a7_a_session_ends_after_too_many_errors():
+    with Server([{'service': 'smtp', 'limits': {'errors': 20}}, {'service': 'pop3'}]) as server:
+        for line in ('BOGUS', 'RCPT TO:<alice@example.test>', 'DATA', 'MAIL FROM:bogus'):
+            with Smtp(server) as client:
+                client.hello()
+                codes = []
+                for _ in range(40):
+                    reply = client.ask(line)
+                    codes.append(reply.code)
+                    if reply.code in (421, 0):
+                        break
+                check(421 in codes and len(codes) <= 22, f'{line}: {codes}')
+        for line in ('NOOP', 'RSET', 'VRFY alice'):
+            with Smtp(server) as client:
+                client.hello()
+                client.send_softly((line + '\r\n').encode() * 5000)
+                codes = replies_until_closed(client)
+                check(421 in codes and len(codes) < 5000, f'{line}: {len(codes)} answers')
+
+
+def test_a8_parameters_of_mail_and_rcpt():
+    bad_mail = ['SIZE=', 'SIZE=-1', 'SIZE=99999999999999999999999', 'SIZE=1x', 'BODY=BINARYMIME', 'BODY=', 'FOO=BAR', 'SIZE=1 SIZE=2',
+                'AUTH=<x', 'ENVID=+ZZ', 'RET=HDRS', 'SMTPUTF8=1', 'SIZE', '=', '8BITMIME', 'SIZE=1\x01']
+    bad_rcpt = ['ORCPT=rfc822;a+0Ab', 'NOTIFY=NEVER', 'FOO', 'ORCPT=', 'RRVS=1', 'x=' + 'y' * 3000]
+    with Server() as server:
+        for parameter in bad_mail:
+            with Smtp(server) as client:
+                client.hello()
+                reply = client.ask(f'MAIL FROM:<ann@sender.test> {parameter}')
+                check(reply.code in (500, 501, 504, 552, 555), f'{parameter}: {reply}')
+        for parameter in bad_rcpt:
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                reply = client.ask(f'RCPT TO:<alice@example.test> {parameter}')
+                check(reply.code in (500, 501, 504, 555), f'{parameter[:40]}: {reply}')
+
+
+def test_a9_recipients_are_limited_and_cost_nothing_afterwards():
+    with Server([{'service': 'smtp', 'limits': {'recipients': 100, 'errors': 100000}}, {'service': 'pop3'}],
+                tables='', aliases='\n'.join(f'user{i} alice@example.test' for i in range(3000))) as server, Smtp(server) as client:
+        client.hello()
+        client.expect('MAIL FROM:<ann@sender.test>', 250)
+        codes = [client.ask(f'RCPT TO:<user{i}@example.test>').code for i in range(101)]
+        equal(codes[:100], [250] * 100, 'the first hundred')
+        equal(codes[100], 452, 'one more')
+        before = server.resident_kib()
+        for start in range(101, 3000, 100):
+            client.send_softly(''.join(f'RCPT TO:<user{i}@example.test>\r\n' for i in range(start, start + 100)))
+            for _ in range(100):
+                if (reply := client.reply()).code not in (452, 421):
+                    raise AssertionError(f'{reply}')
+                if reply.code == 421:
+                    return
+        check(server.resident_kib() - before < 20_000, 'refused recipients are kept in memory')
+
+
+RELAY_PROBES = [
+    'x@relay.test', 'x@relay.test.', '"x@relay.test"', '"x@relay.test"@example.test', 'x%relay.test@example.test',
+    '"x%relay.test"@example.test', 'x%relay.test', '"x%relay.test"@[127.0.0.1]', 'x%relay.test@[127.0.0.1]', 'x@relay.test@example.test',
+    'x@relay.test@[127.0.0.1]', '@example.test:x@relay.test', '@[127.0.0.1]:x@relay.test', '@mx.example.test,@a.test:x@relay.test',
+    'relay.test!x', 'relay.test!x@example.test', 'relay.test!x@[127.0.0.1]', 'x@[192.0.2.1]', 'x@[IPv6:2001:db8::1]', 'x\\@relay.test',
+    '"x\\\0"@relay.test', '""x@relay.test""', 'alice@example.test.relay.test', 'alice@sub.example.test', 'alice@[IPv6:::1]', '',
+    'x@EXAMPLE.test.', 'x@xn--.example.test', '@example.test', 'alice@example.test,x@relay.test',
+]
+
+
+def test_a10_nothing_is_relayed():
+    with Server(listeners=[{'service': 'smtp', 'limits': {'errors': 10000}}, {'service': 'pop3'}]) as server:
+        for sender in ('ann@sender.test', '', 'alice@example.test', 'root@[127.0.0.1]', 'relay@mx.example.test'):
+            for probe in RELAY_PROBES:
+                with Smtp(server) as client:
+                    client.hello()
+                    if client.ask(f'MAIL FROM:<{sender}>').code != 250:
+                        continue
+                    reply = client.ask(f'RCPT TO:<{probe}>'.encode('latin-1'))
+                    check(500 <= reply.code < 560, f'from {sender!r} to {probe!r}: {reply}')
+                    check(client.ask('DATA').code in (503, 554), 'DATA without a recipient')
+        with Smtp(server) as client:
+            client.hello()
+            check(client.ask('ETRN relay.test').code in (500, 502), 'ETRN')
+
+
+def test_a10_xclient_is_for_listed_networks_only():
+    with Server([{'service': 'smtp', 'xclient': ['192.0.2.0/24']}, {'service': 'pop3'}]) as server, Smtp(server) as client:
+        check('XCLIENT' not in client.hello().text, 'XCLIENT is offered to a stranger')
+        check(client.ask('XCLIENT ADDR=127.0.0.1 NAME=localhost').code in (500, 502, 550, 503), 'XCLIENT from a stranger')
+        check(client.ask('XFORWARD ADDR=127.0.0.1').code in (500, 502), 'XFORWARD')
+
+
+def test_a10_xclient_begins_a_new_session():
+    with Server() as server, Smtp(server) as client:
+        check('XCLIENT' in client.hello().text, 'XCLIENT is not offered')
+        client.expect('MAIL FROM:<ann@sender.test>', 250)
+        equal(client.ask('XCLIENT ADDR=203.0.113.5').code, 503, 'XCLIENT inside a transaction')
+        client.expect('RSET', 250)
+        for bad in ('ADDR=', 'ADDR=1.2.3', 'BOGUS=1', 'ADDR=IPV6:zz', 'NAME=a+0', ''):
+            equal(client.ask(f'XCLIENT {bad}').code, 501, f'XCLIENT {bad}')
+        client.expect('XCLIENT ADDR=IPV6:2001:db8::5 NAME=host+2Esender.test', 220)
+        equal(client.ask('MAIL FROM:<ann@sender.test>').code, 503, 'MAIL before EHLO after XCLIENT')
+        client.hello()
+        reply = client.send_mail('ann@sender.test', ['alice@example.test'])
+        equal(reply.code, 250, 'mail')
+        equal(server.explain(reply.id)['client']['ip'], '2001:db8::5', 'client.ip')
+
+
+LOCAL_PARTS = ['../../etc/passwd', '"../../etc/passwd"', '', '""', 'a' * 65, 'a' * 300, '"a b"', '"|cmd"', '|cmd', ':include:/etc/passwd',
+               '-oQ/tmp', '"-f"', 'alice\\', '.alice', 'alice.', 'al..ice', '"alice', 'al\x7fice', 'alice\t', '"a\\', '$(id)', '`id`', '%n%n']
+
+
+def test_a11_local_parts_are_parsed_or_refused():
+    with Server() as server:
+        for local in LOCAL_PARTS:
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                reply = client.ask(f'RCPT TO:<{local}@{DOMAIN}>')
+                check(reply.code in (501, 550, 553, 500), f'{local!r}: {reply}')
+        for octets in ('ａlice', 'al\u0131ce', 'a\u202elice', 'ali\u200bce', '\u00e9' * 40, 'alice\u0301'):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                check(client.ask(f'RCPT TO:<{octets}@{DOMAIN}>').code in (501, 553, 550, 500), f'{octets!r} without SMTPUTF8')
+                client.ask('RSET')
+                client.expect('MAIL FROM:<ann@sender.test> SMTPUTF8', 250)
+                check(client.ask(f'RCPT TO:<{octets}@{DOMAIN}>').code in (501, 553, 550), f'{octets!r}')
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                client.ask(b'RCPT TO:<\xc3\x28@example.test>')
+        for same in ('alice', 'ALICE', '"alice"', '"a\\lice"', 'alice+tag', 'Alice+../..'):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                client.expect(f'RCPT TO:<{same}@{DOMAIN}>', 250)
+
+
+def test_a12_loops_end():
+    with Server() as server:
+        received = b'Received: from a.test by b.test; Mon, 01 Jun 2026 10:00:00 +0000\r\n'
+        equal(deliver(server, message=received * 90 + MESSAGE).code, 250, '90 hops')
+        reply = deliver(server, message=received * 101 + MESSAGE)
+        equal((reply.code, reply.enhanced), (554, '5.4.6'), '101 hops')
+
+
+def test_a13_no_backscatter():
+    listeners = [{'service': 'smtp'}, {'service': 'pop3'}]
+    with Server(listeners) as server:
+        sink = socket.create_server(('127.0.0.1', 0))
+        sink.setblocking(False)
+        with Smtp(server) as client:
+            client.hello()
+            client.expect('MAIL FROM:<victim@sender.test>', 250)
+            reply = client.ask('RCPT TO:<nobody@example.test>')
+            equal((reply.code, reply.enhanced), (550, '5.1.1'), 'an unknown user')
+            check(reply.id, 'no id')
+            reply = client.ask('RCPT TO:<x@relay.test>')
+            equal((reply.code, reply.enhanced), (550, '5.7.1'), 'relaying')
+            check(client.ask('VRFY alice').code in (252, 502), 'VRFY')
+            equal(client.ask('EXPN staff').code, 502, 'EXPN')
+        check(not server.dns.asked('sender.test') or all(kind in ('TXT', 'A', 'AAAA', 'MX', 'PTR') for _, kind in server.dns.asked()),
+              'odd questions')
+        text = server.log_text()
+        check('DSN' not in text and 'bounce' not in text, 'something was bounced')
+
+
+def test_the_id_is_the_last_word_of_every_final_reply():
+    with Server() as server, Smtp(server) as client:
+        client.hello()
+        reply = client.send_mail('ann@sender.test', ['alice@example.test'])
+        record = server.explain(reply.id)
+        equal((record['id'], record['verdict'], record['stage']), (reply.id, 'accept', 'end'), 'record')
+        equal([(r['address'], r['mailbox']) for r in record['recipients']], [('alice@example.test', 'INBOX')], 'recipients')
+        client.expect('MAIL FROM:<ann@sender.test>', 250)
+        refused = client.ask('RCPT TO:<nobody@example.test>')
+        record = wait_until(lambda: [r for r in server.log() if r['id'] == refused.id], 'the refusal in the log')[0]
+        equal((record['verdict'], record['rule']), ('reject', 'builtin:unknown-user'), 'the refusal')
+        equal(server.command('explain', 'A' * 20, check_code=1).returncode, 1, 'an unknown id')
+
+
+def test_mail_is_served_as_it_was_received():
+    body = b'.leading dot\r\n..two\r\n' + base64.encodebytes(bytes(range(256)) * 20).replace(b'\n', b'\r\n') + b'\xe4\xf6\xfc\r\n.\r\n'[:5]
+    message = HEAD + body
+    with Server() as server:
+        equal(deliver(server, message=message).code, 250, 'reply')
+        with Pop3(server) as pop:
+            pop.expect('RETR 1')
+            octets = b''
+            while not (pop.buffer.endswith(b'\r\n.\r\n')):
+                pop.buffer += pop.socket.recv(65536)
+            octets = pop.buffer[:-3].replace(b'\r\n..', b'\r\n.')
+        check(octets.endswith(message), 'the message was changed')
+        prefix = octets[:-len(message)]
+        for field in (b'Return-Path: <ann@sender.test>', b'Received: ', b'Authentication-Results: mx.example.test'):
+            check(field in prefix, f'{field!r} is missing in {prefix!r}')
