@@ -1,0 +1,90 @@
+#include "filters/scan/spf_filter.hpp"
+
+#include "filters/scan/spf_macro.hpp"
+
+#include <chrono>
+#include <optional>
+
+namespace wicket {
+namespace {
+
+// Of the questions of a job, those that the HELO identity may use while the reverse-path is still open: so
+// the two run in the same rounds, and a greedy name in HELO cannot take the reverse-path's share.
+constexpr std::size_t helo_share = 10;
+
+/// RFC 7208 section 4.3: a domain that can be checked at all; address literals and single labels cannot.
+bool is_checkable(std::string_view domain) {
+    return domain.contains('.') && !domain.starts_with('[') && spf_name_to_ask(domain).has_value();
+}
+
+SpfQuery query_for(const ScanInput& input, std::string sender, std::string domain) {
+    return {
+        .client_ip = input.client_ip,
+        .sender = std::move(sender),
+        .domain = std::move(domain),
+        .helo = input.helo,
+        .receiver = input.our_hostname,
+        .unix_time = std::chrono::duration_cast<std::chrono::seconds>(input.time.time_since_epoch()).count(),
+    };
+}
+
+SpfQuery helo_query(const ScanInput& input) {
+    // RFC 7208 section 2.4 and 4.3: without a local-part it is postmaster.
+    return query_for(input, "postmaster@" + input.helo, input.helo);
+}
+
+SpfQuery mail_query(const ScanInput& input) {
+    const std::size_t at = input.mail_from.rfind('@');
+    if (at == std::string::npos) return helo_query(input);
+    std::string domain = input.mail_from.substr(at + 1);
+    std::string sender = at == 0 ? "postmaster" + input.mail_from : input.mail_from;
+    return query_for(input, std::move(sender), std::move(domain));
+}
+
+std::optional<SpfVerdict> check(SpfEvaluator& evaluator, const SpfQuery& query, SpfLedger& ledger) {
+    if (!is_checkable(query.domain)) return SpfVerdict{.result = SpfResult::none};
+    return evaluator.evaluate(query, ledger);
+}
+
+FactValue word(SpfResult result) {
+    return std::string(to_string(result));
+}
+
+}  // namespace
+
+SpfFilter::SpfFilter() : evaluator_(std::make_unique<SpfEvaluator>()) {}
+SpfFilter::~SpfFilter() = default;
+
+std::vector<FactId> SpfFilter::needs() const {
+    return {id_of(CoreFact::client_ip), id_of(CoreFact::helo_name), id_of(CoreFact::mail_from)};
+}
+
+std::vector<FactId> SpfFilter::makes() const {
+    return {id_of(CoreFact::spf_result), id_of(CoreFact::spf_explanation), id_of(CoreFact::spf_helo_result)};
+}
+
+std::variant<Observation, DnsQuestions> SpfFilter::scan(const ScanInput& input, const DnsAnswers& answers)
+    const {
+    SpfLedger ledger(answers);
+    const bool is_null_path = !input.mail_from.contains('@');
+    ledger.set_limit(is_null_path ? spf_question_limit : spf_question_limit - helo_share);
+    const auto mail = check(*evaluator_, mail_query(input), ledger);
+    std::optional<SpfVerdict> helo = mail;
+    if (!is_null_path) {
+        ledger.set_limit(mail ? spf_question_limit : ledger.used() + helo_share);
+        helo = check(*evaluator_, helo_query(input), ledger);
+    }
+    if (!mail || !helo) return ledger.missing();
+    Observation observation;
+    observation.facts.emplace_back(id_of(CoreFact::spf_result), word(mail->result));
+    observation.facts.emplace_back(
+        id_of(CoreFact::spf_explanation),
+        mail->explanation.empty() ? FactValue(Absent{}) : FactValue(mail->explanation)
+    );
+    observation.facts.emplace_back(
+        id_of(CoreFact::spf_helo_result), input.helo.empty() ? FactValue(Absent{}) : word(helo->result)
+    );
+    return observation;
+}
+
+}  // namespace wicket
