@@ -31,189 +31,88 @@ constexpr std::string_view singular_fields =
 using enum FactType;
 using enum CoreFact;
 
+// clang-format off
 constexpr std::array core_rows = {
     CoreRow{time_now, "time.now", time, Stage::connect, "smtp", "when the connection was accepted"},
-    CoreRow{
-            client_ip, "client.ip",
-            address, Stage::connect,
-            "smtp", "the client's address, after PROXY or XCLIENT"
-    },
+    CoreRow{client_ip, "client.ip", address, Stage::connect, "smtp",
+        "the client's address, after PROXY or XCLIENT"},
     CoreRow{client_port, "client.port", integer, Stage::connect, "smtp", "the client's port"},
-    CoreRow{
-            client_name, "client.name",
-            text, Stage::connect,
-            "iprev", "the reverse name that leads back to the client's address; absent if there is none"
-    },
-    CoreRow{
-            client_tls, "client.tls",
-            text, Stage::connect,
-            "smtp", "the version of TLS, such as TLSv1.3; absent without TLS"
-    },
-    CoreRow{
-            client_cipher, "client.cipher",
-            text, Stage::connect,
-            "smtp", "the cipher suite of TLS; absent without TLS"
-    },
-    CoreRow{
-            listener_service, "listener.service",
-            word, Stage::connect,
-            "smtp", "the service of the listener",
-            "smtp submission submissions lmtp"
-    },
-    CoreRow{
-            listener_address, "listener.address",
-            address, Stage::connect,
-            "smtp", "our address that the client connected to"
-    },
-    CoreRow{
-            iprev_result, "iprev.result",
-            word, Stage::connect,
-            "iprev", "whether a reverse name of the client leads back to it",
-            iprev_words, "temperror"
-    },
-    CoreRow{
-            iprev_names, "iprev.names",
-            texts, Stage::connect,
-            "iprev", "all reverse names of the client, confirmed or not"
-    },
+    CoreRow{client_name, "client.name", text, Stage::connect, "iprev",
+        "the reverse name that leads back to the client's address; absent if there is none"},
+    CoreRow{client_tls, "client.tls", text, Stage::connect, "smtp",
+        "the version of TLS, such as TLSv1.3; absent without TLS"},
+    CoreRow{client_cipher, "client.cipher", text, Stage::connect, "smtp",
+        "the cipher suite of TLS; absent without TLS"},
+    CoreRow{listener_service, "listener.service", word, Stage::connect, "smtp",
+        "the service of the listener", "smtp submission submissions lmtp"},
+    CoreRow{listener_address, "listener.address", address, Stage::connect, "smtp",
+        "our address that the client connected to"},
+    CoreRow{iprev_result, "iprev.result", word, Stage::connect, "iprev",
+        "whether a reverse name of the client leads back to it", iprev_words, "temperror"},
+    CoreRow{iprev_names, "iprev.names", texts, Stage::connect, "iprev",
+        "all reverse names of the client, confirmed or not"},
     CoreRow{helo_name, "helo.name", text, Stage::helo, "smtp", "the argument of EHLO or HELO"},
-    CoreRow{
-            helo_form, "helo.form",
-            word, Stage::helo,
-            "helo", "what the argument of EHLO or HELO looks like",
-            helo_forms
-    },
-    CoreRow{
-            helo_is_ours, "helo.is_ours",
-            boolean, Stage::helo,
-            "helo", "a client from outside gives our own name or address as its own"
-    },
-    CoreRow{
-            helo_resolves, "helo.resolves",
-            boolean, Stage::helo,
-            "helo", "the name given with EHLO or HELO has an address or MX record; absent for a literal"
-    },
-    CoreRow{
-            helo_literal_matches, "helo.literal_matches",
-            boolean, Stage::helo,
-            "helo", "the address literal given with EHLO or HELO is the client's; absent for a name"
-    },
-    CoreRow{
-            mail_from, "mail.from",
-            text, Stage::mail,
-            "smtp", "the envelope sender; empty for the null reverse-path"
-    },
-    CoreRow{
-            mail_domain, "mail.domain",
-            text, Stage::mail,
-            "smtp", "the domain of the envelope sender; absent for the null reverse-path"
-    },
-    CoreRow{
-            mail_is_null, "mail.is_null",
-            boolean, Stage::mail,
-            "smtp", "the envelope sender is the null reverse-path of a bounce"
-    },
-    CoreRow{
-            mail_size, "mail.size",
-            integer, Stage::mail,
-            "smtp", "the size in octets that SIZE announced; absent without SIZE"
-    },
+    CoreRow{helo_form, "helo.form", word, Stage::helo, "helo",
+        "what the argument of EHLO or HELO looks like", helo_forms},
+    CoreRow{helo_is_ours, "helo.is_ours", boolean, Stage::helo, "helo",
+        "a client from outside gives our own name or address as its own"},
+    CoreRow{helo_resolves, "helo.resolves", boolean, Stage::helo, "helo",
+        "the name given with EHLO or HELO has an address or MX record; absent for a literal"},
+    CoreRow{helo_literal_matches, "helo.literal_matches", boolean, Stage::helo, "helo",
+        "the address literal given with EHLO or HELO is the client's; absent for a name"},
+    CoreRow{mail_from, "mail.from", text, Stage::mail, "smtp",
+        "the envelope sender; empty for the null reverse-path"},
+    CoreRow{mail_domain, "mail.domain", text, Stage::mail, "smtp",
+        "the domain of the envelope sender; absent for the null reverse-path"},
+    CoreRow{mail_is_null, "mail.is_null", boolean, Stage::mail, "smtp",
+        "the envelope sender is the null reverse-path of a bounce"},
+    CoreRow{mail_size, "mail.size", integer, Stage::mail, "smtp",
+        "the size in octets that SIZE announced; absent without SIZE"},
     CoreRow{mail_smtputf8, "mail.smtputf8", boolean, Stage::mail, "smtp", "MAIL carried SMTPUTF8"},
-    CoreRow{
-            spf_result, "spf.result",
-            word, Stage::mail,
-            "spf", "SPF of the envelope sender's domain, or of postmaster@HELO for a bounce",
-            spf_words, "temperror"
-    },
-    CoreRow{
-            spf_explanation, "spf.explanation",
-            text, Stage::mail,
-            "spf", "the explanation that the domain publishes for SPF fail; absent without one"
-    },
-    CoreRow{
-            spf_helo_result, "spf.helo.result",
-            word, Stage::helo,
-            "spf", "SPF of the name given with EHLO or HELO",
-            spf_words, "temperror"
-    },
+    CoreRow{spf_result, "spf.result", word, Stage::mail, "spf",
+        "SPF of the envelope sender's domain, or of postmaster@HELO for a bounce", spf_words, "temperror"},
+    CoreRow{spf_explanation, "spf.explanation", text, Stage::mail, "spf",
+        "the explanation that the domain publishes for SPF fail; absent without one"},
+    CoreRow{spf_helo_result, "spf.helo.result", word, Stage::helo, "spf",
+        "SPF of the name given with EHLO or HELO", spf_words, "temperror"},
     CoreRow{rcpt_address, "rcpt.address", text, Stage::rcpt, "smtp", "the envelope recipient"},
     CoreRow{rcpt_domain, "rcpt.domain", text, Stage::rcpt, "smtp", "the domain of the envelope recipient"},
-    CoreRow{
-            rcpt_local_part, "rcpt.local_part",
-            text, Stage::rcpt,
-            "smtp", "the local part of the envelope recipient, unquoted"
-    },
-    CoreRow{
-            rcpt_count, "rcpt.count",
-            integer, Stage::rcpt,
-            "smtp", "how many recipients were asked for in this transaction, this one included"
-    },
-    CoreRow{
-            rcpt_unknown_count, "rcpt.unknown_count",
-            integer, Stage::rcpt,
-            "smtp", "how many recipients of this connection did not exist"
-    },
-    CoreRow{
-            message_size, "message.size", integer, Stage::end, "message", "the size of the message in octets"
-    },
-    CoreRow{
-            message_received_count, "message.received_count",
-            integer, Stage::end,
-            "message", "how many Received fields the message has"
-    },
-    CoreRow{
-            from_domain, "from.domain",
-            text, Stage::end,
-            "message", "the domain of the From field's address; absent unless there is exactly one"
-    },
-    CoreRow{
-            from_count, "from.count", integer, Stage::end, "message", "how many addresses the From fields hold"
-    },
-    CoreRow{
-            from_addresses, "from.addresses", texts, Stage::end, "message", "the addresses of the From field"
-    },
-    CoreRow{
-            header_missing, "header.missing",
-            texts, Stage::end,
-            "message", "required header fields that are missing (RFC 5322 section 3.6)",
-            required_fields
-    },
-    CoreRow{
-            header_duplicate, "header.duplicate",
-            texts, Stage::end,
-            "message", "header fields that stand more than once and must not (RFC 5322 section 3.6)",
-            singular_fields
-    },
-    CoreRow{
-            header_too_long_line, "header.too_long_line",
-            boolean, Stage::end,
-            "message", "a line of the message is longer than 998 octets (RFC 5322 section 2.1.1)"
-    },
-    CoreRow{
-            dkim_pass, "dkim.pass", texts, Stage::end, "dkim", "domains (d=) of which a DKIM signature verified"
-    },
-    CoreRow{
-            dkim_results, "dkim.results",
-            results, Stage::end,
-            "dkim", "every DKIM signature and what came of it",
-            "domain selector result reason algorithm key_bits"
-    },
-    CoreRow{
-            dkim_signatures, "dkim.signatures",
-            integer, Stage::end,
-            "dkim", "how many DKIM-Signature fields the message has"
-    },
-    CoreRow{
-            dkim_weak, "dkim.weak",
-            texts, Stage::end,
-            "dkim", "domains whose verified signature is weak: a key under 1024 bits, rsa-sha1, or l="
-    },
-    CoreRow{
-            message_poisonous, "message.poisonous",
-            boolean, Stage::end,
-            "scan", "the message has crashed three fresh scan workers"
-    },
+    CoreRow{rcpt_local_part, "rcpt.local_part", text, Stage::rcpt, "smtp",
+        "the local part of the envelope recipient, unquoted"},
+    CoreRow{rcpt_count, "rcpt.count", integer, Stage::rcpt, "smtp",
+        "how many recipients were asked for in this transaction, this one included"},
+    CoreRow{rcpt_unknown_count, "rcpt.unknown_count", integer, Stage::rcpt, "smtp",
+        "how many recipients of this connection did not exist"},
+    CoreRow{message_size, "message.size", integer, Stage::end, "message",
+        "the size of the message in octets"},
+    CoreRow{message_received_count, "message.received_count", integer, Stage::end, "message",
+        "how many Received fields the message has"},
+    CoreRow{from_domain, "from.domain", text, Stage::end, "message",
+        "the domain of the From field's address; absent unless there is exactly one"},
+    CoreRow{from_count, "from.count", integer, Stage::end, "message",
+        "how many addresses the From fields hold"},
+    CoreRow{from_addresses, "from.addresses", texts, Stage::end, "message",
+        "the addresses of the From field"},
+    CoreRow{header_missing, "header.missing", texts, Stage::end, "message",
+        "required header fields that are missing (RFC 5322 section 3.6)", required_fields},
+    CoreRow{header_duplicate, "header.duplicate", texts, Stage::end, "message",
+        "header fields that stand more than once and must not (RFC 5322 section 3.6)", singular_fields},
+    CoreRow{header_too_long_line, "header.too_long_line", boolean, Stage::end, "message",
+        "a line of the message is longer than 998 octets (RFC 5322 section 2.1.1)"},
+    CoreRow{dkim_pass, "dkim.pass", texts, Stage::end, "dkim",
+        "domains (d=) of which a DKIM signature verified"},
+    CoreRow{dkim_results, "dkim.results", results, Stage::end, "dkim",
+        "every DKIM signature and what came of it", "domain selector result reason algorithm key_bits"},
+    CoreRow{dkim_signatures, "dkim.signatures", integer, Stage::end, "dkim",
+        "how many DKIM-Signature fields the message has"},
+    CoreRow{dkim_weak, "dkim.weak", texts, Stage::end, "dkim",
+        "domains whose verified signature is weak: a key under 1024 bits, rsa-sha1, or l="},
+    CoreRow{message_poisonous, "message.poisonous", boolean, Stage::end, "dkim",
+        "the message has crashed three fresh scan workers"},
+    CoreRow{client_behaviour, "client.behaviour", texts, Stage::connect, "smtp",
+        "what the session noticed", "early_talker unauthorised_pipelining http"},
 };
+// clang-format on
 
 constexpr bool stand_in_order() {
     for (std::size_t at = 0; at < core_rows.size(); ++at) {

@@ -38,7 +38,7 @@ enum class CoreFact : FactId {
     spf_result, spf_explanation, spf_helo_result,
     rcpt_address, rcpt_domain, rcpt_local_part, rcpt_count, rcpt_unknown_count,
     message_size, message_received_count, from_domain, from_count, from_addresses, header_missing, header_duplicate, header_too_long_line,
-    dkim_pass, dkim_results, dkim_signatures, dkim_weak, message_poisonous,
+    dkim_pass, dkim_results, dkim_signatures, dkim_weak, message_poisonous, client_behaviour,
     count,
 };
 

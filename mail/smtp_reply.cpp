@@ -30,6 +30,11 @@ std::string SmtpReply::to_wire() const {
     const std::string prefix = enhanced.empty() ? std::string() : enhanced + ' ';
     const std::size_t room = line_limit_octets - std::string_view("250-").size() - prefix.size() - 2;
 
+    // What a peer put into the text must not end a line.
+    std::string safe = text;
+    std::ranges::replace_if(
+        safe, [](char c) { return (is_ascii(c) && c < ' ' && c != '\n') || c == '\x7F'; }, '?'
+    );
     std::string wire;
     std::size_t last_line = 0;
     const auto add_line = [&](std::string_view line) {
@@ -38,7 +43,7 @@ std::string SmtpReply::to_wire() const {
             std::back_inserter(wire), "{:03}-{}{}\r\n", code, line.empty() ? enhanced : prefix, line
         );
     };
-    for (std::string_view rest = text;;) {
+    for (std::string_view rest = safe;;) {
         const std::size_t line_end = rest.find('\n');
         std::string_view line = rest.substr(0, line_end);
         do {
