@@ -1,12 +1,13 @@
-// Listening sockets and the limits at the door. One acceptor per listener, all on the hub, so that the table of
-// limits is exact without a lock; an accepted socket goes to the least-loaded loop. PROXY headers are read on
-// that loop before the limits by address are applied (by then to the client's own address).
-// Survives running out of descriptors: it holds one in reserve, sheds with it, and waits before it tries again.
+// Listening sockets and the limits at the door. One acceptor per listener, all on the hub, so that the table
+// of limits is exact without a lock; an accepted socket goes to the least-loaded loop. PROXY headers are read
+// on that loop before the limits by address are applied (by then to the client's own address). Survives
+// running out of descriptors: it holds one in reserve, sheds with it, and waits before it tries again.
 #pragma once
 
 #include "base/result.hpp"
 #include "net/connection.hpp"
 #include "net/event_loops.hpp"
+#include "net/limit_table.hpp"
 #include "net/tls_context.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -20,13 +21,6 @@ namespace wicket {
 
 enum class TlsMode : std::uint8_t { none, start_tls, implicit };
 
-struct ConnectionLimits {
-    std::uint32_t per_ip = 20;         // loopback clients are exempt from per_ip and per_network
-    std::uint32_t per_network = 100;   // /24 or /64
-    std::uint32_t total = 10000;
-    double rate_per_second = 0;        // new connections of one ip, 0: any; burst is ten seconds' worth
-};
-
 struct ListenerOptions {
     std::string service;  // "smtp", "pop3", ...: for the name
     std::string address;  // "127.0.0.1:2525", "[::1]:0"
@@ -36,12 +30,14 @@ struct ListenerOptions {
     int inherited_fd = -1;  // from systemd; -1: bind
     /// What a shed client reads before it is closed: "421 4.7.0 %REASON%\r\n"; %REASON% is replaced.
     std::string shed_line;
-    /// Serves one connection on its loop. When it returns or throws, the connection is closed and counted off.
+    /// Serves one connection on its loop. When it returns or throws, the connection is closed and counted
+    /// off.
     std::function<boost::asio::awaitable<void>(std::shared_ptr<Connection>)> serve;
 };
 
 struct AcceptorCounters {
-    std::uint64_t accepted = 0, shed_per_ip = 0, shed_per_network = 0, shed_total = 0, shed_rate = 0, shed_files = 0, bad_proxy = 0;
+    std::uint64_t accepted = 0, shed_per_ip = 0, shed_per_network = 0, shed_total = 0, shed_rate = 0,
+                  shed_files = 0, bad_proxy = 0;
     std::uint64_t open = 0;
 };
 

@@ -1,5 +1,6 @@
-// One accepted connection, plain or TLS, as drivers see it. Lives on one loop from beginning to end. No buffer
-// is held while it waits for the peer, so an idle session costs little. Every wait has an absolute deadline.
+// One accepted connection, plain or TLS, as drivers see it. Lives on one loop from beginning to end. No
+// buffer is held while it waits for the peer, so an idle session costs little. Every wait has an absolute
+// deadline.
 #pragma once
 
 #include "base/clock.hpp"
@@ -37,13 +38,14 @@ public:
     /// The listener's name for logs and records: "smtp 127.0.0.1:2525".
     virtual const std::string& listener() const = 0;
 
-    /// Waits for octets, then reads what is there (at most 64 KiB). With `while_idle` a drain of the server wakes it.
+    /// Waits for octets, then reads what is there (at most 64 KiB). With `while_idle` a drain of the server
+    /// wakes it.
     enum class Drain : std::uint8_t { ignore, wake };
     virtual boost::asio::awaitable<ReadResult> read(SteadyTime deadline, Drain drain = Drain::ignore) = 0;
     /// Writes all of it. Coalesce replies of pipelined commands before you call it.
     virtual boost::asio::awaitable<IoStatus> write(std::string octets, SteadyTime deadline) = 0;
-    /// Takes over as TLS server. The caller has made sure that no plaintext is waiting unread in its own buffers.
-    /// What the kernel holds already belongs to the handshake, so injected commands make it fail.
+    /// Takes over as TLS server. The caller has made sure that no plaintext is waiting unread in its own
+    /// buffers. What the kernel holds already belongs to the handshake, so injected commands make it fail.
     virtual boost::asio::awaitable<IoStatus> start_tls(SteadyTime deadline) = 0;
     /// Closes at once; TLS close_notify is tried without waiting.
     virtual void close() = 0;

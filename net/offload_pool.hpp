@@ -19,8 +19,8 @@ public:
     OffloadPool(std::string name, std::size_t threads, std::size_t queue_limit);
     ~OffloadPool();
 
-    /// Runs `job` on a thread of the pool; completes on the caller's loop. An exception of the job is rethrown there.
-    /// busy, without running it, if the queue is full.
+    /// Runs `job` on a thread of the pool; completes on the caller's loop. An exception of the job is
+    /// rethrown there. busy, without running it, if the queue is full.
     boost::asio::awaitable<Result<>> run(std::function<void()> job);
     void stop();
 

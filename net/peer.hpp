@@ -14,7 +14,8 @@ struct Peer {
     IpAddress local_ip;
     std::uint16_t local_port = 0;
     IpAddress socket_ip;  // who really opened the socket: equal to `ip` without PROXY and XCLIENT
-    /// XCLIENT NAME=: taken instead of a PTR look-up. "[UNAVAILABLE]" and "[TEMPUNAVAIL]" as they are; empty: look it up.
+    /// XCLIENT NAME=: taken instead of a PTR look-up. "[UNAVAILABLE]" and "[TEMPUNAVAIL]" as they are; empty:
+    /// look it up.
     std::string claimed_name;
     /// XCLIENT HELO=; empty: none.
     std::string claimed_helo;

@@ -1,5 +1,5 @@
-// DnsResolver on libunbound, with a cache of its own in front. The libunbound context lives on the hub; lookups
-// may be made from any loop, and a cached answer comes back without a hop.
+// DnsResolver on libunbound, with a cache of its own in front. The libunbound context lives on the hub;
+// lookups may be made from any loop, and a cached answer comes back without a hop.
 #pragma once
 
 #include "base/result.hpp"
@@ -14,8 +14,10 @@
 namespace wicket {
 
 struct ResolverOptions {
-    std::vector<std::string> forward;  // "127.0.0.1:5353", "[::1]:53"; empty: recursive with DNSSEC validation
-    std::string trust_anchor_file;     // empty with forward set: no validation; empty without: Debian's root anchor
+    std::vector<std::string>
+        forward;  // "127.0.0.1:5353", "[::1]:53"; empty: recursive with DNSSEC validation
+    std::string
+        trust_anchor_file;  // empty with forward set: no validation; empty without: Debian's root anchor
     std::size_t cache_entries = 100000;
     /// Block lists do not see a public resolver, and `.test` zones are asked, not made up.
 };
@@ -29,7 +31,9 @@ struct ResolverCounters {
 
 class UnboundResolver : public DnsResolver {
 public:
-    static Result<std::unique_ptr<UnboundResolver>> create(boost::asio::io_context& hub, const Clock& clock, ResolverOptions options);
+    static Result<std::unique_ptr<UnboundResolver>> create(
+        boost::asio::io_context& hub, const Clock& clock, ResolverOptions options
+    );
     ~UnboundResolver() override;
 
     boost::asio::awaitable<DnsAnswer> lookup(DnsQuestion question, SteadyTime deadline) override;

@@ -1,0 +1,415 @@
+#include "net/acceptor.hpp"
+
+#include "base/log.hpp"
+#include "net/listening_socket.hpp"
+#include "net/loop_call.hpp"
+#include "net/socket_connection.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <exception>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <optional>
+#include <sys/socket.h>
+#include <utility>
+
+namespace wicket {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// The header comes with the first segment; section 2 of the specification suggests a few seconds.
+constexpr std::chrono::seconds proxy_header_time(5);
+// Of implicit TLS, like the receiver's for STARTTLS.
+constexpr std::chrono::seconds handshake_time(30);
+// Without descriptors there is nothing to be done but to wait until sessions end; meanwhile clients wait in
+// the kernel's queue.
+constexpr std::chrono::milliseconds out_of_files_pause(200);
+constexpr std::chrono::seconds out_of_files_log_interval(60);
+// Accepted in a row before the hub's other work gets its turn.
+constexpr int accept_batch = 64;
+
+constexpr std::string_view too_many_files = "too many open files";
+
+std::string with_reason(const std::string& line, std::string_view reason) {
+    static constexpr std::string_view mark = "%REASON%";
+    std::string text = line;
+    const auto at = text.find(mark);
+    if (at != std::string::npos) text.replace(at, mark.size(), reason);
+    return text;
+}
+
+FileDescriptor open_reserve() {
+    return FileDescriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+bool is_out_of_files(int error_number) {
+    return error_number == EMFILE || error_number == ENFILE || error_number == ENOBUFS ||
+           error_number == ENOMEM;
+}
+
+using ListeningSocket = asio::basic_socket_acceptor<asio::ip::tcp, asio::io_context::executor_type>;
+
+// Whether the socket is the client's or that of a balancer that will say who the client is.
+enum class Arrival : std::uint8_t { direct, via_proxy };
+
+// Used on the hub, but for `options` and `homes`, which do not change after add().
+struct Listener {
+    Listener(asio::io_context& hub, ListenerOptions its_options)
+        : options(std::move(its_options)), socket(hub), pause(hub), limits(options.limits) {}
+
+    ListenerOptions options;
+    ListeningSocket socket;
+    asio::steady_timer pause;
+    LimitTable limits;
+    std::vector<std::shared_ptr<ConnectionHome>> homes;  // one a loop
+};
+
+}  // namespace
+
+struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
+    // A connection's place in the counts: given back on the hub when the connection is over.
+    struct Slot {
+        Slot(std::shared_ptr<State> its_state, std::shared_ptr<Listener> its_listener, std::size_t its_loop)
+            : state(std::move(its_state)), listener(std::move(its_listener)), loop(its_loop) {}
+        Slot(const Slot&) = delete;
+        Slot& operator=(const Slot&) = delete;
+        ~Slot() {
+            auto& target = state->hub;
+            asio::post(
+                target,
+                [state = std::move(state), listener = std::move(listener), loop = loop, client = client] {
+                    state->forget(*listener, loop, client);
+                }
+            );
+        }
+
+        std::shared_ptr<State> state;
+        std::shared_ptr<Listener> listener;
+        std::size_t loop;
+        std::optional<IpAddress> client;  // once it has been admitted
+    };
+
+    State(EventLoops& loops, TlsContext* its_tls, const Clock& its_clock)
+        : hub(loops.hub()),
+          tls(its_tls),
+          clock(its_clock),
+          open_by_loop(loops.size()),
+          reserve(open_reserve()) {
+        for (std::size_t i = 0; i < loops.size(); ++i)
+            contexts.push_back(&loops.at(i));
+    }
+
+    void stop_listening();
+    enum class Outcome : std::uint8_t { taken, nothing, out_of_files, closed };
+    Outcome accept_one(const std::shared_ptr<Listener>& listener);
+    void shed_with_reserve(Listener& listener);
+    void take(const std::shared_ptr<Listener>& listener, FileDescriptor socket);
+    void shed(const Listener& listener, int fd, Admission why);
+    void count_shed(Admission why);
+    std::size_t least_loaded() const;
+    void forget(Listener& listener, std::size_t loop, const std::optional<IpAddress>& client);
+
+    static asio::awaitable<void> accept_loop(
+        std::shared_ptr<State> state, std::shared_ptr<Listener> listener
+    );
+    static asio::awaitable<void> serve(
+        std::unique_ptr<Slot> slot, std::shared_ptr<SocketConnection> connection, Arrival arrival
+    );
+    static asio::awaitable<bool> prepare(
+        Slot& slot, std::shared_ptr<SocketConnection> connection, Arrival arrival
+    );
+
+    asio::io_context& hub;
+    TlsContext* tls;
+    const Clock& clock;
+    std::vector<asio::io_context*> contexts;
+    std::vector<std::shared_ptr<Listener>> listeners;
+
+    // On the hub only.
+    std::vector<std::uint32_t> open_by_loop;
+    FileDescriptor reserve;
+    std::optional<SteadyTime> out_of_files_logged;
+
+    std::atomic<std::uint64_t> accepted{0}, open{0}, bad_proxy{0};
+    std::atomic<std::uint64_t> shed_per_ip{0}, shed_per_network{0}, shed_total{0}, shed_rate{0},
+        shed_files{0};
+};
+
+std::size_t Acceptors::State::least_loaded() const {
+    // The hub, which has the DNS to do, comes last among equals.
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < open_by_loop.size(); ++i) {
+        if (open_by_loop[i] <= open_by_loop[best]) best = i;
+    }
+    return best;
+}
+
+void Acceptors::State::count_shed(Admission why) {
+    switch (why) {
+        case Admission::per_ip: ++shed_per_ip; break;
+        case Admission::per_network: ++shed_per_network; break;
+        case Admission::total: ++shed_total; break;
+        case Admission::rate: ++shed_rate; break;
+        case Admission::admitted: break;
+    }
+}
+
+void Acceptors::State::shed(const Listener& listener, int fd, Admission why) {
+    count_shed(why);
+    // Plaintext would only confuse a TLS client.
+    if (listener.options.tls == TlsMode::implicit) return;
+    shed_socket(fd, with_reason(listener.options.shed_line, reason_of(why)));
+}
+
+void Acceptors::State::forget(Listener& listener, std::size_t loop, const std::optional<IpAddress>& client) {
+    if (client) listener.limits.release(*client);
+    listener.limits.leave();
+    --open_by_loop[loop];
+    --open;
+}
+
+void Acceptors::State::shed_with_reserve(Listener& listener) {
+    const auto now = clock.steady();
+    if (!out_of_files_logged || now - *out_of_files_logged >= out_of_files_log_interval) {
+        out_of_files_logged = now;
+        log_warning(
+            "out of file descriptors: new connections wait",
+            {
+                {"listener", listener.homes[0]->listener}
+        }
+        );
+    }
+    reserve.close();
+    {
+        const FileDescriptor socket(
+            ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)
+        );
+        if (socket.is_open()) {
+            ++shed_files;
+            if (listener.options.tls != TlsMode::implicit) {
+                shed_socket(socket.get(), with_reason(listener.options.shed_line, too_many_files));
+            }
+        }
+    }
+    reserve = open_reserve();
+}
+
+void Acceptors::State::take(const std::shared_ptr<Listener>& listener, FileDescriptor socket) {
+    const int fd = socket.get();
+    if (listener->limits.enter() != Admission::admitted) return shed(*listener, fd, Admission::total);
+    const auto remote = peer_address(fd);
+    const auto local = local_address(fd);
+    bool is_via_proxy = false;
+    for (const auto& network : listener->options.proxy_networks)
+        is_via_proxy |= network.contains(remote.ip);
+    const auto arrival = is_via_proxy ? Arrival::via_proxy : Arrival::direct;
+    if (arrival == Arrival::direct) {
+        const auto admission = listener->limits.admit(remote.ip, clock.steady());
+        if (admission != Admission::admitted) {
+            listener->limits.leave();
+            return shed(*listener, fd, admission);
+        }
+    }
+    // Replies are coalesced before they are written, so waiting for more in the kernel only costs time.
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    const auto loop = least_loaded();
+    ++open_by_loop[loop];
+    ++open;
+    auto slot = std::make_unique<Slot>(shared_from_this(), listener, loop);
+    if (arrival == Arrival::direct) slot->client = remote.ip;
+    Peer peer;
+    peer.ip = peer.socket_ip = remote.ip;
+    peer.port = remote.port;
+    peer.local_ip = local.ip;
+    peer.local_port = local.port;
+    asio::post(
+        *contexts[loop],
+        [slot = std::move(slot), socket = std::move(socket), peer = std::move(peer), arrival]() mutable {
+            auto& context = *slot->state->contexts[slot->loop];
+            auto connection = std::make_shared<SocketConnection>(
+                slot->listener->homes[slot->loop], std::move(socket), std::move(peer)
+            );
+            asio::co_spawn(
+                context.get_executor(), serve(std::move(slot), std::move(connection), arrival), asio::detached
+            );
+        }
+    );
+}
+
+Acceptors::State::Outcome Acceptors::State::accept_one(const std::shared_ptr<Listener>& listener) {
+    if (!listener->socket.is_open()) return Outcome::closed;
+    FileDescriptor socket(
+        ::accept4(listener->socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    );
+    if (socket.is_open()) {
+        ++accepted;
+        take(listener, std::move(socket));
+        return Outcome::taken;
+    }
+    if (is_out_of_files(errno)) return Outcome::out_of_files;
+    // accept(2): errors of the new connection itself are to be treated like none.
+    return errno == EAGAIN ? Outcome::nothing : Outcome::taken;
+}
+
+asio::awaitable<void> Acceptors::State::accept_loop(
+    std::shared_ptr<State> state, std::shared_ptr<Listener> listener
+) {
+    constexpr auto token = asio::as_tuple(asio::use_awaitable);
+    while (listener->socket.is_open()) {
+        const auto [error] = co_await listener->socket.async_wait(ListeningSocket::wait_read, token);
+        if (error) co_return;
+        auto outcome = Outcome::taken;
+        for (int i = 0; i < accept_batch && outcome == Outcome::taken; ++i) {
+            outcome = state->accept_one(listener);
+        }
+        if (outcome != Outcome::out_of_files) continue;
+        state->shed_with_reserve(*listener);
+        listener->pause.expires_after(out_of_files_pause);
+        co_await listener->pause.async_wait(token);
+    }
+}
+
+asio::awaitable<bool> Acceptors::State::prepare(
+    Slot& slot, std::shared_ptr<SocketConnection> connection, Arrival arrival
+) {
+    auto& state = *slot.state;
+    auto& deadlines = slot.listener->homes[slot.loop]->kit.deadlines;
+    if (arrival == Arrival::via_proxy) {
+        if (!co_await connection->read_proxy_header(deadlines.now() + proxy_header_time)) {
+            ++state.bad_proxy;
+            co_return false;
+        }
+        const auto ask = [&state, listener = slot.listener, client = connection->peer().ip] {
+            return listener->limits.admit(client, state.clock.steady());
+        };
+        const auto admission = co_await call_on(state.hub, ask);
+        if (admission != Admission::admitted) {
+            state.count_shed(admission);
+            const auto line = with_reason(slot.listener->options.shed_line, reason_of(admission));
+            connection->shed(slot.listener->options.tls == TlsMode::implicit ? std::string() : line);
+            co_return false;
+        }
+        slot.client = connection->peer().ip;
+    }
+    if (slot.listener->options.tls != TlsMode::implicit) co_return true;
+    co_return co_await connection->start_tls(deadlines.now() + handshake_time) == IoStatus::ok;
+}
+
+asio::awaitable<void> Acceptors::State::serve(
+    std::unique_ptr<Slot> slot, std::shared_ptr<SocketConnection> connection, Arrival arrival
+) {
+    try {
+        const bool is_plain = arrival == Arrival::direct && slot->listener->options.tls != TlsMode::implicit;
+        if (is_plain || co_await prepare(*slot, connection, arrival)) {
+            co_await slot->listener->options.serve(connection);
+        }
+    } catch (const std::exception& error) {
+        log_error(
+            "a session ended by an exception",
+            {
+                {"listener", connection->listener()},
+                {"what",     error.what()          }
+        }
+        );
+    } catch (...) {
+        log_error(
+            "a session ended by an exception",
+            {
+                {"listener", connection->listener()}
+        }
+        );
+    }
+    connection->close();
+}
+
+void Acceptors::State::stop_listening() {
+    for (const auto& listener : listeners) {
+        boost::system::error_code ignored;
+        listener->socket.close(ignored);
+        listener->pause.cancel();
+    }
+}
+
+Acceptors::Acceptors(EventLoops& loops, TlsContext* tls, const Clock& clock)
+    : state_(std::make_shared<State>(loops, tls, clock)) {}
+
+Acceptors::~Acceptors() {
+    asio::post(state_->hub, [state = state_] { state->stop_listening(); });
+}
+
+Result<std::string> Acceptors::add(ListenerOptions options) {
+    const auto address = parse_socket_address(options.address);
+    if (!address) return failure(ErrorCode::invalid, "not an address with a port: " + options.address);
+    if (options.tls != TlsMode::none && state_->tls == nullptr) {
+        return failure(
+            ErrorCode::invalid, "the listener " + options.address + " needs TLS, which is not set up"
+        );
+    }
+    auto socket = options.inherited_fd >= 0 ? adopt_listening_socket(options.inherited_fd)
+                                            : open_listening_socket(*address);
+    if (!socket) return std::unexpected(std::move(socket.error()));
+    const auto bound = local_address(socket->get());
+    auto listener = std::make_shared<Listener>(state_->hub, std::move(options));
+    boost::system::error_code error;
+    listener->socket.assign(
+        bound.ip.is_ipv4() ? asio::ip::tcp::v4() : asio::ip::tcp::v6(), socket->get(), error
+    );
+    if (error) return system_failure("cannot watch " + bound.to_string(), error.value());
+    socket->release();
+    TlsContext* tls = listener->options.tls == TlsMode::none ? nullptr : state_->tls;
+    const auto name = listener->options.service + ' ' + bound.to_string();
+    for (auto* context : state_->contexts) {
+        listener->homes.push_back(std::make_shared<ConnectionHome>(*context, tls, name));
+    }
+    state_->listeners.push_back(std::move(listener));
+    return bound.to_string();
+}
+
+void Acceptors::start() {
+    for (const auto& listener : state_->listeners) {
+        asio::co_spawn(state_->hub.get_executor(), State::accept_loop(state_, listener), asio::detached);
+    }
+}
+
+void Acceptors::drain() {
+    asio::post(state_->hub, [state = state_] {
+        state->stop_listening();
+        // After the listeners, so that a connection that was accepted before finds its home draining.
+        for (const auto& listener : state->listeners) {
+            for (const auto& home : listener->homes)
+                asio::post(home->loop, [home] { home->drain(); });
+        }
+    });
+}
+
+std::size_t Acceptors::open_connections() const {
+    return state_->open;
+}
+
+AcceptorCounters Acceptors::counters() const {
+    AcceptorCounters counters;
+    counters.accepted = state_->accepted;
+    counters.shed_per_ip = state_->shed_per_ip;
+    counters.shed_per_network = state_->shed_per_network;
+    counters.shed_total = state_->shed_total;
+    counters.shed_rate = state_->shed_rate;
+    counters.shed_files = state_->shed_files;
+    counters.bad_proxy = state_->bad_proxy;
+    counters.open = state_->open;
+    return counters;
+}
+
+}  // namespace wicket

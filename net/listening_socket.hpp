@@ -1,0 +1,36 @@
+// Makes and questions listening sockets: addresses as text to the kernel's form and back. Private to net/.
+#pragma once
+
+#include "base/file.hpp"
+#include "base/ip.hpp"
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace wicket {
+
+struct SocketAddress {
+    IpAddress ip;
+    std::uint16_t port = 0;
+
+    bool operator==(const SocketAddress&) const = default;
+    /// "127.0.0.1:25", "[::1]:25"
+    std::string to_string() const;
+};
+
+/// "127.0.0.1:2525", "[::1]:0"; no names.
+std::optional<SocketAddress> parse_socket_address(std::string_view text);
+
+/// A bound, listening, non-blocking socket.
+Result<FileDescriptor> open_listening_socket(const SocketAddress& address);
+/// Makes a socket that somebody else has bound (systemd) fit for us; `invalid` if it does not listen.
+Result<FileDescriptor> adopt_listening_socket(int fd);
+
+/// The socket's own address, or its peer's; the unspecified one if it has none.
+SocketAddress local_address(int fd);
+SocketAddress peer_address(int fd);
+
+}  // namespace wicket
