@@ -2,6 +2,7 @@
 
 #include "base/file.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <sys/prctl.h>
@@ -9,19 +10,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
-
 namespace wicket {
 namespace {
 
 constexpr std::uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t executing = reading | LANDLOCK_ACCESS_FS_EXECUTE;
 constexpr std::uint64_t writing = reading | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
-                                  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
-                                  LANDLOCK_ACCESS_FS_MAKE_SOCK;
+                                  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
+                                  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK;
 constexpr std::uint64_t first_abi_rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1U) - 1;
 // What rules may be about when the path is no folder.
-constexpr std::uint64_t file_rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE;
+constexpr std::uint64_t file_rights =
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE;
 
 std::uint64_t rights_of(FileRight right) {
     switch (right) {
@@ -38,7 +38,7 @@ Result<> grant(int ruleset, const FileGrant& wanted, std::uint64_t handled) {
         if (errno == ENOENT) return {};
         return system_failure("cannot open " + wanted.path, errno);
     }
-    struct stat status {};
+    struct stat status{};
     if (::fstat(path.get(), &status) != 0) return system_failure("cannot look at " + wanted.path, errno);
     landlock_path_beneath_attr rule{};
     rule.allowed_access = rights_of(wanted.right) & handled;
@@ -56,13 +56,18 @@ Result<> restrict_files_to(const std::vector<FileGrant>& grants) {
     if (version < 1) return failure(ErrorCode::unavailable, "this kernel has no Landlock");
     landlock_ruleset_attr attributes{};
     // The second version can also allow renaming across folders; with the first that is refused anyway.
-    attributes.handled_access_fs = version >= 2 ? first_abi_rights | LANDLOCK_ACCESS_FS_REFER : first_abi_rights;
-    const FileDescriptor ruleset(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0)));
+    attributes.handled_access_fs =
+        version >= 2 ? first_abi_rights | LANDLOCK_ACCESS_FS_REFER : first_abi_rights;
+    const FileDescriptor ruleset(
+        static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0))
+    );
     if (!ruleset.is_open()) return system_failure("cannot make a Landlock rule set", errno);
     for (const FileGrant& wanted : grants)
         if (auto done = grant(ruleset.get(), wanted, attributes.handled_access_fs); !done) return done;
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_failure("cannot set no_new_privs", errno);
-    if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) return system_failure("Landlock refuses to restrict this process", errno);
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return system_failure("cannot set no_new_privs", errno);
+    if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
+        return system_failure("Landlock refuses to restrict this process", errno);
     return {};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/message_bytes.hpp"
 #include "mail/fact_dictionary.hpp"
 #include "net/resolver.hpp"
 
@@ -19,7 +20,8 @@ namespace wicket {
 struct FilterTools {
     DnsResolver& dns;
     const Clock& clock;
-    SteadyTime deadline;  // of this filter, already bounded by that of the chain
+    SteadyTime deadline;    // of this filter, already bounded by that of the chain
+    SharedMessage message;  // at Stage::end; else nullptr
 };
 
 class Filter {

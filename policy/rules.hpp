@@ -27,6 +27,8 @@ public:
     virtual std::size_t rule_count() const = 0;
     /// Whether any enforced or shadow `then` rule answers at this stage: if not, decide() need not be asked.
     virtual bool answers_at(Stage stage) const = 0;
+    /// Whether any of them has answer = "now", so that it is not postponed to RCPT.
+    virtual bool has_immediate_answers(Stage stage) const = 0;
 };
 
 /// nullptr if there was any error. `folders` in order; a folder that does not exist is an error.

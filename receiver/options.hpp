@@ -1,5 +1,5 @@
-// What an SMTP listener is told: names, features and limits. Every limit has one default here, with its reason;
-// `check --limits` shows them, [listen.limits] changes them.
+// What an SMTP listener is told: names, features and limits. Every limit has one default here, with its
+// reason; `check --limits` shows them, [listen.limits] changes them.
 #pragma once
 
 #include "base/ip.hpp"
@@ -12,24 +12,39 @@
 namespace wicket {
 
 struct ReceiverLimits {
-    std::uint64_t size_octets = 50U << 20U;          // of a message; what large providers take
-    std::uint32_t recipients = 1000;                 // RFC 5321 section 4.5.3.1.8 wants at least 100
-    std::uint32_t errors = 20;                       // of one session; then 421. Real clients make none
-    std::uint32_t line_octets = 2048;                // of a command with its CRLF: 512 of RFC 5321 section 4.5.3.1.4 and room for all extensions
-    std::uint32_t text_line_octets = 1U << 16U;      // of a line of the message; RFC 5321's 998 is often broken
-    std::uint32_t header_octets = 1U << 20U;         // of the header block; far above what any mail has
-    std::uint32_t header_lines = 2000;               // of the header block
-    std::uint32_t hops = 100;                        // Received fields, RFC 5321 section 6.3
-    std::uint32_t idle_commands = 1000;              // NOOP, RSET, VRFY, HELP and EHLO in one session; then 421
-    std::uint64_t memory_octets = 1U << 30U;         // of message bodies of all sessions in memory; 452 4.3.1 beyond
-    std::uint64_t spool_octets = 8ULL << 30U;        // of message bodies of all sessions in state/spool
+    // Of a message: what large providers take.
+    std::uint64_t size_octets = 50U << 20U;
+    // Of a transaction; RFC 5321 section 4.5.3.1.8 wants at least 100.
+    std::uint32_t recipients = 1000;
+    // 5xx replies of one session; then 421. Real clients make none.
+    std::uint32_t errors = 20;
+    // Of a command with its CRLF: 512 of RFC 5321 section 4.5.3.1.4, and room for all extensions.
+    std::uint32_t line_octets = 2048;
+    // Of a line of the message with its CRLF; the 998 of RFC 5322 section 2.1.1 are often broken.
+    std::uint32_t text_line_octets = 1U << 16U;
+    // Of the header block; far above what any mail has.
+    std::uint32_t header_octets = 1U << 20U;
+    std::uint32_t header_lines = 2000;
+    // Received fields; RFC 5321 section 6.3.
+    std::uint32_t hops = 100;
+    // Before the banner, so that early talkers show themselves. 0: none, and they are not seen.
+    std::chrono::milliseconds greet_wait{0};
+    // NOOP, RSET, VRFY, HELP, EHLO, empty chunks and what was refused for now, since the last message that
+    // was taken; then 421.
+    std::uint32_t idle_commands = 1000;
+    // Of the messages of all sessions, in memory and in state/spool; 452 4.3.1 beyond.
+    std::uint64_t memory_octets = 1U << 30U;
+    std::uint64_t spool_octets = 8ULL << 30U;
 };
 
 struct ReceiverTimeouts {
-    std::chrono::seconds command{300};   // RFC 5321 section 4.5.3.2.7
+    // RFC 5321 section 4.5.3.2.7
+    std::chrono::seconds command{300};
+    // RFC 5321 section 4.5.3.2.4
     std::chrono::seconds data_start{120};
     std::chrono::seconds tls_handshake{30};
-    std::uint32_t least_octets_per_second = 500;  // averaged over 60 s of DATA or BDAT, and of any command's line
+    // Averaged over 60 s of DATA or BDAT, and of any command's line.
+    std::uint32_t least_octets_per_second = 500;
 };
 
 enum class BareNewline : std::uint8_t { refuse, normalize };

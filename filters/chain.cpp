@@ -1,0 +1,320 @@
+#include "filters/chain.hpp"
+
+#include "base/log.hpp"
+#include "net/timeout.hpp"
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <fmt/format.h>
+#include <map>
+#include <utility>
+
+namespace wicket {
+namespace {
+
+/// Made by the receiver and by the look at the finished message, before any filter runs.
+bool is_from_session(const FactDeclaration& row) {
+    return row.filter == "smtp" || row.filter == "message";
+}
+
+/// The links in an order in which each stands behind those that make what it needs; empty if there is a
+/// circle.
+std::vector<FilterChain::Link> sorted_by_need(
+    std::vector<FilterChain::Link> links, const std::map<FactId, std::size_t>& maker
+) {
+    std::vector<FilterChain::Link> sorted;
+    std::vector<bool> is_placed(links.size());
+    while (sorted.size() < links.size()) {
+        const std::size_t before = sorted.size();
+        for (std::size_t i = 0; i < links.size(); ++i) {
+            const auto is_ready = [&](FactId need) {
+                const auto found = maker.find(need);
+                return found == maker.end() || is_placed[found->second];
+            };
+            if (is_placed[i] || !std::ranges::all_of(links[i].needs, is_ready)) continue;
+            is_placed[i] = true;
+            sorted.push_back(links[i]);
+        }
+        if (sorted.size() == before) return {};
+    }
+    return sorted;
+}
+
+}  // namespace
+
+std::shared_ptr<const FilterChain> FilterChain::build(
+    std::vector<std::shared_ptr<const Filter>> filters,
+    const FactDictionary& dictionary,
+    Diagnostics& diagnostics
+) {
+    std::vector<Link> links;
+    std::map<FactId, std::size_t> maker;
+    for (auto& filter : filters) {
+        Link link{filter, filter->needs(), filter->makes(), Stage::connect};
+        for (const FactId fact : link.makes) {
+            const auto [other, is_first] = maker.emplace(fact, links.size());
+            if (is_first) continue;
+            diagnostics.error(
+                {},
+                fmt::format(
+                    "the fact {} is made by two filters, {} and {}",
+                    dictionary.row(fact).name,
+                    links[other->second].filter->name(),
+                    filter->name()
+                )
+            );
+        }
+        links.push_back(std::move(link));
+    }
+    for (Link& link : links) {
+        for (const FactId need : link.needs) {
+            const FactDeclaration& row = dictionary.row(need);
+            link.stage = std::max(link.stage, row.stage);
+            if (!is_from_session(row) && !maker.contains(need))
+                diagnostics.error(
+                    {},
+                    fmt::format(
+                        "the filter {} needs the fact {}, which no filter makes",
+                        link.filter->name(),
+                        row.name
+                    )
+                );
+        }
+    }
+    auto chain = std::make_shared<FilterChain>();
+    chain->links_ = sorted_by_need(links, maker);
+    if (chain->links_.size() != links.size())
+        diagnostics.error({}, "the filters need one another in a circle");
+    if (diagnostics.has_errors()) return nullptr;
+    for (const Link& link : chain->links_)
+        chain->runs_at_[static_cast<std::size_t>(link.stage)] = true;
+    return chain;
+}
+
+struct ChainRun::State : std::enable_shared_from_this<State> {
+    enum class Progress : std::uint8_t { waiting, running, finished };
+
+    struct Node {
+        Progress progress = Progress::waiting;
+        std::uint32_t round = 0;  // results of an earlier round are of no interest any more
+        SteadyTime began{};
+        std::vector<DnsLookup> lookups;
+    };
+
+    State(
+        std::shared_ptr<const FilterChain> chain_,
+        std::shared_ptr<const FactDictionary> dictionary_,
+        DnsResolver& dns_,
+        const Clock& clock_,
+        boost::asio::any_io_executor executor_
+    )
+        : chain(std::move(chain_)),
+          dictionary(std::move(dictionary_)),
+          dns(dns_),
+          clock(clock_),
+          executor(std::move(executor_)),
+          nodes(chain->links().size()) {}
+
+    bool is_under_way(Stage stage) const {
+        for (std::size_t i = 0; i < nodes.size(); ++i)
+            if (chain->links()[i].stage <= stage && nodes[i].progress == Progress::running) return true;
+        return false;
+    }
+
+    bool has_what_it_needs(std::size_t index) const {
+        for (std::size_t other = 0; other < nodes.size(); ++other) {
+            if (nodes[other].progress == Progress::finished) continue;
+            const auto& made = chain->links()[other].makes;
+            const auto& needed = chain->links()[index].needs;
+            if (std::ranges::find_first_of(needed, made) != needed.end()) return false;
+        }
+        return true;
+    }
+
+    FactsSnapshot snapshot() {
+        if (!shared_facts) shared_facts = std::make_shared<const Facts>(facts);
+        return shared_facts;
+    }
+
+    void set(FactId fact, FactValue value) {
+        facts.set(fact, std::move(value));
+        shared_facts = nullptr;
+    }
+
+    void start_ready(Stage up_to) {
+        begun = std::max(begun, up_to);
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+            const FilterChain::Link& link = chain->links()[i];
+            if (link.stage > begun || nodes[i].progress != Progress::waiting || !has_what_it_needs(i))
+                continue;
+            nodes[i].progress = Progress::running;
+            nodes[i].began = clock.steady();
+            const SteadyTime deadline = nodes[i].began + link.filter->timeout();
+            boost::asio::co_spawn(
+                executor,
+                run(shared_from_this(), i, nodes[i].round, FilterTools{dns, clock, deadline, message}),
+                boost::asio::detached
+            );
+        }
+    }
+
+    static boost::asio::awaitable<void> run(
+        std::shared_ptr<State> self, std::size_t index, std::uint32_t round, FilterTools tools
+    ) {
+        const std::shared_ptr<const Filter> filter = self->chain->links()[index].filter;
+        std::string fault;
+        Observation observation;
+        try {
+            observation = co_await filter->examine(self->snapshot(), tools);
+        } catch (const std::exception& error) {
+            fault = error.what();
+        }
+        if (self->nodes[index].round != round || self->nodes[index].progress != Progress::running) co_return;
+        if (!fault.empty()) {
+            log_error(
+                "a filter failed",
+                {
+                    {"filter", filter->name()},
+                    {"error",  fault         }
+            }
+            );
+            self->give_up(index, "the filter failed");
+            self->changed();
+            co_return;
+        }
+        self->finish(index, std::move(observation));
+        self->changed();
+    }
+
+    void finish(std::size_t index, Observation observation) {
+        Node& node = nodes[index];
+        node.progress = Progress::finished;
+        node.lookups = std::move(observation.lookups);
+        for (auto& [fact, value] : observation.facts)
+            set(fact, std::move(value));
+        const auto micros =
+            std::chrono::duration_cast<std::chrono::microseconds>(clock.steady() - node.began).count();
+        note(index, fmt::format("{} done in {} us", chain->links()[index].filter->name(), micros));
+    }
+
+    void give_up(std::size_t index, const std::string& reason) {
+        nodes[index].progress = Progress::finished;
+        for (const FactId fact : chain->links()[index].makes)
+            set(fact, Unknown{reason});
+        note(index, fmt::format("{}: {}", chain->links()[index].filter->name(), reason));
+    }
+
+    void note(std::size_t index, std::string what) {
+        events.push_back({clock.steady(), chain->links()[index].stage, std::move(what)});
+    }
+
+    /// A node finished: others may begin, and whoever waits may go on.
+    void changed() {
+        start_ready(begun);
+        if (wake && !is_under_way(awaited)) std::exchange(wake, nullptr)();
+    }
+
+    std::shared_ptr<const FilterChain> chain;
+    std::shared_ptr<const FactDictionary> dictionary;
+    DnsResolver& dns;
+    const Clock& clock;
+    boost::asio::any_io_executor executor;
+    std::vector<Node> nodes;  // as the links of the chain
+    Facts facts;
+    FactsSnapshot shared_facts;
+    SharedMessage message;
+    std::vector<FilterEvent> events;
+    Stage begun = Stage::connect;
+    Stage awaited = Stage::connect;
+    std::function<void()> wake;  // of the one coroutine in settle()
+};
+
+ChainRun::ChainRun(
+    std::shared_ptr<const FilterChain> chain,
+    std::shared_ptr<const FactDictionary> dictionary,
+    DnsResolver& dns,
+    const Clock& clock,
+    boost::asio::any_io_executor executor
+)
+    : state_(std::make_shared<State>(std::move(chain), std::move(dictionary), dns, clock, std::move(executor))
+      ) {}
+
+ChainRun::~ChainRun() {
+    // Filters still under way hold the state; what they bring is of no interest any more.
+    for (State::Node& node : state_->nodes)
+        ++node.round;
+}
+
+const Facts& ChainRun::facts() const {
+    return state_->facts;
+}
+
+void ChainRun::provide(FactId fact, FactValue value) {
+    state_->set(fact, std::move(value));
+}
+
+void ChainRun::forget_from(Stage stage) {
+    State& state = *state_;
+    for (FactId fact = 0; fact < state.facts.size(); ++fact)
+        if (state.dictionary->row(fact).stage >= stage) state.set(fact, Absent{});
+    for (std::size_t i = 0; i < state.nodes.size(); ++i) {
+        if (state.chain->links()[i].stage < stage) continue;
+        ++state.nodes[i].round;
+        state.nodes[i].progress = State::Progress::waiting;
+        state.nodes[i].lookups.clear();
+    }
+    std::erase_if(state.events, [stage](const FilterEvent& event) { return event.stage >= stage; });
+    state.message = nullptr;
+    if (stage != Stage::connect)
+        state.begun = std::min(state.begun, static_cast<Stage>(static_cast<std::uint8_t>(stage) - 1));
+}
+
+void ChainRun::begin(Stage stage, SharedMessage message) {
+    state_->message = std::move(message);
+    state_->start_ready(stage);
+}
+
+boost::asio::awaitable<void> ChainRun::settle(Stage stage, SteadyTime deadline) {
+    const std::shared_ptr<State> state = state_;
+    if (!state->is_under_way(stage)) co_return;
+    Timeout timeout(state->executor);
+    state->awaited = stage;
+    timeout.arm(deadline, [state] {
+        if (state->wake) std::exchange(state->wake, nullptr)();
+    });
+    const auto initiate = [state](auto handler) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        state->wake = [state, shared] { boost::asio::post(state->executor, [shared] { (*shared)(); }); };
+    };
+    co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void()>(
+        initiate, boost::asio::use_awaitable
+    );
+    timeout.cancel();
+    bool gave_up = false;
+    for (std::size_t i = 0; i < state->nodes.size(); ++i) {
+        if (state->chain->links()[i].stage > stage || state->nodes[i].progress != State::Progress::running)
+            continue;
+        state->give_up(i, "late");
+        gave_up = true;
+    }
+    if (gave_up) state->start_ready(state->begun);
+}
+
+std::vector<DnsLookup> ChainRun::lookups() const {
+    std::vector<DnsLookup> all;
+    for (const State::Node& node : state_->nodes)
+        all.insert(all.end(), node.lookups.begin(), node.lookups.end());
+    return all;
+}
+
+const std::vector<FilterEvent>& ChainRun::events() const {
+    return state_->events;
+}
+
+}  // namespace wicket

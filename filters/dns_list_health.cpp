@@ -1,0 +1,107 @@
+#include "filters/dns_list_health.hpp"
+
+#include "base/log.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace wicket {
+namespace {
+
+constexpr std::uint32_t ipv4(std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint32_t d) {
+    return a << 24U | b << 16U | c << 8U | d;
+}
+
+bool is_in(const std::vector<DnsListCode>& codes, std::uint32_t code, std::string* name) {
+    const auto found = std::ranges::find_if(codes, [code](const DnsListCode& row) {
+        return row.first <= code && code <= row.last;
+    });
+    if (found == codes.end()) return false;
+    if (name != nullptr) *name = found->name;
+    return true;
+}
+
+std::uint32_t to_host_order(std::string_view octets) {
+    std::uint32_t value = 0;
+    for (const char c : octets)
+        value = value << 8U | static_cast<unsigned char>(c);
+    return value;
+}
+
+}  // namespace
+
+DnsListAnswer classify(const DnsList& list, std::string_view record, std::string* name) {
+    const std::uint32_t code = to_host_order(record);
+    // RFC 5782 section 2.1: answers lie in 127.0.0.0/8; whatever does not was not written by the list.
+    if (code >> 24U != 127) return DnsListAnswer::hijacked;
+    // The large lists agree on 127.255.255.0/24 for "you are blocked" and "you ask through a public
+    // resolver".
+    if (code >> 8U == ipv4(127, 255, 255, 0) >> 8U) return DnsListAnswer::refused;
+    if (is_in(list.refused, code, nullptr)) return DnsListAnswer::refused;
+    return is_in(list.listed, code, name) ? DnsListAnswer::listed : DnsListAnswer::other;
+}
+
+DnsListHealth::DnsListHealth(const DnsList& list)
+    : list_(list), trouble_(list.probes ? "not probed yet" : "") {}
+
+std::string DnsListHealth::trouble() const {
+    const std::lock_guard lock(mutex_);
+    return trouble_;
+}
+
+void DnsListHealth::set_trouble(std::string reason) {
+    const std::lock_guard lock(mutex_);
+    if (trouble_ == reason) return;
+    if (reason.empty())
+        log_info(
+            "a DNS list is in use",
+            {
+                {"list", list_.name}
+        }
+        );
+    else
+        log_warning(
+            "a DNS list is off",
+            {
+                {"list",   list_.name},
+                {"reason", reason    }
+        }
+        );
+    trouble_ = std::move(reason);
+}
+
+void DnsListHealth::distrust(std::string reason) {
+    // Without probes nothing would ever switch it on again; each answer is judged for itself then.
+    if (list_.probes) set_trouble(std::move(reason));
+}
+
+boost::asio::awaitable<std::chrono::seconds> DnsListHealth::probe(DnsResolver& dns, const Clock& clock) {
+    // RFC 5782 section 5: 127.0.0.2 must be listed and 127.0.0.1 must not; of domain lists TEST and INVALID.
+    const bool asks_addresses = list_.asks_addresses;
+    const std::string must_be = (asks_addresses ? "2.0.0.127." : "test.") + list_.zone;
+    const std::string must_not_be = (asks_addresses ? "1.0.0.127." : "invalid.") + list_.zone;
+    const SteadyTime deadline = clock.steady() + std::chrono::seconds(10);
+    const DnsAnswer positive = co_await dns.lookup({must_be, DnsType::a}, deadline);
+    const DnsAnswer negative = co_await dns.lookup({must_not_be, DnsType::a}, deadline);
+
+    std::string reason;
+    for (const DnsAnswer* answer : {&positive, &negative}) {
+        if (answer->status == DnsStatus::try_again) reason = "it does not answer: " + answer->reason;
+        for (const std::string& record : answer->records) {
+            const DnsListAnswer meaning = classify(list_, record, nullptr);
+            if (meaning == DnsListAnswer::refused)
+                reason = "it refuses to answer us: " + record_to_text(DnsType::a, record);
+            if (meaning == DnsListAnswer::hijacked)
+                reason = "it is hijacked: " + record_to_text(DnsType::a, record);
+        }
+    }
+    if (reason.empty() && negative.status == DnsStatus::found)
+        reason = "it lists everybody: the test entry that must not be listed is";
+    if (reason.empty() && positive.status != DnsStatus::found)
+        reason = "it is dead: the test entry that must be listed is not";
+    const bool is_well = reason.empty();
+    set_trouble(std::move(reason));
+    co_return is_well ? std::chrono::seconds(dns_list_probe_interval) : dns_list_retry_interval;
+}
+
+}  // namespace wicket

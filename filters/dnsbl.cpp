@@ -1,0 +1,77 @@
+#include "filters/dnsbl.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+
+namespace wicket {
+namespace {
+
+/// The labels to be asked about in front of the zone; empty if the list has no opinion about such a value.
+std::string labels_of(const FactValue& value, const DnsList& list) {
+    if (const auto* address = std::get_if<IpAddress>(&value)) {
+        if (!list.asks_addresses || (address->is_private() && !list.asks_private)) return {};
+        return address->reversed_labels();
+    }
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        // A domain list that is asked about an address answers that all of them are listed.
+        if (list.asks_addresses || text->empty() || text->front() == '[' || IpAddress::parse(*text))
+            return {};
+        return lower_case(*text);
+    }
+    return {};
+}
+
+}  // namespace
+
+DnsblFilter::DnsblFilter(std::shared_ptr<DnsListHealth> health)
+    : health_(std::move(health)), name_("dnsbl." + health_->list().name) {}
+
+boost::asio::awaitable<Observation> DnsblFilter::examine(FactsSnapshot facts, FilterTools tools) const {
+    const DnsList& list = health_->list();
+    const FactValue& value = facts->get(list.of);
+    Observation seen;
+    if (const auto* unknown = std::get_if<Unknown>(&value)) {
+        seen.facts.emplace_back(list.fact, *unknown);
+        co_return seen;
+    }
+    const std::string labels = labels_of(value, list);
+    if (labels.empty()) co_return seen;
+    if (std::string trouble = health_->trouble(); !trouble.empty()) {
+        seen.facts.emplace_back(list.fact, Unknown{"the list is off: " + trouble});
+        co_return seen;
+    }
+
+    const DnsQuestion question{labels + "." + list.zone, DnsType::a};
+    const DnsAnswer answer = co_await tools.dns.lookup(question, tools.deadline);
+    seen.lookups.push_back({question, answer});
+    if (answer.status == DnsStatus::try_again) {
+        seen.facts.emplace_back(
+            list.fact, Unknown{answer.reason.empty() ? "the list did not answer" : answer.reason}
+        );
+        co_return seen;
+    }
+    TextList hits;
+    for (const std::string& record : answer.records) {
+        std::string code_name;
+        switch (classify(list, record, &code_name)) {
+            case DnsListAnswer::listed:
+                if (std::ranges::find(hits.items, code_name) == hits.items.end())
+                    hits.items.push_back(code_name);
+                break;
+            case DnsListAnswer::other: break;
+            case DnsListAnswer::refused:
+                health_->distrust("it refuses to answer us: " + record_to_text(DnsType::a, record));
+                seen.facts.emplace_back(list.fact, Unknown{"refused by the list"});
+                co_return seen;
+            case DnsListAnswer::hijacked:
+                health_->distrust("it is hijacked: " + record_to_text(DnsType::a, record));
+                seen.facts.emplace_back(list.fact, Unknown{"the list is hijacked"});
+                co_return seen;
+        }
+    }
+    seen.facts.emplace_back(list.fact, std::move(hits));
+    co_return seen;
+}
+
+}  // namespace wicket

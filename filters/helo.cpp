@@ -1,0 +1,87 @@
+#include "filters/helo.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace wicket {
+namespace {
+
+bool is_label(std::string_view label) {
+    const auto is_allowed = [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_'; };
+    return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+           std::ranges::all_of(label, is_allowed);
+}
+
+bool is_domain_name(std::string_view name) {
+    if (name.size() > 253) return false;
+    while (true) {
+        const std::size_t dot = name.find('.');
+        if (!is_label(name.substr(0, dot))) return false;
+        if (dot == std::string_view::npos) return true;
+        name.remove_prefix(dot + 1);
+    }
+}
+
+/// The address inside an address literal, [192.0.2.1] or [IPv6:2001:db8::1].
+std::optional<IpAddress> literal_address(std::string_view literal) {
+    constexpr std::string_view ipv6_tag = "IPv6:";
+    if (literal.size() < 2 || literal.front() != '[' || literal.back() != ']') return std::nullopt;
+    literal = literal.substr(1, literal.size() - 2);
+    if (starts_with_ignoring_case(literal, ipv6_tag)) literal.remove_prefix(ipv6_tag.size());
+    return IpAddress::parse(literal);
+}
+
+}  // namespace
+
+std::string_view helo_form(std::string_view name) {
+    if (name.ends_with('.')) name.remove_suffix(1);
+    if (literal_address(name)) return "literal";
+    if (IpAddress::parse(name)) return "address";
+    if (!is_domain_name(name)) return "malformed";
+    return name.contains('.') ? "fqdn" : "bare";
+}
+
+boost::asio::awaitable<Observation> HeloFilter::examine(FactsSnapshot facts, FilterTools tools) const {
+    Observation seen;
+    const auto* given = std::get_if<std::string>(&facts->get(id_of(CoreFact::helo_name)));
+    const auto* client = std::get_if<IpAddress>(&facts->get(id_of(CoreFact::client_ip)));
+    if (given == nullptr || client == nullptr) co_return seen;
+    std::string name = lower_case(*given);
+    if (name.ends_with('.')) name.pop_back();
+
+    const std::string_view form = helo_form(name);
+    seen.facts.emplace_back(id_of(CoreFact::helo_form), std::string(form));
+    bool is_ours = std::ranges::find(our_names_, name) != our_names_.end();
+    if (form == "literal") {
+        const IpAddress address = *literal_address(name);
+        seen.facts.emplace_back(id_of(CoreFact::helo_literal_matches), address == *client);
+        const auto* listener = std::get_if<IpAddress>(&facts->get(id_of(CoreFact::listener_address)));
+        // A client on this very machine may name the address that both ends have.
+        is_ours = listener != nullptr && address == *listener && address != *client;
+    }
+    seen.facts.emplace_back(id_of(CoreFact::helo_is_ours), is_ours);
+    if (form != "fqdn") co_return seen;
+
+    std::string trouble;
+    for (const DnsType type : {DnsType::a, DnsType::aaaa}) {
+        const DnsQuestion question{name, type};
+        const DnsAnswer answer = co_await tools.dns.lookup(question, tools.deadline);
+        seen.lookups.push_back({question, answer});
+        if (answer.status == DnsStatus::try_again) trouble = answer.reason;
+        if (answer.status == DnsStatus::found) {
+            seen.facts.emplace_back(id_of(CoreFact::helo_resolves), true);
+            co_return seen;
+        }
+        // RFC 8020: below a name that does not exist there is no other type either.
+        if (answer.status == DnsStatus::no_such_name) break;
+    }
+    if (trouble.empty())
+        seen.facts.emplace_back(id_of(CoreFact::helo_resolves), false);
+    else
+        seen.facts.emplace_back(id_of(CoreFact::helo_resolves), Unknown{trouble});
+    co_return seen;
+}
+
+}  // namespace wicket

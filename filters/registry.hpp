@@ -1,0 +1,24 @@
+// Which checks there are: one row each in registry.cpp. A new check is a pair of files and a row there.
+#pragma once
+
+#include "filters/dns_list_health.hpp"
+#include "filters/filter.hpp"
+#include "filters/scan_check.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+/// What checks are made with.
+struct FilterSetup {
+    std::vector<std::string> our_names;  // lower case
+    std::vector<std::shared_ptr<DnsListHealth>> dns_lists;
+    std::shared_ptr<ScanPool> scan_pool;  // nullptr where the graph is only to be checked
+    std::shared_ptr<ScanTotals> scan_totals;
+};
+
+std::vector<std::shared_ptr<const Filter>> make_filters(const FilterSetup& setup);
+
+}  // namespace wicket

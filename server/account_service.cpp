@@ -1,0 +1,88 @@
+#include "server/account_service.hpp"
+
+#include <boost/json.hpp>
+
+namespace wicket {
+namespace {
+
+namespace json = boost::json;
+
+std::string text_of(const json::object& object, std::string_view key) {
+    const json::value* value = object.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+std::string code_word(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::not_found: return "not_found";
+        case ErrorCode::exists: return "exists";
+        case ErrorCode::invalid: return "invalid";
+        case ErrorCode::no_space: return "no_space";
+        default: return "unavailable";
+    }
+}
+
+std::string error_answer(const Error& error) {
+    return json::serialize(json::object{
+        {"error", error.message        },
+        {"code",  code_word(error.code)}
+    });
+}
+
+std::string answer_of(const Result<>& result) {
+    return result ? std::string(R"({"ok":true})") : error_answer(result.error());
+}
+
+std::string list_answer(AccountStore& accounts) {
+    const auto all = accounts.list();
+    if (!all) return error_answer(all.error());
+    json::array rows;
+    for (const Account& account : *all)
+        rows.push_back(json::object{
+            {"address", account.address        },
+            {"created", account.created_seconds}
+        });
+    return json::serialize(json::object{
+        {"ok",       true           },
+        {"accounts", std::move(rows)}
+    });
+}
+
+}  // namespace
+
+std::string answer_account_request(
+    AccountStore& accounts, std::string_view request, std::int64_t now_seconds
+) {
+    boost::system::error_code error;
+    const json::value parsed = json::parse(json::string_view(request.data(), request.size()), error);
+    if (error || !parsed.is_object())
+        return error_answer({ErrorCode::invalid, "the request is not a JSON object"});
+    const json::object& object = parsed.get_object();
+    const std::string verb = text_of(object, "do");
+    const std::string address = text_of(object, "address");
+    if (verb == "list") return list_answer(accounts);
+    if (verb == "delete") return answer_of(accounts.remove(address));
+    if (verb == "add")
+        return answer_of(
+            accounts.add({address, text_of(object, "argon2id"), text_of(object, "scram"), now_seconds})
+        );
+    if (verb == "passwd") {
+        auto account = accounts.find(address);
+        if (!account) return error_answer(account.error());
+        account->password_hash = text_of(object, "argon2id");
+        account->scram_sha256 = text_of(object, "scram");
+        return answer_of(accounts.update(*account));
+    }
+    return error_answer({ErrorCode::invalid, "unknown request"});
+}
+
+Result<std::optional<PasswordRecord>> StoreDirectory::find(
+    std::string_view local_part, std::string_view domain
+) {
+    const auto account = accounts_.find(canonical_account_name(local_part, domain));
+    if (account) return PasswordRecord{account->address, account->password_hash};
+    if (account.error().code == ErrorCode::not_found) return std::nullopt;
+    return std::unexpected(account.error());
+}
+
+}  // namespace wicket

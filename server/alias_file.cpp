@@ -1,0 +1,136 @@
+#include "server/alias_file.hpp"
+
+#include "base/text.hpp"
+#include "mail/address.hpp"
+#include "store/accounts.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <optional>
+
+namespace wicket {
+namespace {
+
+constexpr std::string_view blanks = " \t\r";
+
+std::string_view trimmed(std::string_view text) {
+    const std::size_t begin = text.find_first_not_of(blanks);
+    if (begin == std::string_view::npos) return {};
+    return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
+}
+
+/// Reads one file line by line; every mistake has the column of the word at fault.
+class AliasReader {
+public:
+    AliasReader(
+        const std::string& file,
+        const std::string& domain,
+        const std::vector<std::string>& our_domains,
+        Diagnostics& diagnostics
+    )
+        : file_(file), domain_(domain), our_domains_(our_domains), diagnostics_(diagnostics) {}
+
+    void read_line(std::string_view line) {
+        ++number_;
+        line_ = line;
+        const std::string_view content = trimmed(line.substr(0, line.find('#')));
+        if (content.empty()) return;
+        const std::size_t gap = content.find_first_of(" \t");
+        const std::string_view alias = content.substr(0, gap);
+        if (gap == std::string_view::npos)
+            return complain(alias, fmt::format("the alias {} has no target", alias));
+        const std::vector<std::string> targets = read_targets(content.substr(gap));
+        if (targets.empty()) return;
+        if (alias == "*") {
+            if (!table_.catch_all.empty()) complain(alias, "there is a second catch-all");
+            table_.catch_all = targets;
+            return;
+        }
+        const auto address = parse_mailbox(
+            alias.contains('@') ? std::string(alias) : fmt::format("{}@{}", alias, domain_),
+            AddressCharset::utf8
+        );
+        if (!address)
+            return complain(alias, fmt::format("{} is no alias: {}", alias, describe(address.error().fault)));
+        if (address->domain() != domain_)
+            return complain(
+                alias,
+                fmt::format("the alias {} is not in the domain {} that this file belongs to", alias, domain_)
+            );
+        const std::string canonical = canonical_account_name(address->local_part(), domain_);
+        const std::string local_part = canonical.substr(0, canonical.rfind('@'));
+        if (!table_.by_local_part.emplace(local_part, targets).second)
+            complain(alias, fmt::format("the alias {} stands here twice", alias));
+    }
+
+    AliasTable take() { return std::move(table_); }
+
+private:
+    std::vector<std::string> read_targets(std::string_view text) {
+        std::vector<std::string> targets;
+        while (true) {
+            const std::size_t comma = text.find(',');
+            if (const auto target = read_target(trimmed(text.substr(0, comma)))) targets.push_back(*target);
+            if (comma == std::string_view::npos) return targets;
+            text.remove_prefix(comma + 1);
+        }
+    }
+
+    std::optional<std::string> read_target(std::string_view word) {
+        const auto address = parse_mailbox(
+            word.contains('@') ? std::string(word) : fmt::format("{}@{}", word, domain_), AddressCharset::utf8
+        );
+        if (!address) {
+            complain(
+                word,
+                fmt::format("the target \"{}\" is no address: {}", word, describe(address.error().fault))
+            );
+            return std::nullopt;
+        }
+        if (std::ranges::find(our_domains_, address->domain()) == our_domains_.end()) {
+            complain(
+                word,
+                fmt::format("the target {} is not ours, and mail cannot be sent on yet", word),
+                nearest_word(address->domain(), our_domains_)
+            );
+            return std::nullopt;
+        }
+        return canonical_account_name(address->local_part(), address->domain());
+    }
+
+    void complain(std::string_view word, std::string message, std::string suggestion = {}) {
+        const auto column = word.empty() ? 1 : static_cast<std::uint32_t>(word.data() - line_.data()) + 1;
+        diagnostics_.error(
+            {file_, number_, column}, std::move(message), std::move(suggestion), std::string(line_)
+        );
+    }
+
+    const std::string& file_;
+    const std::string& domain_;
+    const std::vector<std::string>& our_domains_;
+    Diagnostics& diagnostics_;
+    AliasTable table_;
+    std::string_view line_;
+    std::uint32_t number_ = 0;
+};
+
+}  // namespace
+
+AliasTable parse_aliases(
+    std::string_view text,
+    const std::string& file,
+    const std::string& domain,
+    const std::vector<std::string>& our_domains,
+    Diagnostics& diagnostics
+) {
+    AliasReader reader(file, domain, our_domains, diagnostics);
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        reader.read_line(text.substr(0, end));
+        if (end == std::string_view::npos) break;
+        text.remove_prefix(end + 1);
+    }
+    return reader.take();
+}
+
+}  // namespace wicket

@@ -1,0 +1,33 @@
+// The alias file of a domain: one alias a line, `alias target[, target]`. An alias is a local part, an
+// address of the domain, or `*`; targets are accounts of ours. `#` begins a comment. Read whole, checked,
+// never written.
+#pragma once
+
+#include "base/diagnostic.hpp"
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wicket {
+
+struct AliasTable {
+    std::map<std::string, std::vector<std::string>, std::less<>>
+        by_local_part;                   // folded; targets are canonical addresses
+    std::vector<std::string> catch_all;  // empty: none
+};
+
+// A file of more is a mistake, or belongs into a directory server.
+inline constexpr std::size_t alias_file_limit_octets = 16U << 20U;
+
+/// `our_domains` in lower case: a target elsewhere is an error as long as mail cannot go out.
+AliasTable parse_aliases(
+    std::string_view text,
+    const std::string& file,
+    const std::string& domain,
+    const std::vector<std::string>& our_domains,
+    Diagnostics& diagnostics
+);
+
+}  // namespace wicket

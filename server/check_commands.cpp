@@ -1,0 +1,184 @@
+#include "server/command_output.hpp"
+#include "server/commands.hpp"
+#include "server/control.hpp"
+#include "server/exit_codes.hpp"
+#include "server/policy_state.hpp"
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace wicket {
+namespace {
+
+namespace json = boost::json;
+
+void print_limits(const Config& config, OutputForm form) {
+    for (const ListenerConfig& listener : config.listeners) {
+        const std::string name = fmt::format("{} {}", to_string(listener.service), listener.address);
+        if (form == OutputForm::text) std::printf("%s\n", name.c_str());
+        for (const LimitRow& row : limit_rows(listener)) {
+            if (form == OutputForm::text)
+                fmt::print("  {:<22} {:>12}  {}\n", row.name, row.value, row.reason);
+            else
+                fmt::print(
+                    "{}\n",
+                    json::serialize(json::object{
+                        {"listener", name      },
+                        {"limit",    row.name  },
+                        {"value",    row.value },
+                        {"reason",   row.reason}
+                })
+                );
+        }
+    }
+}
+
+void warn_of_missing_postmaster(const Config& config, Diagnostics& diagnostics) {
+    for (const DomainConfig& domain : config.domains) {
+        if (domain.aliases.by_local_part.contains("postmaster") || !domain.aliases.catch_all.empty())
+            continue;
+        diagnostics.warning(
+            {config.file, 0, 0},
+            fmt::format(
+                "postmaster@{} has no alias: unless it is an account, its mail is kept until an account of "
+                "that name is added",
+                domain.name
+            )
+        );
+    }
+}
+
+std::string joined(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words)
+        text += (text.empty() ? "" : "|") + word;
+    return text;
+}
+
+}  // namespace
+
+int check_command(const CommandContext& context, bool shows_limits) {
+    Diagnostics diagnostics;
+    const auto state = load_policy_state(context.config_file, {}, nullptr, diagnostics);
+    if (state) warn_of_missing_postmaster(*state->config, diagnostics);
+    print_diagnostics(diagnostics, context.form);
+    if (!state) {
+        if (context.form == OutputForm::text)
+            fmt::print(
+                stderr,
+                "{}: {} {}\n",
+                context.config_file,
+                diagnostics.error_count(),
+                diagnostics.error_count() == 1 ? "mistake" : "mistakes"
+            );
+        return exit_config;
+    }
+    if (shows_limits)
+        print_limits(*state->config, context.form);
+    else if (context.form == OutputForm::text)
+        fmt::print(
+            "{}: good; {} rules, {} DNS lists, rules hash {}\n",
+            context.config_file,
+            state->rules->rule_count(),
+            state->dns_lists.size(),
+            state->rules->hash()
+        );
+    return exit_ok;
+}
+
+int facts_command(const CommandContext& context) {
+    Diagnostics ignored;
+    const auto state = load_policy_state(context.config_file, {}, nullptr, ignored);
+    const FactDictionary core;
+    const FactDictionary& dictionary = state ? *state->dictionary : core;
+    std::vector<FactDeclaration> rows = dictionary.rows();
+    std::ranges::sort(rows, {}, &FactDeclaration::name);
+    for (const FactDeclaration& row : rows) {
+        if (context.form == OutputForm::json) {
+            json::array words;
+            for (const std::string& word : row.words)
+                words.emplace_back(word);
+            fmt::print(
+                "{}\n",
+                json::serialize(json::object{
+                    {"name",    row.name            },
+                    {"type",    to_string(row.type) },
+                    {"stage",   to_string(row.stage)},
+                    {"filter",  row.filter          },
+                    {"meaning", row.meaning         },
+                    {"words",   std::move(words)    }
+            })
+            );
+            continue;
+        }
+        const std::string type(to_string(row.type));
+        fmt::print(
+            "{:<26} {:<16} {:<8} {:<10} {}{}\n",
+            row.name,
+            type,
+            to_string(row.stage),
+            row.filter,
+            row.meaning,
+            row.words.empty() ? "" : " (" + joined(row.words) + ")"
+        );
+    }
+    if (!state)
+        fmt::print(
+            stderr,
+            "mailwicket: {} cannot be read, so these are the facts without its block lists; see mailwicket "
+            "check\n",
+            context.config_file
+        );
+    return exit_ok;
+}
+
+int rules_test_command(const CommandContext& context) {
+    const auto config = config_for(context);
+    if (!config) return exit_config;
+    Diagnostics diagnostics;
+    const auto rules = load_rules(config->rules, diagnostics);
+    print_diagnostics(diagnostics, context.form);
+    if (!rules) return exit_config;
+    std::size_t failed = 0;
+    const std::vector<RuleTestResult> results = run_rule_tests(*rules);
+    for (const RuleTestResult& result : results) {
+        failed += result.passed ? 0 : 1;
+        if (context.form == OutputForm::json)
+            fmt::print(
+                "{}\n",
+                json::serialize(json::object{
+                    {"name",       result.name             },
+                    {"place",      result.place.to_string()},
+                    {"passed",     result.passed           },
+                    {"difference", result.difference       }
+            })
+            );
+        else if (!result.passed)
+            fmt::print("{}: FAILED: {}: {}\n", result.place.to_string(), result.name, result.difference);
+    }
+    if (context.form == OutputForm::text)
+        fmt::print("{} tests passed, {} failed\n", results.size() - failed, failed);
+    return failed == 0 ? exit_ok : exit_failed;
+}
+
+int status_command(const CommandContext& context) {
+    const auto config = config_for(context);
+    if (!config) return exit_config;
+    const auto answer = ask_server(config->state, R"({"do":"status"})");
+    if (!answer) return report(answer.error());
+    if (context.form == OutputForm::json) {
+        fmt::print("{}\n", *answer);
+        return exit_ok;
+    }
+    boost::system::error_code error;
+    const json::value parsed = json::parse(*answer, error);
+    if (error || !parsed.is_object()) return report({ErrorCode::io, "the server's answer cannot be read"});
+    for (const auto& [name, value] : parsed.get_object())
+        if (name != "ok") fmt::print("{:<16} {}\n", std::string(name), json::serialize(value));
+    return exit_ok;
+}
+
+}  // namespace wicket

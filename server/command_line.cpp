@@ -1,0 +1,144 @@
+#include "server/command_line.hpp"
+
+#include "base/log.hpp"
+#include "server/commands.hpp"
+#include "server/exit_codes.hpp"
+#include "server/serve.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+namespace wicket {
+namespace {
+
+/// `.`, `/etc/...`: without -c the environment and then the usual place say which file.
+std::string default_config_file() {
+    // Only read before any other thread exists.
+    const char* named = std::getenv("MAILWICKET_CONFIG");  // NOLINT(concurrency-mt-unsafe)
+    return named != nullptr && *named != '\0' ? named : "/etc/mailwicket/mailwicket.toml";
+}
+
+struct Words {
+    CommandContext context{default_config_file(), OutputForm::text};
+    bool is_json = false;
+    bool shows_limits = false;
+    std::string verb, address, id;
+    std::string log_format = "text";
+    LogOptions log;
+};
+
+CLI::App* add_command(
+    CLI::App& app,
+    Words& words,
+    const std::string& name,
+    const std::string& description,
+    const std::string& example
+) {
+    CLI::App* command = app.add_subcommand(name, description);
+    command->add_option("-c,--config", words.context.config_file, "the configuration file")
+        ->capture_default_str();
+    command->add_flag("--json", words.is_json, "JSON, one object a line");
+    command->footer("Example:\n  " + example);
+    return command;
+}
+
+void add_commands(CLI::App& app, Words& words) {
+    add_command(
+        app,
+        words,
+        "serve",
+        "Run the server; SIGHUP reloads, SIGTERM drains",
+        "mailwicket serve -c mailwicket.toml"
+    )
+        ->add_option("--log", words.log_format, "text or json")
+        ->check(CLI::IsMember({"text", "json"}));
+    add_command(
+        app,
+        words,
+        "check",
+        "Check configuration, rules and lists; exit 78 if there is a mistake",
+        "mailwicket check --limits"
+    )
+        ->add_flag("--limits", words.shows_limits, "show every limit with its reason");
+    CLI::App* account = add_command(
+        app,
+        words,
+        "account",
+        "Add, change, list or delete accounts; a password is one line on standard input",
+        "printf '%s\\n' 'correct horse' | mailwicket account add alice@example.test"
+    );
+    account->add_option("verb", words.verb, "add, passwd, list or delete")
+        ->required()
+        ->check(CLI::IsMember({"add", "passwd", "list", "delete"}));
+    account->add_option("address", words.address, "user@domain");
+    CLI::App* log = add_command(
+        app,
+        words,
+        "log",
+        "Decisions, newest last; terms must all hold, a leading - negates",
+        "mailwicket log verdict:reject from:*@example.org ip:192.0.2.0/24 --since 1h"
+    );
+    log->add_option("query", words.log.query, "verdict: from: to: ip: rule: helo: id: stage:");
+    log->add_option("--since", words.log.since, "90m, 2h, 7d, or 2026-01-31");
+    log->add_flag("-f,--follow", words.log.follows, "wait for more");
+    log->prefix_command(false);
+    add_command(
+        app,
+        words,
+        "explain",
+        "The whole story of one decision; --json prints its record",
+        "mailwicket explain 1OMP6CV5GK5G2H8A0000"
+    )
+        ->add_option("id", words.id, "the last word of a reply: id=ID")
+        ->required();
+    add_command(
+        app, words, "facts", "The dictionary of all facts that rules can speak of", "mailwicket facts --json"
+    );
+    CLI::App* rules =
+        add_command(app, words, "rules", "Run the [[test]] blocks of the rules", "mailwicket rules test");
+    rules->add_option("verb", words.verb, "test")->required()->check(CLI::IsMember({"test"}));
+    add_command(app, words, "verify", "Read the whole store and name what is damaged", "mailwicket verify");
+    add_command(
+        app, words, "status", "Counters and process ids of the running server", "mailwicket status --json"
+    );
+    app.require_subcommand(1);
+}
+
+int run(const std::string& command, Words& words) {
+    if (words.is_json) words.context.form = OutputForm::json;
+    if (command == "serve") {
+        configure_log(words.log_format == "json" ? LogFormat::json : LogFormat::text, LogLevel::info);
+        return run_server(words.context.config_file);
+    }
+    configure_log(LogFormat::text, LogLevel::warning);
+    if (command == "check") return check_command(words.context, words.shows_limits);
+    if (command == "account") {
+        if (words.verb != "list" && words.address.empty()) {
+            std::fprintf(stderr, "mailwicket account %s: ADDRESS is missing\n", words.verb.c_str());
+            return exit_usage;
+        }
+        return account_command(words.context, words.verb, words.address);
+    }
+    if (command == "log") return log_command(words.context, words.log);
+    if (command == "explain") return explain_command(words.context, words.id);
+    if (command == "facts") return facts_command(words.context);
+    if (command == "rules") return rules_test_command(words.context);
+    if (command == "verify") return verify_command(words.context);
+    return status_command(words.context);
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+    CLI::App app("Mailwicket: the mail server that can explain its decisions", "mailwicket");
+    Words words;
+    add_commands(app, words);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? exit_ok : exit_usage;
+    }
+    return run(app.get_subcommands().front()->get_name(), words);
+}
+
+}  // namespace wicket

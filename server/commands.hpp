@@ -1,0 +1,36 @@
+// The commands besides `serve`, one function each; server/command_line.cpp reads the words they are called
+// with. Each returns its exit code (server/exit_codes.hpp), writes what was asked for to standard output and
+// everything else to standard error.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+enum class OutputForm : bool { text, json };
+
+struct CommandContext {
+    std::string config_file;
+    OutputForm form = OutputForm::text;
+};
+
+int check_command(const CommandContext& context, bool shows_limits);
+/// `verb`: add, passwd, list, delete. add and passwd read the password as one line from standard input.
+int account_command(const CommandContext& context, const std::string& verb, const std::string& address);
+struct LogOptions {
+    std::vector<std::string> query;
+    std::string since;  // a duration, or an RFC 3339 date or time; empty: everything
+    bool follows = false;
+};
+int log_command(const CommandContext& context, const LogOptions& options);
+int explain_command(const CommandContext& context, const std::string& id);
+int facts_command(const CommandContext& context);
+/// Runs the [[test]] blocks.
+int rules_test_command(const CommandContext& context);
+/// Reads every message and row of the store and names what is damaged.
+int verify_command(const CommandContext& context);
+/// What the running server counts, and the ids of its processes.
+int status_command(const CommandContext& context);
+
+}  // namespace wicket

@@ -1,0 +1,394 @@
+#include "server/config.hpp"
+
+#include "base/config_reader.hpp"
+#include "base/file.hpp"
+#include "base/text.hpp"
+#include "mail/address.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+
+namespace wicket {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What is not built yet is an error, and says so.
+const std::vector<std::string> planned_services = {
+    "submission", "submissions", "lmtp", "imap", "imaps", "metrics"
+};
+
+class ConfigLoader {
+public:
+    ConfigLoader(const std::string& path, Diagnostics& diagnostics) : diagnostics_(diagnostics) {
+        config_->file = path;
+        folder_ = fs::absolute(path).parent_path();
+    }
+
+    std::shared_ptr<const Config> load() {
+        const auto document = ConfigDocument::load(config_->file, diagnostics_);
+        if (!document) return nullptr;
+        ConfigTable root = document->root();
+        read_general(root);
+        if (auto policy = root.table("policy")) {
+            config_->is_policy_shadow = policy->word("mode", {"enforce", "shadow"}) == "shadow";
+            policy->finish();
+        }
+        read_tls(root);
+        read_dns(root);
+        read_domains(root);
+        for (ConfigTable& listener : root.tables("listen"))
+            read_listener(listener);
+        if (config_->listeners.empty())
+            root.error(root.place(), "there is no [[listen]]: nobody could connect");
+        read_process(root);
+        read_retention(root);
+        if (auto relay = root.table("relay")) {
+            config_->relay_port = static_cast<std::uint16_t>(relay->integer("port", 1, 65535).value_or(25));
+            relay->finish();
+        }
+        root.finish();
+        if (diagnostics_.has_errors()) return nullptr;
+        return config_;
+    }
+
+private:
+    std::string absolute(const std::string& path) const {
+        return (folder_ / path).lexically_normal().string();
+    }
+
+    void require_file(ConfigTable& table, std::string_view key, const std::string& path) {
+        std::error_code error;
+        if (!fs::is_regular_file(path, error))
+            table.error(table.value_place(key), fmt::format("there is no file {}", path), nearest_file(path));
+    }
+
+    static std::string nearest_file(const std::string& path) {
+        std::vector<std::string> names;
+        std::error_code error;
+        for (const auto& entry : fs::directory_iterator(fs::path(path).parent_path(), error))
+            names.push_back(entry.path().filename().string());
+        return nearest_word(fs::path(path).filename().string(), names);
+    }
+
+    void read_general(ConfigTable& root) {
+        const auto hostname = root.text("hostname");
+        if (!hostname) {
+            if (!root.has("hostname"))
+                root.error(root.place(), "hostname is missing: the name that other servers know this one by");
+        } else if (!parse_mailbox("postmaster@" + *hostname, AddressCharset::ascii) ||
+                   hostname->starts_with('[')) {
+            root.error(root.value_place("hostname"), fmt::format("\"{}\" is no host name", *hostname));
+        } else {
+            config_->hostname = lower_case(*hostname);
+        }
+        config_->state = absolute(root.text("state").value_or("state"));
+        auto rules = root.texts("rules", ConfigTable::OneOrList::one_or_list);
+        if (!rules && !root.has("rules"))
+            root.error(root.place(), "rules is missing: the folder of rule files, or a list of folders");
+        for (const ConfigValue& folder : rules.value_or(std::vector<ConfigValue>{})) {
+            const std::string path = absolute(folder.text);
+            std::error_code error;
+            if (!fs::is_directory(path, error))
+                root.error(folder.place, fmt::format("there is no folder {}", path), nearest_file(path));
+            config_->rules.push_back(path);
+        }
+    }
+
+    void read_identity(ConfigTable& table, const std::string& host) {
+        const auto certificate = table.text("certificate");
+        const auto key = table.text("key");
+        for (const std::string_view name : {"certificate", "key"})
+            if (!table.has(name)) table.error(table.place(), fmt::format("{} is missing", name));
+        if (!certificate || !key) return;
+        config_->tls.push_back({host, absolute(*certificate), absolute(*key)});
+        require_file(table, "certificate", absolute(*certificate));
+        require_file(table, "key", absolute(*key));
+    }
+
+    void read_tls(ConfigTable& root) {
+        auto tls = root.table("tls");
+        if (!tls) return;
+        read_identity(*tls, "");
+        for (ConfigTable& name : tls->tables("name")) {
+            const auto host = name.text("host");
+            if (!host && !name.has("host")) name.error(name.place(), "host is missing");
+            read_identity(name, lower_case(host.value_or("")));
+            name.finish();
+        }
+        tls->finish();
+    }
+
+    void read_dns(ConfigTable& root) {
+        auto dns = root.table("dns");
+        if (!dns) return;
+        for (const ConfigValue& server : dns->texts("forward").value_or(std::vector<ConfigValue>{})) {
+            if (!is_address_and_port(server.text))
+                dns->error(server.place, fmt::format("\"{}\" is not ADDRESS:PORT", server.text));
+            config_->dns_forward.push_back(server.text);
+        }
+        if (const auto anchor = dns->text("trust_anchor")) {
+            config_->dns_trust_anchor = absolute(*anchor);
+            require_file(*dns, "trust_anchor", config_->dns_trust_anchor);
+        }
+        dns->finish();
+    }
+
+    static bool is_address_and_port(std::string_view text) {
+        const std::size_t colon = text.rfind(':');
+        if (colon == std::string_view::npos) return false;
+        std::string_view host = text.substr(0, colon);
+        const std::string_view port = text.substr(colon + 1);
+        if (host.starts_with('[') && host.ends_with(']'))
+            host = host.substr(1, host.size() - 2);
+        else if (host.contains(':'))
+            return false;
+        const bool is_number = !port.empty() && port.size() <= 5 && std::ranges::all_of(port, is_digit);
+        return is_number && std::stoul(std::string(port)) <= 65535 && IpAddress::parse(host);
+    }
+
+    void read_domains(ConfigTable& root) {
+        std::vector<ConfigTable> tables = root.tables("domain");
+        std::vector<std::string> names;
+        for (ConfigTable& table : tables) {
+            DomainConfig domain;
+            const auto name = table.text("name");
+            if (!name && !table.has("name")) table.error(table.place(), "name is missing");
+            domain.name = lower_case(name.value_or(""));
+            if (name && (!parse_mailbox("postmaster@" + domain.name, AddressCharset::utf8) ||
+                         domain.name.starts_with('[')))
+                table.error(table.value_place("name"), fmt::format("\"{}\" is no domain", *name));
+            if (std::ranges::find(names, domain.name) != names.end())
+                table.error(
+                    table.value_place("name"), fmt::format("the domain {} stands here twice", domain.name)
+                );
+            names.push_back(domain.name);
+            if (const auto deliver = table.text("deliver"); deliver && *deliver != "store")
+                table.error(
+                    table.value_place("deliver"),
+                    fmt::format("deliver = \"{}\" is not built yet", *deliver),
+                    "store"
+                );
+            if (const auto aliases = table.text("aliases")) domain.aliases_file = absolute(*aliases);
+            config_->domains.push_back(std::move(domain));
+        }
+        for (std::size_t i = 0; i < tables.size(); ++i) {
+            DomainConfig& domain = config_->domains[i];
+            if (!domain.aliases_file.empty()) {
+                const auto text = read_file(domain.aliases_file, alias_file_limit_octets);
+                if (text)
+                    domain.aliases =
+                        parse_aliases(*text, domain.aliases_file, domain.name, names, diagnostics_);
+                else
+                    tables[i].error(
+                        tables[i].value_place("aliases"),
+                        text.error().message,
+                        nearest_file(domain.aliases_file)
+                    );
+            }
+            tables[i].finish();
+        }
+        if (tables.empty()) root.error(root.place(), "there is no [[domain]]: no mail would be ours");
+    }
+
+    std::vector<IpNetwork> read_networks(ConfigTable& table, std::string_view key) {
+        std::vector<IpNetwork> networks;
+        for (const ConfigValue& value : table.texts(key).value_or(std::vector<ConfigValue>{})) {
+            if (const auto network = IpNetwork::parse(value.text))
+                networks.push_back(*network);
+            else
+                table.error(
+                    value.place, fmt::format("\"{}\" is no network such as 192.0.2.0/24", value.text)
+                );
+        }
+        return networks;
+    }
+
+    void read_listener(ConfigTable& table) {
+        ListenerConfig listener;
+        listener.place = table.place();
+        read_service(table, listener);
+        const auto address = table.text("address");
+        if (!address && !table.has("address")) table.error(table.place(), "address is missing: ADDRESS:PORT");
+        if (address && !is_address_and_port(*address))
+            table.error(
+                table.value_place("address"),
+                fmt::format("\"{}\" is not ADDRESS:PORT, such as 127.0.0.1:2525 or [::1]:2525", *address)
+            );
+        listener.address = address.value_or("");
+        listener.proxy = read_networks(table, "proxy");
+        listener.xclient = read_networks(table, "xclient");
+        listener.behind = read_networks(table, "behind");
+        if (!listener.behind.empty()) table.error(table.value_place("behind"), "behind is not built yet");
+        if (table.word("mixed", {"split", "quarantine"}) == "quarantine")
+            listener.mixed = MixedVerdicts::quarantine;
+        if (table.word("late", {"rcpt", "data"}) == "data") listener.late = LateAnswers::data;
+        if (table.word("bare_newline", {"refuse", "normalize"}) == "normalize")
+            listener.bare_newline = BareNewline::normalize;
+        if (auto limits = table.table("limits")) read_limits(*limits, listener);
+        table.finish();
+        config_->listeners.push_back(std::move(listener));
+    }
+
+    void read_service(ConfigTable& table, ListenerConfig& listener) {
+        std::vector<std::string> words = {"smtp", "pop3", "pop3s"};
+        words.insert(words.end(), planned_services.begin(), planned_services.end());
+        if (!table.has("service"))
+            return table.error(table.place(), "service is missing: smtp, pop3 or pop3s");
+        const auto word = table.word("service", words);
+        if (!word) return;
+        if (std::ranges::find(planned_services, *word) != planned_services.end())
+            return table.error(
+                table.value_place("service"), fmt::format("service = \"{}\" is not built yet", *word)
+            );
+        listener.service = *word == "smtp" ? Service::smtp : *word == "pop3" ? Service::pop3 : Service::pop3s;
+        if (listener.service == Service::pop3s && config_->tls.empty())
+            table.error(table.value_place("service"), "pop3s needs [tls] with certificate and key");
+    }
+
+    template <class Number>
+    static void read_count(
+        ConfigTable& limits, std::string_view key, std::int64_t least, std::int64_t most, Number& into
+    ) {
+        if (const auto value = limits.integer(key, least, most)) into = static_cast<Number>(*value);
+    }
+
+    /// An integer in octets, or a text such as "50M".
+    template <class Number>
+    static void read_octets(
+        ConfigTable& limits, std::string_view key, std::uint64_t least, std::uint64_t most, Number& into
+    ) {
+        const auto value = limits.value(key);
+        if (!value) return;
+        std::optional<std::uint64_t> octets;
+        if (value->kind == ConfigValue::Kind::integer && value->integer >= 0)
+            octets = static_cast<std::uint64_t>(value->integer);
+        if (value->kind == ConfigValue::Kind::text) octets = parse_size(value->text);
+        if (!octets || *octets < least || *octets > most)
+            return limits.error(
+                value->place,
+                fmt::format("{} must be a size from {} to {} octets, such as 64K or 50M", key, least, most)
+            );
+        into = static_cast<Number>(*octets);
+    }
+
+    static void read_limits(ConfigTable& limits, ListenerConfig& listener) {
+        constexpr std::int64_t many = 1'000'000;
+        read_count(limits, "per_ip", 1, many, listener.connections.per_ip);
+        read_count(limits, "per_network", 1, many, listener.connections.per_network);
+        read_count(limits, "total", 1, many, listener.connections.total);
+        if (const auto rate = limits.number("rate")) {
+            if (*rate < 0) limits.error(limits.value_place("rate"), "rate must not be negative");
+            listener.connections.rate_per_second = *rate;
+        }
+        if (const auto wait = limits.duration("greet_wait")) listener.limits.greet_wait = *wait;
+        // RFC 5321 section 4.5.3.1.8: at least 100 recipients must be taken.
+        read_count(limits, "recipients", 100, many, listener.limits.recipients);
+        read_count(limits, "errors", 1, many, listener.limits.errors);
+        read_count(limits, "hops", 1, 10'000, listener.limits.hops);
+        read_octets(limits, "size", 1U << 16U, 1ULL << 32U, listener.limits.size_octets);
+        read_octets(limits, "header", 1U << 12U, 1U << 26U, listener.limits.header_octets);
+        // RFC 5321 section 4.5.3.1.4: a command line of 512 octets must be taken.
+        read_octets(limits, "line", 512, 1U << 16U, listener.limits.line_octets);
+        limits.finish();
+    }
+
+    void read_process(ConfigTable& root) {
+        auto process = root.table("process");
+        if (!process) return;
+        config_->process_user = process->text("user").value_or("");
+        config_->sandbox = process->word("sandbox", {"full", "reduced"}).value_or("full");
+        process->finish();
+    }
+
+    void read_retention(ConfigTable& root) {
+        auto retention = root.table("retention");
+        if (!retention) return;
+        if (auto records = retention->table("records")) {
+            config_->retention = std::chrono::hours(24 * records->integer("days", 1, 36500).value_or(30));
+            config_->retention_octets =
+                static_cast<std::uint64_t>(records->integer("gigabytes", 1, 1 << 20).value_or(10)) << 30U;
+            records->finish();
+        }
+        for (const std::string_view key : {"quarantine", "labels"})
+            if (retention->value(key))
+                retention->error(
+                    retention->place_of(key), fmt::format("retention of {} is not built yet", key)
+                );
+        retention->finish();
+    }
+
+    Diagnostics& diagnostics_;
+    fs::path folder_;
+    std::shared_ptr<Config> config_ = std::make_shared<Config>();
+};
+
+}  // namespace
+
+std::string_view to_string(Service service) {
+    switch (service) {
+        case Service::smtp: return "smtp";
+        case Service::pop3: return "pop3";
+        case Service::pop3s: return "pop3s";
+    }
+    std::unreachable();
+}
+
+const DomainConfig* Config::find_domain(std::string_view name) const {
+    const auto found = std::ranges::find(domains, name, &DomainConfig::name);
+    return found == domains.end() ? nullptr : &*found;
+}
+
+std::shared_ptr<const Config> load_config(const std::string& path, Diagnostics& diagnostics) {
+    return ConfigLoader(path, diagnostics).load();
+}
+
+std::vector<LimitRow> limit_rows(const ListenerConfig& listener) {
+    const ReceiverLimits& limits = listener.limits;
+    const ConnectionLimits& connections = listener.connections;
+    return {
+        {"per_ip",
+         std::to_string(connections.per_ip),
+         "connections of one address at a time; a busy sender opens a handful"},
+        {"per_network",
+         std::to_string(connections.per_network),
+         "connections of one /24 or /64 at a time; a provider's pool opens some dozens"},
+        {"total",
+         std::to_string(connections.total),
+         "connections of this listener at a time; half of what the descriptors allow"},
+        {"rate",
+         fmt::format("{}", connections.rate_per_second),
+         "new connections a second of one address; 0: any"},
+        {"greet_wait",
+         fmt::format("{}ms", limits.greet_wait.count()),
+         "wait before the banner, to find clients that talk first; 0: none"},
+        {"recipients",
+         std::to_string(limits.recipients),
+         "of one message; RFC 5321 section 4.5.3.1.8 wants at least 100"},
+        {"errors", std::to_string(limits.errors), "of one session; real clients make none"},
+        {"size", std::to_string(limits.size_octets), "octets of one message; what large providers take"},
+        {"line",
+         std::to_string(limits.line_octets),
+         "octets of one command; RFC 5321 section 4.5.3.1.4 wants 512, extensions want more"},
+        {"header",
+         std::to_string(limits.header_octets),
+         "octets of the header block; far above what any mail has"},
+        {"hops", std::to_string(limits.hops), "Received fields; RFC 5321 section 6.3 suggests at least 100"},
+        {"fixed: header lines", std::to_string(limits.header_lines), "of the header block"},
+        {"fixed: text line",
+         std::to_string(limits.text_line_octets),
+         "octets of one line of a message; RFC 5321's 998 is often broken"},
+        {"fixed: idle commands",
+         std::to_string(limits.idle_commands),
+         "NOOP, RSET, VRFY, HELP and EHLO in one session"},
+        {"fixed: memory",
+         std::to_string(limits.memory_octets),
+         "octets of message bodies of all sessions in memory; 452 4.3.1 beyond"},
+        {"fixed: spool",
+         std::to_string(limits.spool_octets),
+         "octets of message bodies of all sessions in the spool; 452 4.3.1 beyond"},
+    };
+}
+
+}  // namespace wicket

@@ -1,0 +1,75 @@
+// mailwicket.toml as a value. Reading it reports every mistake with its place; a Config exists only if there
+// was none. Relative paths are relative to the file. The program never writes it.
+#pragma once
+
+#include "base/diagnostic.hpp"
+#include "net/acceptor.hpp"
+#include "net/tls_context.hpp"
+#include "receiver/options.hpp"
+#include "server/alias_file.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+enum class Service : std::uint8_t { smtp, pop3, pop3s };
+std::string_view to_string(Service service);
+
+enum class MixedVerdicts : std::uint8_t { split, quarantine };
+enum class LateAnswers : std::uint8_t { rcpt, data };
+
+struct ListenerConfig {
+    Service service = Service::smtp;
+    std::string address;
+    std::vector<IpNetwork> proxy;
+    std::vector<IpNetwork> xclient;
+    std::vector<IpNetwork> behind;
+    MixedVerdicts mixed = MixedVerdicts::split;
+    LateAnswers late = LateAnswers::rcpt;
+    BareNewline bare_newline = BareNewline::refuse;
+    ReceiverLimits limits;
+    ConnectionLimits connections;
+    SourcePlace place;
+};
+
+struct DomainConfig {
+    std::string name;          // lower case
+    std::string aliases_file;  // empty: none
+    AliasTable aliases;
+};
+
+struct Config {
+    std::string file;
+    std::string hostname;
+    std::string state;
+    std::vector<std::string> rules;
+    bool is_policy_shadow = false;
+    std::vector<ListenerConfig> listeners;
+    std::vector<TlsIdentity> tls;  // empty: no TLS
+    std::vector<std::string> dns_forward;
+    std::string dns_trust_anchor;
+    std::vector<DomainConfig> domains;
+    std::string process_user;
+    std::string sandbox = "full";
+    std::chrono::hours retention{24 * 30};
+    std::uint64_t retention_octets = 10ULL << 30U;
+    std::uint16_t relay_port = 25;
+
+    const DomainConfig* find_domain(std::string_view name) const;
+};
+
+/// nullptr if there was any error.
+std::shared_ptr<const Config> load_config(const std::string& path, Diagnostics& diagnostics);
+
+/// One row of `check --limits`.
+struct LimitRow {
+    std::string name;  // the key in [listen.limits], or "fixed"
+    std::string value;
+    std::string reason;
+};
+std::vector<LimitRow> limit_rows(const ListenerConfig& listener);
+
+}  // namespace wicket

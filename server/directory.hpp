@@ -1,0 +1,30 @@
+// Who is ours: accounts, aliases, plus-addressing, catch-all, postmaster. Reads the configuration it is given
+// and the account store; owns neither. Any thread.
+#pragma once
+
+#include "mail/address.hpp"
+#include "server/config.hpp"
+#include "store/accounts.hpp"
+
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+enum class RecipientStanding : std::uint8_t {
+    ours,       // `accounts` get the mail
+    unknown,    // our domain, nobody of that name: 550 5.1.1
+    not_ours,   // another domain: 550 5.7.1, we do not relay
+    temporary,  // the store cannot say now: 451
+};
+
+struct RecipientLookup {
+    RecipientStanding standing;
+    std::vector<std::string> accounts;  // canonical names, each once
+    std::string address;                // canonical, with the domain filled in for a bare <postmaster>
+};
+
+/// Order: an exact account or alias, then the local part before "+", then the catch-all, then postmaster.
+RecipientLookup look_up_recipient(const Config& config, AccountStore& accounts, const Mailbox& recipient);
+
+}  // namespace wicket

@@ -1,0 +1,13 @@
+// The exit codes of every command (sysexits).
+#pragma once
+
+namespace wicket {
+
+inline constexpr int exit_ok = 0;
+inline constexpr int exit_failed = 1;  // a test failed, an id is not known
+inline constexpr int exit_usage = 64;
+inline constexpr int exit_unavailable = 69;
+inline constexpr int exit_temporary = 75;
+inline constexpr int exit_config = 78;
+
+}  // namespace wicket

@@ -1,0 +1,170 @@
+#include "base/config_reader.hpp"
+#include "policy/record.hpp"
+#include "policy/rules.hpp"
+#include "server/command_output.hpp"
+#include "server/commands.hpp"
+#include "server/exit_codes.hpp"
+#include "store/store.hpp"
+
+#include <cstdio>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <optional>
+#include <poll.h>
+#include <unistd.h>
+
+namespace wicket {
+namespace {
+
+// How often `log -f` looks for more.
+constexpr int follow_interval_milliseconds = 200;
+// RFC 3339: 2026-01-31 or 2026-01-31T12:00:00Z.
+constexpr std::size_t date_length = 10;
+
+std::optional<WallTime> parse_moment(const std::string& text, WallTime now) {
+    if (const auto duration = parse_duration(text)) return now - *duration;
+    int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+    const int fields =
+        std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2dZ", &year, &month, &day, &hour, &minute, &second);
+    if (fields != 6 && (fields != 3 || text.size() != date_length)) return std::nullopt;
+    const std::chrono::year_month_day date{
+        std::chrono::year(year),
+        std::chrono::month(static_cast<unsigned>(month)),
+        std::chrono::day(static_cast<unsigned>(day))
+    };
+    if (!date.ok()) return std::nullopt;
+    return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+           std::chrono::seconds(second);
+}
+
+/// Prints what matches; counts what cannot be read.
+class LogPrinter {
+public:
+    LogPrinter(const RecordQuery& query, OutputForm form, DecisionLog& log)
+        : query_(query), form_(form), log_(log) {}
+
+    bool visit(const RecordId& id, const Result<std::string_view>& octets) {
+        last_ = id;
+        auto stored = octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
+        if (!stored) {
+            ++unreadable_;
+            fmt::print(
+                stderr,
+                "mailwicket: the record {} cannot be read: {}\n",
+                id.to_string(),
+                stored.error().message
+            );
+            return true;
+        }
+        if (!query_.matches(*stored)) return true;
+        if (const auto folded = log_.folded(id); folded && folded->count != 0) {
+            stored->record.folded_count = folded->count + 1;
+            stored->record.folded_last = folded->last;
+        }
+        const std::string line = form_ == OutputForm::json ? record_to_json(*stored, RecordJson::without_dns)
+                                                           : record_to_line(*stored);
+        fmt::print("{}\n", line);
+        return std::ferror(stdout) == 0;
+    }
+
+    const std::optional<RecordId>& last() const { return last_; }
+    std::uint64_t unreadable() const { return unreadable_; }
+
+private:
+    const RecordQuery& query_;
+    OutputForm form_;
+    DecisionLog& log_;
+    std::optional<RecordId> last_;
+    std::uint64_t unreadable_ = 0;
+};
+
+}  // namespace
+
+int log_command(const CommandContext& context, const LogOptions& options) {
+    const auto config = config_for(context);
+    if (!config) return exit_config;
+    const auto query = RecordQuery::parse(options.query);
+    if (!query) return report(query.error());
+    WallTime since{};
+    if (!options.since.empty()) {
+        const auto moment = parse_moment(options.since, system_clock().wall());
+        if (!moment)
+            return report(
+                {ErrorCode::invalid,
+                 fmt::format(
+                     "--since {}: a duration such as 90m, 2h, 7d, or a date such as 2026-01-31 is wanted",
+                     options.since
+                 )}
+            );
+        since = *moment;
+    }
+    auto store = Store::open_reader(config->state);
+    if (!store) return report(store.error());
+    LogPrinter printer(*query, context.form, (*store)->decisions());
+    while (true) {
+        const std::optional<RecordId> before = printer.last();
+        const auto scanned =
+            (*store)->decisions().scan(since, [&](const RecordId& id, Result<std::string_view> octets) {
+                if (before && id <= *before) return true;
+                return printer.visit(id, octets);
+            });
+        if (!scanned) return report(scanned.error());
+        std::fflush(stdout);
+        if (!options.follows || std::ferror(stdout) != 0) break;
+        if (printer.last()) since = printer.last()->time();
+        ::poll(nullptr, 0, follow_interval_milliseconds);
+        if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error());
+    }
+    if (printer.unreadable() != 0)
+        fmt::print(stderr, "mailwicket: {} records could not be read\n", printer.unreadable());
+    return exit_ok;
+}
+
+int explain_command(const CommandContext& context, const std::string& id_text) {
+    const auto config = config_for(context);
+    if (!config) return exit_config;
+    const auto id = RecordId::parse(id_text);
+    if (!id) {
+        fmt::print(
+            stderr,
+            "mailwicket: \"{}\" is no id: an id has {} letters and digits, the last word of a reply\n",
+            id_text,
+            RecordId::text_length
+        );
+        return exit_failed;
+    }
+    auto store = Store::open_reader(config->state);
+    if (!store) return report(store.error());
+    const auto octets = (*store)->decisions().find(*id);
+    if (!octets) return report(octets.error());
+    auto stored = decode_record(*octets);
+    if (!stored) return report(stored.error());
+    if (const auto folded = (*store)->decisions().folded(*id); folded && folded->count != 0) {
+        stored->record.folded_count = folded->count + 1;
+        stored->record.folded_last = folded->last;
+    }
+    if (context.form == OutputForm::json) {
+        fmt::print("{}\n", record_to_json(*stored, RecordJson::full));
+        return exit_ok;
+    }
+    Diagnostics ignored;
+    const auto rules = load_rules(config->rules, ignored);
+    const auto origin_of = [&rules](std::string_view rule) {
+        return rules ? rules->origin_of(rule) : std::string();
+    };
+    fmt::print("{}", record_to_story(*stored, origin_of));
+    return exit_ok;
+}
+
+int verify_command(const CommandContext& context) {
+    const auto config = config_for(context);
+    if (!config) return exit_config;
+    auto store = Store::open_reader(config->state);
+    if (!store) return report(store.error());
+    const auto faults = (*store)->mail().verify([](const std::string& fault) { fmt::print("{}\n", fault); });
+    if (!faults) return report(faults.error());
+    fmt::print(stderr, "{} faults\n", *faults);
+    return *faults == 0 ? exit_ok : exit_failed;
+}
+
+}  // namespace wicket

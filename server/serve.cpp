@@ -1,0 +1,152 @@
+#include "server/serve.hpp"
+
+#include "base/file.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "server/confine.hpp"
+#include "server/exit_codes.hpp"
+#include "server/parts.hpp"
+#include "server/policy_state.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+namespace wicket {
+namespace {
+
+int complain(const Error& error) {
+    log_error(error.message);
+    switch (error.code) {
+        case ErrorCode::invalid: return exit_config;
+        case ErrorCode::busy:
+        case ErrorCode::timed_out:
+        case ErrorCode::no_space:
+        case ErrorCode::io: return exit_temporary;
+        default: return exit_unavailable;
+    }
+}
+
+void print(const Diagnostics& diagnostics) {
+    for (const Diagnostic& diagnostic : diagnostics.sorted())
+        std::fprintf(stderr, "%s\n", render(diagnostic).c_str());
+}
+
+Result<> make_state_folder(const Config& config) {
+    for (const std::string& folder : {config.state, config.state + "/spool", config.state + "/poison"}) {
+        std::error_code error;
+        const bool is_new = std::filesystem::create_directories(folder, error);
+        if (error)
+            return failure(
+                ErrorCode::unavailable, "cannot make the folder " + folder + ": " + error.message()
+            );
+        if (is_new && ::chmod(folder.c_str(), 0700) != 0)
+            return system_failure("cannot set the mode of " + folder, errno);
+    }
+    return {};
+}
+
+sigset_t handled_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+        sigaddset(&signals, signal);
+    return signals;
+}
+
+void reload(ServerParts& parts, const std::string& config_file) {
+    ::sd_notify(0, "RELOADING=1");
+    Diagnostics diagnostics;
+    if (const auto done = parts.reload(config_file, diagnostics); done)
+        log_info(
+            "reloaded",
+            {
+                {"rules", parts.policy().get()->rules->hash()}
+        }
+        );
+    else
+        log_error("not reloaded, the old rules stay in force: " + done.error().message);
+    print(diagnostics);
+    ::sd_notify(0, "READY=1");
+}
+
+/// Until SIGTERM or SIGINT.
+void wait_for_signals(ServerParts& parts, const std::string& config_file) {
+    const sigset_t signals = handled_signals();
+    while (true) {
+        int signal = 0;
+        if (sigwait(&signals, &signal) != 0) continue;
+        if (signal != SIGHUP)
+            return log_info(
+                "draining",
+                {
+                    {"open", std::to_string(parts.open_connections())}
+            }
+            );
+        reload(parts, config_file);
+    }
+}
+
+/// Waits until the last session has ended, a second signal, or the end of patience.
+void drain(ServerParts& parts) {
+    ::sd_notify(0, "STOPPING=1");
+    parts.drain();
+    const sigset_t signals = handled_signals();
+    constexpr timespec step{0, 100'000'000};
+    for (int tenths = 0; tenths < drain_seconds * 10 && parts.open_connections() != 0; ++tenths) {
+        const int signal = sigtimedwait(&signals, nullptr, &step);
+        if (signal == SIGTERM || signal == SIGINT) break;
+    }
+    if (const std::size_t left = parts.open_connections(); left != 0)
+        log_warning(
+            "sessions are cut off",
+            {
+                {"open", std::to_string(left)}
+        }
+        );
+}
+
+}  // namespace
+
+int run_server(const std::string& config_file) {
+    ::signal(SIGPIPE, SIG_IGN);
+    const sigset_t signals = handled_signals();
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
+
+    Diagnostics diagnostics;
+    const auto config = load_config(config_file, diagnostics);
+    if (!config) {
+        print(diagnostics);
+        return exit_config;
+    }
+    if (auto made = make_state_folder(*config); !made) return complain(made.error());
+
+    // Sockets and certificates may need root, everything after them must not have it.
+    ServerParts parts(config);
+    if (auto bound = parts.bind(); !bound) return complain(bound.error());
+    if (auto dropped = drop_root(*config); !dropped) return complain(dropped.error());
+    if (auto confined = confine_files(*config, own_executable()); !confined)
+        return complain(confined.error());
+    if (auto started = parts.start(config_file, diagnostics); !started) {
+        print(diagnostics);
+        return diagnostics.has_errors() ? exit_config : complain(started.error());
+    }
+    print(diagnostics);
+    for (const std::string& line : parts.listening_lines())
+        std::printf("%s\n", line.c_str());
+    std::printf("ready\n");
+    ::sd_notify(0, "READY=1");
+
+    wait_for_signals(parts, config_file);
+    drain(parts);
+    parts.stop();
+    log_info("stopped");
+    return exit_ok;
+}
+
+}  // namespace wicket

@@ -1,0 +1,99 @@
+#include "server/visit_transaction.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace wicket {
+namespace {
+
+std::string text_fact(const Facts& facts, CoreFact fact) {
+    const auto* text = std::get_if<std::string>(&facts.get(id_of(fact)));
+    return text != nullptr ? *text : std::string();
+}
+
+RecordRecipient record_of(const VisitRecipient& recipient) {
+    return {recipient.address, recipient.verdict, recipient.mailbox, nullptr};
+}
+
+}  // namespace
+
+DecisionRecord make_record(
+    const VisitTransaction& transaction, const RecordContext& context, const ChainRun& run
+) {
+    DecisionRecord record;
+    record.id = transaction.id;
+    record.time = transaction.began;
+    record.client_ip = context.peer.ip;
+    record.client_port = context.peer.port;
+    record.facts = run.facts();
+    record.client_name = text_fact(record.facts, CoreFact::client_name);
+    if (record.client_name.empty() && !context.peer.claimed_name.starts_with('['))
+        record.client_name = context.peer.claimed_name;
+    record.helo = context.helo;
+    record.tls_version = context.tls.version;
+    record.tls_cipher = context.tls.cipher;
+    record.listener = context.listener;
+    record.has_from = true;
+    record.from = transaction.from ? transaction.from->to_string() : std::string();
+    record.size = transaction.size;
+    record.message_sha256 = transaction.message_sha256;
+    record.verdict = transaction.last_verdict;
+    record.reply = transaction.last_reply;
+    for (const VisitRecipient& recipient : transaction.accepted)
+        record.recipients.push_back(record_of(recipient));
+    record.recipients.insert(record.recipients.end(), transaction.refused.begin(), transaction.refused.end());
+    if (record.recipients.size() == 1) {
+        const std::string& address = record.recipients.front().address;
+        const std::size_t at = address.rfind('@');
+        record.facts.set(id_of(CoreFact::rcpt_address), address);
+        if (at != std::string::npos) record.facts.set(id_of(CoreFact::rcpt_domain), address.substr(at + 1));
+    }
+    record.lookups = run.lookups();
+    for (const FilterEvent& event : run.events()) {
+        const auto micros =
+            std::chrono::duration_cast<std::chrono::microseconds>(event.time - context.connected).count();
+        record.events.push_back(
+            {static_cast<std::uint32_t>(std::clamp<std::int64_t>(micros, 0, UINT32_MAX)),
+             event.stage,
+             event.what}
+        );
+    }
+    record.rules_hash = context.policy.rules->hash();
+    record.policy_shadow = context.policy.config->is_policy_shadow;
+    return record;
+}
+
+RecordKeys keys_of(const DecisionRecord& record) {
+    RecordKeys keys;
+    keys.client_ip = record.client_ip;
+    keys.sender_domain = record.from.substr(std::min(record.from.size(), record.from.rfind('@') + 1));
+    for (const RecordRecipient& recipient : record.recipients)
+        keys.recipients.push_back(recipient.address);
+    keys.rule = record.verdict.rule;
+    keys.verdict = to_string(record.verdict.action);
+    return keys;
+}
+
+void merge(Verdict& verdict, Verdict later) {
+    verdict.hits.insert(verdict.hits.end(), later.hits.begin(), later.hits.end());
+    verdict.unknown_rules.insert(
+        verdict.unknown_rules.end(), later.unknown_rules.begin(), later.unknown_rules.end()
+    );
+    verdict.added_headers.insert(
+        verdict.added_headers.end(), later.added_headers.begin(), later.added_headers.end()
+    );
+    verdict.points += later.points;
+    if (verdict.action != Action::none) return;
+    verdict.action = later.action;
+    verdict.stage = later.stage;
+    verdict.rule = std::move(later.rule);
+    verdict.reply = std::move(later.reply);
+    verdict.answer_now = later.answer_now;
+}
+
+SmtpReply with_id(SmtpReply reply, const RecordId& id) {
+    reply.text += " id=" + id.to_string();
+    return reply;
+}
+
+}  // namespace wicket

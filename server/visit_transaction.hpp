@@ -1,0 +1,67 @@
+// One mail transaction as the Visit keeps it, and the record that it becomes. Values; the Visit's loop.
+#pragma once
+
+#include "filters/chain.hpp"
+#include "mail/address.hpp"
+#include "net/peer.hpp"
+#include "policy/record.hpp"
+#include "policy/rules.hpp"
+#include "server/policy_state.hpp"
+#include "store/decision_log.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+// A record names no more refused recipients than this; a dictionary attack would make it as large as it
+// likes.
+inline constexpr std::size_t recorded_refusals_limit = 100;
+
+struct VisitRecipient {
+    std::string address;
+    std::vector<std::string> accounts;
+    FactValue local_part, domain;
+    std::string policy_key;
+    Verdict verdict;      // of the stages so far; at the end the final one
+    std::string mailbox;  // once it is delivered
+};
+
+struct VisitTransaction {
+    RecordId id;
+    WallTime began;
+    std::optional<Mailbox> from;
+    bool took_data = false;
+    std::uint64_t size = 0;
+    std::string message_sha256;
+    std::vector<VisitRecipient> accepted;
+    std::vector<RecordRecipient> refused;
+    std::uint64_t asked_count = 0;  // recipients, whatever came of them
+    Verdict last_verdict;           // of the last final reply
+    SmtpReply last_reply;
+    bool has_refusal = false;
+    bool has_unfolded_refusal = false;  // at least one reply carried this transaction's own id
+};
+
+/// What of a record does not change during a connection.
+struct RecordContext {
+    const Peer& peer;
+    const TlsDetails& tls;
+    const std::string& listener;
+    const std::string& helo;
+    const PolicyState& policy;
+    SteadyTime connected;
+};
+
+DecisionRecord make_record(
+    const VisitTransaction& transaction, const RecordContext& context, const ChainRun& run
+);
+RecordKeys keys_of(const DecisionRecord& record);
+
+/// Adds the hits, points and unknown rules of a later stage; its action decides if there was none.
+void merge(Verdict& verdict, Verdict later);
+/// The same reply with ` id=ID` as its last token.
+SmtpReply with_id(SmtpReply reply, const RecordId& id);
+
+}  // namespace wicket
