@@ -1,0 +1,113 @@
+#include "policy/compiled_rules.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace wicket {
+namespace {
+
+const std::string* text_of(const Facts& facts, CoreFact fact) {
+    return std::get_if<std::string>(&facts.get(id_of(fact)));
+}
+
+bool any_glob_matches(const std::vector<std::string>& globs, const std::string* text) {
+    return text != nullptr &&
+           std::ranges::any_of(globs, [&](const std::string& glob) { return matches_glob(glob, *text); });
+}
+
+Millipoints least_points(const Rule& rule) {
+    Millipoints least = 0;
+    for (const PointsCase& one : rule.cases) least = std::min(least, one.points);
+    return least;
+}
+
+Millipoints most_points(const Rule& rule) {
+    Millipoints most = 0;
+    for (const PointsCase& one : rule.cases) most = std::max(most, one.points);
+    return most;
+}
+
+}  // namespace
+
+bool PolicyScope::includes(const Facts& facts) const {
+    if (!domains.empty() && !any_glob_matches(domains, text_of(facts, CoreFact::rcpt_domain))) return false;
+    if (!recipients.empty() && !any_glob_matches(recipients, text_of(facts, CoreFact::rcpt_address))) return false;
+    if (!listeners.empty() && !any_glob_matches(listeners, text_of(facts, CoreFact::listener_service)) &&
+        !any_glob_matches(listeners, text_of(facts, CoreFact::listener_address))) {
+        return false;
+    }
+    if (clients.empty()) return true;
+    const auto* address = std::get_if<IpAddress>(&facts.get(id_of(CoreFact::client_ip)));
+    return address != nullptr &&
+           std::ranges::any_of(clients, [&](const IpNetwork& network) { return network.contains(*address); });
+}
+
+std::string CompiledRules::origin_of(std::string_view rule_id) const {
+    const auto found = std::ranges::find(rules_, rule_id, &Rule::id);
+    if (found == rules_.end()) return {};
+    return found->place.file + ':' + std::to_string(found->place.line);
+}
+
+bool CompiledRules::answers_at(Stage stage) const {
+    return answers_at_.at(static_cast<std::size_t>(stage));
+}
+
+bool CompiledRules::has_immediate_answers(Stage stage) const {
+    return has_immediate_answers_.at(static_cast<std::size_t>(stage));
+}
+
+std::optional<Millipoints> CompiledRules::credit_after(Stage stage) const {
+    return credits_after_.at(static_cast<std::size_t>(stage));
+}
+
+void CompiledRules::complete() {
+    by_stage_.clear();
+    std::vector<bool> may_count(rules_.size());
+    for (std::size_t at = 0; at < rules_.size(); ++at) {
+        if (!rules_[at].has_points) by_stage_.push_back(at);
+        may_count[at] = rules_[at].mode != RuleMode::off;
+    }
+    std::ranges::sort(by_stage_, {}, [&](std::size_t at) { return std::pair(rules_[at].stage, at); });
+    Millipoints lowest_reject = reject_threshold_;
+    for (const Override& one : overrides_) {
+        if (one.reject) lowest_reject = std::min(lowest_reject, *one.reject);
+        for (const auto& [index, mode] : one.modes) {
+            if (mode != RuleMode::off) may_count[index] = true;
+        }
+    }
+    for (std::size_t stage_index = 0; stage_index < stage_count; ++stage_index) {
+        const auto stage = static_cast<Stage>(stage_index);
+        std::optional<Millipoints> credit = 0;
+        Millipoints most = 0;
+        bool has_then_here = false;
+        bool has_then_so_far = false;
+        bool has_immediate = false;
+        for (std::size_t at = 0; at < rules_.size(); ++at) {
+            const Rule& rule = rules_[at];
+            if (!may_count[at]) continue;
+            if (!rule.has_points && rule.stage <= stage) {
+                has_then_so_far = true;
+                has_then_here = has_then_here || rule.stage == stage;
+                has_immediate = has_immediate || (rule.stage == stage && rule.answer == AnswerTime::now);
+            }
+            if (rule.stage <= stage) {
+                most += most_points(rule);
+            } else if (rule.has_points) {
+                if (credit) *credit -= least_points(rule);
+            } else if (rule.action != Action::none && rule.action < Action::reject) {
+                credit.reset();
+            }
+        }
+        // Thresholds may depend on the recipient, so a total answers at RCPT at the earliest.
+        const bool may_reach = stage >= Stage::rcpt && credit && most - *credit >= lowest_reject;
+        if (!may_reach) credit.reset();
+        credits_after_[stage_index] = credit;
+        has_immediate_answers_[stage_index] = has_immediate;
+        answers_at_[stage_index] =
+            stage == Stage::end || has_then_here || may_reach || (stage == Stage::rcpt && has_then_so_far);
+    }
+}
+
+}  // namespace wicket

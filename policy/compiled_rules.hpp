@@ -1,0 +1,124 @@
+// The one RuleSet there is, with everything that decide() reads. Filled by the loader, then immutable and shared.
+// Only policy/ includes this.
+#pragma once
+
+#include "policy/expression.hpp"
+#include "policy/reply_template.hpp"
+#include "policy/rules.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace wicket {
+
+/// Points in thousandths, so that sums are exact and add up as they are shown.
+using Millipoints = std::int64_t;
+
+inline constexpr Millipoints default_junk_threshold = 5000;
+inline constexpr Millipoints default_reject_threshold = 12000;
+
+/// Whom a rule or override is for. All kinds that are given must match, each by any of its entries.
+struct PolicyScope {
+    std::vector<std::string> domains;     // globs over rcpt.domain
+    std::vector<std::string> recipients;  // globs over rcpt.address
+    std::vector<std::string> listeners;   // services or address:port
+    std::vector<IpNetwork> clients;
+
+    bool is_about_recipients() const { return !domains.empty() || !recipients.empty(); }
+    bool is_empty() const { return !is_about_recipients() && listeners.empty() && clients.empty(); }
+    bool includes(const Facts& facts) const;
+};
+
+enum class OnUnknown : std::uint8_t { skip, defer };
+enum class AnswerTime : std::uint8_t { at_rcpt, now };
+
+/// One condition of a rule with what it counts.
+struct PointsCase {
+    Expression condition;
+    Millipoints points;
+};
+
+struct Rule {
+    std::string id;
+    SourcePlace place;
+    Stage stage = Stage::end;  // at which it answers
+    RuleMode mode = RuleMode::enforce;
+    OnUnknown on_unknown = OnUnknown::skip;
+    AnswerTime answer = AnswerTime::at_rcpt;
+    std::optional<WallTime> expires;
+    PolicyScope scope;
+    /// What a `then` rule does; none for one with points, a tag or a header.
+    Action action = Action::none;
+    /// A `then` rule (also tag, add-header) has one case without points; of several the greatest magnitude counts.
+    std::vector<PointsCase> cases;
+    bool has_points = false;
+    ReplyTemplate why;
+    ReplyTemplate fix;
+    int reply_code = 0;  // 0: the action's own
+    std::string reply_enhanced;
+    std::string header_name;  // of tag and add-header
+    ReplyTemplate header_value;
+};
+
+struct Override {
+    SourcePlace place;
+    PolicyScope scope;
+    std::optional<Millipoints> junk;
+    std::optional<Millipoints> reject;
+    std::optional<Action> worst;
+    std::vector<std::pair<std::size_t, RuleMode>> modes;  // by index of rule
+};
+
+struct RuleTest {
+    std::string name;
+    SourcePlace place;
+    Stage stage = Stage::end;
+    Facts given;
+    std::optional<Action> verdict;
+    std::optional<std::string> rule;
+    std::optional<Millipoints> points;
+};
+
+class CompiledRules final : public RuleSet {
+public:
+    const FactDictionary& dictionary() const override { return dictionary_; }
+    const std::vector<DnsList>& dns_lists() const override { return dns_lists_; }
+    const std::string& hash() const override { return hash_; }
+    std::string origin_of(std::string_view rule_id) const override;
+    std::size_t rule_count() const override { return rules_.size(); }
+    bool answers_at(Stage stage) const override;
+    bool has_immediate_answers(Stage stage) const override;
+
+    const std::vector<Rule>& rules() const { return rules_; }
+    const std::vector<std::size_t>& rules_by_stage() const { return by_stage_; }
+    const std::vector<Override>& overrides() const { return overrides_; }
+    const std::vector<RuleTest>& tests() const { return tests_; }
+    Millipoints junk_threshold() const { return junk_threshold_; }
+    Millipoints reject_threshold() const { return reject_threshold_; }
+    /// What rules that are known only after `stage` may still take off; nullopt if one of them may decide otherwise.
+    std::optional<Millipoints> credit_after(Stage stage) const;
+
+private:
+    friend class RuleLoader;
+    /// After everything was added: orders, and computes what decide() needs at hand.
+    void complete();
+
+    FactDictionary dictionary_;
+    std::vector<DnsList> dns_lists_;
+    std::string hash_;
+    std::vector<Rule> rules_;               // in file order
+    std::vector<std::size_t> by_stage_;     // of rules_: `then` rules by stage, then file order
+    std::vector<Override> overrides_;       // in file order
+    std::vector<RuleTest> tests_;
+    Millipoints junk_threshold_ = default_junk_threshold;
+    Millipoints reject_threshold_ = default_reject_threshold;
+    std::array<std::optional<Millipoints>, stage_count> credits_after_{};
+    std::array<bool, stage_count> answers_at_{};
+    std::array<bool, stage_count> has_immediate_answers_{};
+};
+
+}  // namespace wicket

@@ -1,0 +1,325 @@
+// decide(): facts in, verdict out. No I/O, no clock, no state: what it depends on is all in its arguments.
+#include "policy/compiled_rules.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <stdexcept>
+#include <utility>
+
+namespace wicket {
+namespace {
+
+// What is said of one message fits in two lines of a reply; whoever wants to know more has the id.
+constexpr std::size_t reply_limit_octets = 900;
+
+const CompiledRules& compiled(const RuleSet& rules) {
+    const auto* made = dynamic_cast<const CompiledRules*>(&rules);
+    if (made == nullptr) throw std::logic_error("a RuleSet that load_rules did not make");
+    return *made;
+}
+
+double to_points(Millipoints points) {
+    return static_cast<double>(points) / 1000.0;
+}
+
+std::string points_text(Millipoints points) {
+    std::array<char, 32> buffer{};
+    const int length = std::snprintf(buffer.data(), buffer.size(), "%g", to_points(points));
+    return {buffer.data(), static_cast<std::size_t>(std::max(length, 0))};
+}
+
+struct DefaultReply {
+    int code;
+    std::string_view enhanced;
+    std::string_view text;
+};
+
+/// RFC 3463: x.7.1 is "delivery not authorised", of a refusal by policy.
+DefaultReply default_reply(Action action) {
+    switch (action) {
+        case Action::greylist: return {451, "4.7.1", "Not seen before: try again in a few minutes"};
+        case Action::defer: return {451, "4.7.1", "A check could not be made: try again later"};
+        case Action::reject: return {550, "5.7.1", ""};
+        case Action::disconnect: return {554, "5.7.1", ""};
+        default: return {250, "2.0.0", "Message accepted"};
+    }
+}
+
+class Decision {
+public:
+    Decision(const CompiledRules& rules, const Facts& facts, Stage stage) : rules_(rules), facts_(facts) {
+        verdict_.stage = stage;
+        apply_overrides();
+    }
+
+    Verdict run() {
+        run_then_rules();
+        const bool is_end = verdict_.stage == Stage::end;
+        if (is_end && !ends_policy_) {
+            const Millipoints total = sum_points(Stage::end);
+            verdict_.points = to_points(total);
+            if (verdict_.action == Action::none && !defer_for_unknown(total)) decide_by_total(total);
+        } else if (!is_end && verdict_.action == Action::none) {
+            decide_early();
+        }
+        return std::move(verdict_);
+    }
+
+private:
+    void apply_overrides() {
+        junk_ = rules_.junk_threshold();
+        reject_ = rules_.reject_threshold();
+        bool has_junk = false;
+        bool has_reject = false;
+        for (const Override& one : rules_.overrides()) {
+            if (!one.scope.includes(facts_)) continue;
+            if (one.junk && !std::exchange(has_junk, true)) junk_ = *one.junk;
+            if (one.reject && !std::exchange(has_reject, true)) reject_ = *one.reject;
+            if (one.worst && !worst_) worst_ = one.worst;
+            if (!one.modes.empty()) modes_.push_back(&one);
+        }
+    }
+
+    RuleMode mode_of(std::size_t index) const {
+        for (const Override* one : modes_) {
+            const auto found = std::ranges::find(one->modes, index, &std::pair<std::size_t, RuleMode>::first);
+            if (found != one->modes.end()) return found->second;
+        }
+        return rules_.rules()[index].mode;
+    }
+
+    bool is_in_force(const Rule& rule, RuleMode mode) const {
+        if (mode == RuleMode::off) return false;
+        if (rule.expires) {
+            const auto* now = std::get_if<WallTime>(&facts_.get(id_of(CoreFact::time_now)));
+            if (now != nullptr && *now >= *rule.expires) return false;
+        }
+        return rule.scope.is_empty() || rule.scope.includes(facts_);
+    }
+
+    void run_then_rules() {
+        for (const std::size_t index : rules_.rules_by_stage()) {
+            const Rule& rule = rules_.rules()[index];
+            if (rule.stage > verdict_.stage) return;
+            const RuleMode mode = mode_of(index);
+            if (!is_in_force(rule, mode)) continue;
+            const Truth truth = rule.cases.front().condition.evaluate(facts_);
+            if (truth == Truth::no) continue;
+            if (truth == Truth::unknown) {
+                verdict_.unknown_rules.push_back(rule.id);
+                if (mode != RuleMode::enforce || rule.action == Action::none) continue;
+                if (rule.on_unknown == OnUnknown::defer && verdict_.action == Action::none && may_defer()) {
+                    decide_by(rule, Action::defer);
+                } else if (rule.action < Action::reject) {
+                    milder_may_come_ = true;
+                }
+                continue;
+            }
+            verdict_.hits.push_back({rule.id, 0, mode, rule.action});
+            if (mode != RuleMode::enforce) continue;
+            if (rule.action == Action::none) {
+                add_header(rule);
+            } else if (verdict_.action == Action::none) {
+                decide_by(rule, rule.action);
+                ends_policy_ = rule.action == Action::accept;
+                if (ends_policy_) return;
+            }
+        }
+    }
+
+    void add_header(const Rule& rule) {
+        if (verdict_.stage != Stage::end) return;
+        std::string value;
+        rule.header_value.append_to(value, facts_);
+        verdict_.added_headers.emplace_back(rule.header_name, std::move(value));
+    }
+
+    bool may_defer() const { return !worst_ || *worst_ >= Action::defer; }
+
+    void set_action(Action action) {
+        verdict_.action = worst_ ? std::min(action, *worst_) : action;
+        const DefaultReply reply = default_reply(verdict_.action);
+        verdict_.reply = {reply.code, std::string(reply.enhanced), std::string(reply.text)};
+    }
+
+    void decide_by(const Rule& rule, Action action) {
+        set_action(action);
+        verdict_.rule = rule.id;
+        verdict_.answer_now = rule.answer == AnswerTime::now;
+        if (verdict_.reply.is_positive()) return;
+        if (verdict_.action == rule.action && rule.reply_code != 0) {
+            verdict_.reply.code = rule.reply_code;
+            verdict_.reply.enhanced = rule.reply_enhanced;
+        }
+        // A deferral for an unknown fact is not what the rule's own words are about.
+        if (action != rule.action) return;
+        std::string text;
+        append_sentence(text, rule.why);
+        if (text.empty()) text = verdict_.reply.text.empty() ? "Refused by rule " + rule.id : verdict_.reply.text;
+        append_sentence(text, rule.fix);
+        set_text(std::move(text));
+    }
+
+    void append_sentence(std::string& text, const ReplyTemplate& sentence) const {
+        if (sentence.empty()) return;
+        if (!text.empty()) text += "; ";
+        sentence.append_to(text, facts_);
+    }
+
+    void set_text(std::string text) {
+        if (text.size() > reply_limit_octets) text.replace(reply_limit_octets - 3, std::string::npos, "...");
+        verdict_.reply.text = std::move(text);
+    }
+
+    /// The total of the rules known at `stage`; hits and unknown rules go into the verdict.
+    Millipoints sum_points(Stage stage) {
+        Millipoints total = 0;
+        for (std::size_t index = 0; index < rules_.rules().size(); ++index) {
+            const Rule& rule = rules_.rules()[index];
+            if (!rule.has_points || rule.stage > stage) continue;
+            const RuleMode mode = mode_of(index);
+            if (!is_in_force(rule, mode)) continue;
+            const PointsCase* best = nullptr;
+            Millipoints unknown_points = 0;  // the greatest that an unknown case would count
+            for (const PointsCase& one : rule.cases) {
+                const Truth truth = one.condition.evaluate(facts_);
+                if (truth == Truth::yes) {
+                    if (best == nullptr || std::abs(one.points) > std::abs(best->points)) best = &one;
+                } else if (truth == Truth::unknown && std::abs(one.points) > std::abs(unknown_points)) {
+                    unknown_points = one.points;
+                }
+            }
+            const Millipoints counted = best != nullptr ? best->points : 0;
+            if (std::abs(unknown_points) > std::abs(counted)) {
+                verdict_.unknown_rules.push_back(rule.id);
+                if (mode == RuleMode::enforce) unknown_credit_ += std::max<Millipoints>(counted - unknown_points, 0);
+                if (mode == RuleMode::enforce && rule.on_unknown == OnUnknown::defer) {
+                    deferring_.emplace_back(&rule, unknown_points - counted);
+                }
+            }
+            if (best == nullptr) continue;
+            verdict_.hits.push_back({rule.id, to_points(counted), mode, Action::none});
+            if (mode == RuleMode::enforce) total += counted;
+        }
+        return total;
+    }
+
+    Action action_of(Millipoints total) const {
+        if (total >= reject_) return Action::reject;
+        return total >= junk_ ? Action::junk : Action::accept;
+    }
+
+    /// Whether a points rule with on_unknown = "defer" would decide.
+    bool defer_for_unknown(Millipoints total) {
+        if (!may_defer()) return false;
+        for (const auto& [rule, points] : deferring_) {
+            if (action_of(total + points) == action_of(total)) continue;
+            decide_by(*rule, Action::defer);
+            return true;
+        }
+        return false;
+    }
+
+    void decide_by_total(Millipoints total) {
+        const Action action = action_of(total);
+        set_action(action);
+        if (action == Action::accept) {
+            verdict_.rule = "default";
+            return;
+        }
+        verdict_.rule = action == Action::reject ? "threshold:reject" : "threshold:junk";
+        if (!verdict_.reply.is_positive()) explain_total(total);
+    }
+
+    /// Before the end: only if the total stays over the threshold whatever may still come.
+    void decide_early() {
+        const auto credit = rules_.credit_after(verdict_.stage);
+        if (!credit || milder_may_come_) return;
+        const std::size_t hit_count = verdict_.hits.size();
+        const std::size_t unknown_count = verdict_.unknown_rules.size();
+        const Millipoints total = sum_points(verdict_.stage);
+        if (total - *credit - unknown_credit_ >= reject_) {
+            verdict_.points = to_points(total);
+            decide_by_total(total);
+            return;
+        }
+        // Points are summed at the end only: what was found here is not part of this answer.
+        verdict_.hits.resize(hit_count);
+        verdict_.unknown_rules.resize(unknown_count);
+    }
+
+    /// The two heaviest hits that can say why, and the remedy of the first that has one.
+    void explain_total(Millipoints total) {
+        std::array<const Rule*, 2> heaviest{};
+        std::array<double, 2> weight{};
+        for (const RuleHit& hit : verdict_.hits) {
+            if (hit.mode != RuleMode::enforce || hit.points <= weight[1]) continue;
+            const auto rule = std::ranges::find(rules_.rules(), hit.rule, &Rule::id);
+            if (hit.points > weight[0]) {
+                heaviest[1] = std::exchange(heaviest[0], &*rule);
+                weight[1] = std::exchange(weight[0], hit.points);
+            } else {
+                heaviest[1] = &*rule;
+                weight[1] = hit.points;
+            }
+        }
+        std::string text = "This message has " + points_text(total) + " points, and " + points_text(reject_) +
+                           " are refused";
+        std::string remedy;
+        char separator = ':';
+        for (const Rule* rule : heaviest) {
+            if (rule == nullptr) continue;
+            text += std::exchange(separator, ',');
+            text += ' ';
+            if (rule->why.empty()) text += "rule " + rule->id;
+            else rule->why.append_to(text, facts_);
+            if (remedy.empty()) rule->fix.append_to(remedy, facts_);
+        }
+        if (!remedy.empty()) text += "; " + remedy;
+        set_text(std::move(text));
+    }
+
+    const CompiledRules& rules_;
+    const Facts& facts_;
+    Verdict verdict_;
+    Millipoints junk_ = 0;
+    Millipoints reject_ = 0;
+    std::optional<Action> worst_;
+    std::vector<const Override*> modes_;  // those that apply and change modes
+    std::vector<std::pair<const Rule*, Millipoints>> deferring_;
+    Millipoints unknown_credit_ = 0;
+    bool ends_policy_ = false;
+    bool milder_may_come_ = false;
+};
+
+}  // namespace
+
+Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage) {
+    return Decision(compiled(rules), facts, stage).run();
+}
+
+std::string policy_key(const RuleSet& rules, const Facts& facts) {
+    const CompiledRules& made = compiled(rules);
+    std::string key;
+    for (std::size_t at = 0; at < made.overrides().size(); ++at) {
+        const PolicyScope& scope = made.overrides()[at].scope;
+        if (scope.is_about_recipients() && scope.includes(facts)) key += 'o' + std::to_string(at);
+    }
+    for (std::size_t at = 0; at < made.rules().size(); ++at) {
+        const PolicyScope& scope = made.rules()[at].scope;
+        if (scope.is_about_recipients() && scope.includes(facts)) key += 'r' + std::to_string(at);
+    }
+    return key;
+}
+
+Verdict builtin_verdict(std::string_view which, Stage stage, SmtpReply reply) {
+    Verdict verdict;
+    verdict.action = reply.is_positive() ? Action::accept : (reply.code < 500 ? Action::defer : Action::reject);
+    verdict.stage = stage;
+    verdict.rule = "builtin:" + std::string(which);
+    verdict.reply = std::move(reply);
+    return verdict;
+}
+
+}  // namespace wicket

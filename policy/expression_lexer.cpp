@@ -1,0 +1,110 @@
+#include "policy/expression_lexer.hpp"
+
+#include "base/text.hpp"
+
+#include <array>
+
+namespace wicket {
+namespace {
+
+using Kind = ExpressionToken::Kind;
+
+bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+bool begins_word(char c) {
+    return (is_letter_or_digit(c) && !is_digit(c)) || c == '_';
+}
+
+bool continues_word(char c) {
+    return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-';
+}
+
+bool continues_number(char c) {
+    return is_letter_or_digit(c) || c == '.' || c == ':' || c == '-' || c == '+';
+}
+
+class Lexer {
+public:
+    explicit Lexer(std::string_view text) : text_(text) {}
+
+    std::expected<std::vector<ExpressionToken>, ExpressionMistake> run() {
+        while (at_ < text_.size()) {
+            const char c = text_[at_];
+            if (is_blank(c)) ++at_;
+            else if (begins_word(c)) take_while(Kind::word, continues_word);
+            else if (is_digit(c) || (c == '-' && at_ + 1 < text_.size() && is_digit(text_[at_ + 1])))
+                take_while(Kind::number, continues_number);
+            else if (c == '"') {
+                if (!take_text()) return mistake("this text has no closing quote", {});
+            } else if (!take_symbol()) return unexpected();
+        }
+        tokens_.push_back({Kind::end, text_.size(), {}, {}});
+        return std::move(tokens_);
+    }
+
+private:
+    void push(Kind kind, std::size_t length, std::string text = {}) {
+        tokens_.push_back({kind, at_, text_.substr(at_, length), std::move(text)});
+        at_ += length;
+    }
+
+    void take_while(Kind kind, bool (*continues)(char)) {
+        std::size_t length = 1;
+        while (at_ + length < text_.size() && continues(text_[at_ + length])) ++length;
+        push(kind, length);
+    }
+
+    bool take_text() {
+        std::string value;
+        for (std::size_t at = at_ + 1; at < text_.size(); ++at) {
+            if (text_[at] == '"') {
+                push(Kind::text, at + 1 - at_, std::move(value));
+                return true;
+            }
+            if (text_[at] == '\\' && at + 1 < text_.size() && text_[at + 1] == '"') ++at;
+            value += text_[at];
+        }
+        return false;
+    }
+
+    bool take_symbol() {
+        static constexpr std::array<std::string_view, 11> symbols = {"==", "!=", "<=", ">=", "<", ">",
+                                                                     "(",  ")",  "[",  "]",  ","};
+        for (const auto symbol : symbols) {
+            if (!text_.substr(at_).starts_with(symbol)) continue;
+            push(Kind::symbol, symbol.size());
+            return true;
+        }
+        return false;
+    }
+
+    std::unexpected<ExpressionMistake> mistake(std::string message, std::string suggestion) const {
+        return std::unexpected(ExpressionMistake{at_, std::move(message), std::move(suggestion)});
+    }
+
+    std::unexpected<ExpressionMistake> unexpected() const {
+        const std::string_view rest = text_.substr(at_);
+        if (rest.starts_with("&")) return mistake("conditions are joined with a word", "and");
+        if (rest.starts_with("|")) return mistake("conditions are joined with a word", "or");
+        if (rest.starts_with("!")) return mistake("a condition is turned round with a word", "not");
+        if (rest.starts_with("=")) return mistake("values are compared with two signs", "==");
+        if (rest.starts_with("'")) return mistake("texts stand in double quotes", {});
+        const auto octet = static_cast<unsigned char>(rest.front());
+        if (octet <= 0x20 || octet >= 0x7F) return mistake("a character that has no place here", {});
+        return mistake("unexpected \"" + std::string(1, rest.front()) + "\"", {});
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    std::vector<ExpressionToken> tokens_;
+};
+
+}  // namespace
+
+std::expected<std::vector<ExpressionToken>, ExpressionMistake> lex_expression(std::string_view text) {
+    return Lexer(text).run();
+}
+
+}  // namespace wicket

@@ -1,0 +1,70 @@
+// What an Expression is compiled to: nodes in one vector, operands in tables beside them. Written by
+// expression_parser.cpp, run by expression.cpp, seen by nobody else. Immutable once complete.
+#pragma once
+
+#include "policy/expression.hpp"
+
+#include <re2/re2.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+enum class ExpressionOp : std::uint8_t {
+    constant,           // first: a Truth
+    all_of,             // children
+    any_of,             // children
+    negate,             // one child
+    is_true,            // a boolean fact
+    compare_integer,    // with integers[first]
+    compare_real,       // with reals[first]
+    compare_text,       // with texts[first]
+    compare_address,    // with networks[first]
+    compare_time,       // with times[first]
+    compare_boolean,    // with first
+    compare_fact,       // with other_fact
+    is_absent,
+    is_unknown,
+    in_texts,           // texts[first, first + count)
+    in_reals,           // reals[first, first + count)
+    in_networks,        // networks[first, first + count)
+    in_list,            // lists[first]
+    has_texts,          // any of texts[first, first + count)
+    has_fact,           // the text of other_fact
+    matches,            // patterns[first]
+};
+
+enum class Comparison : std::uint8_t { equal, not_equal, less, less_or_equal, greater, greater_or_equal };
+
+struct ExpressionNode {
+    static constexpr std::uint32_t none = ~std::uint32_t{0};
+
+    ExpressionOp op = ExpressionOp::constant;
+    Comparison comparison = Comparison::equal;
+    FactId fact = 0;
+    FactId other_fact = 0;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint32_t child = none;         // the first
+    std::uint32_t sibling = none;       // the next child of the same parent
+    std::uint32_t unknown_word = none;  // index into texts, of the fact's word that compares as unknown
+};
+
+struct ExpressionProgram {
+    std::vector<ExpressionNode> nodes;
+    std::uint32_t root = 0;
+    std::vector<std::string> texts;
+    std::vector<std::int64_t> integers;
+    std::vector<double> reals;
+    std::vector<WallTime> times;
+    std::vector<IpNetwork> networks;
+    std::vector<std::unique_ptr<const re2::RE2>> patterns;
+    std::vector<std::shared_ptr<const NamedList>> lists;
+    std::vector<FactId> facts;
+    Stage stage = Stage::connect;
+};
+
+}  // namespace wicket

@@ -1,0 +1,10 @@
+// The version of record.proto that this program writes, and the newest that it reads.
+#pragma once
+
+#include <cstdint>
+
+namespace wicket {
+
+inline constexpr std::uint32_t record_version = 1;
+
+}  // namespace wicket

@@ -1,0 +1,330 @@
+#include "policy/rule_loader.hpp"
+
+#include "base/file.hpp"
+#include "base/message_bytes.hpp"
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace wicket {
+namespace {
+
+// More than any rule set can need: beyond it a slip of the decimal point is likelier.
+constexpr double points_limit = 1000;
+
+struct PlannedFact {
+    std::string_view name;
+    FactType type;
+    std::string_view filter;
+    std::string_view meaning;
+    std::vector<std::string> words;
+    std::string_view unknown_word;
+};
+
+/// Facts of checks that are coming. Rules may name them already: they are absent until then, and a warning says so.
+const std::vector<PlannedFact>& planned_facts() {
+    static const std::vector<PlannedFact> facts = {
+        {"dmarc.result", FactType::word, "dmarc", "DMARC of the From field's domain",
+         {"pass", "fail", "none", "temperror", "permerror"}, "temperror"},
+        {"dmarc.policy", FactType::word, "dmarc", "the policy that is in effect for the From field's domain",
+         {"none", "quarantine", "reject"}, ""},
+        {"arc.result", FactType::word, "arc", "the state of the ARC chain",
+         {"pass", "fail", "none", "temperror"}, "temperror"},
+        {"arc.trusted", FactType::boolean, "arc", "the ARC chain is valid and a trusted host sealed it", {}, ""},
+    };
+    return facts;
+}
+
+bool is_name(std::string_view name) {
+    return !name.empty() && name.size() <= 64 && is_letter_or_digit(name.front()) &&
+           std::ranges::all_of(name, [](char c) {
+               return is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.';
+           });
+}
+
+std::string parent_of(const std::string& path) {
+    const auto slash = path.rfind('/');
+    return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
+}
+
+std::vector<std::string> file_names_beside(const std::string& path) {
+    std::vector<std::string> names;
+    const std::string folder = parent_of(path);
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.empty() ? "." : folder, error)) {
+        names.push_back(entry.path().filename().string());
+    }
+    return names;
+}
+
+/// The *.toml files of a folder in lexical order; hidden ones are editors' own.
+std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagnostics) {
+    std::vector<std::string> names;
+    std::error_code error;
+    std::filesystem::directory_iterator entries(folder, error);
+    if (error) {
+        diagnostics.error({folder, 0, 0}, "cannot read this folder of rules: " + error.message());
+        return {};
+    }
+    for (const std::filesystem::directory_iterator end; entries != end && !error; entries.increment(error)) {
+        const std::string name = entries->path().filename().string();
+        if (name.ends_with(".toml") && !name.starts_with('.')) names.push_back(name);
+    }
+    if (names.empty()) diagnostics.warning({folder, 0, 0}, "no *.toml file in this folder of rules");
+    std::ranges::sort(names);
+    std::vector<RuleFile> files;
+    for (const std::string& name : names) {
+        const std::string path = folder + (folder.ends_with('/') ? "" : "/") + name;
+        auto content = read_file(path);
+        if (!content) diagnostics.error({path, 0, 0}, content.error().message);
+        else files.push_back({path, name, std::move(*content)});
+    }
+    return files;
+}
+
+}  // namespace
+
+RuleLoader::RuleLoader(Diagnostics& diagnostics, ListFileReader reader)
+    : diagnostics_(diagnostics), reader_(std::move(reader)), made_(std::make_shared<CompiledRules>()) {}
+
+std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
+    const std::size_t errors_before = diagnostics_.error_count();
+    declare_planned_facts(files);
+    std::vector<std::unique_ptr<ConfigDocument>> documents;
+    std::vector<std::pair<ConfigTable, const RuleFile*>> roots;
+    for (const RuleFile& file : files) {
+        hashed_ += file.hash_name + '\0' + std::to_string(file.content.size()) + '\0' + file.content;
+        auto document = ConfigDocument::parse(file.content, file.path, diagnostics_);
+        if (!document) continue;
+        roots.emplace_back(document->root(), &file);
+        documents.push_back(std::move(document));
+    }
+    for (auto& [root, file] : roots) {
+        read_thresholds(root);
+        for (auto& [name, table] : root.named_tables("dnsbl")) read_dns_list(name, table);
+        for (auto& table : root.tables("list")) read_list(table, *file);
+    }
+    for (auto& [root, file] : roots) {
+        for (auto& table : root.tables("rule")) read_rule(table);
+    }
+    for (auto& [root, file] : roots) {
+        for (auto& table : root.tables("override")) read_override(table);
+    }
+    for (auto& [root, file] : roots) {
+        for (auto& table : root.tables("test")) read_test(table);
+        root.finish();
+    }
+    if (diagnostics_.error_count() != errors_before) return nullptr;
+    const Sha256 hash = sha256_of(hashed_);
+    made_->hash_ = to_hex({reinterpret_cast<const char*>(hash.data()), hash.size()});
+    made_->complete();
+    return std::move(made_);
+}
+
+void RuleLoader::declare_planned_facts(const std::vector<RuleFile>& files) {
+    for (const PlannedFact& fact : planned_facts()) {
+        const bool is_named =
+            std::ranges::any_of(files, [&](const RuleFile& file) { return file.content.contains(fact.name); });
+        if (!is_named) continue;
+        const auto id = made_->dictionary_.declare(
+            {.name = std::string(fact.name),
+             .type = fact.type,
+             .stage = Stage::end,
+             .filter = std::string(fact.filter),
+             .meaning = std::string(fact.meaning),
+             .words = fact.words,
+             .unknown_word = std::string(fact.unknown_word)}
+        );
+        if (id) planned_.push_back(*id);
+    }
+}
+
+void RuleLoader::report(
+    const ConfigTable& table, const Text& text, std::size_t offset, std::string message, std::string suggestion
+) {
+    SourcePlace place = text.text_place;
+    if (text.text_place != text.place) place.column += static_cast<std::uint32_t>(offset);
+    table.error(place, std::move(message), std::move(suggestion));
+}
+
+RuleLoader::Text RuleLoader::key_of(const ConfigTable& table, const ConfigValue& member) {
+    // The members of an inline table stand on one line (TOML 1.0), the key before its value.
+    Text key;
+    key.text = member.key;
+    key.place = key.text_place = member.place;
+    const std::string line = table.source_line(member.place);
+    const std::string_view before = std::string_view(line).substr(0, member.place.column);
+    const auto found = before.rfind(member.key);
+    if (found == std::string_view::npos) return key;
+    const bool is_quoted = found > 0 && (line[found - 1] == '\'' || line[found - 1] == '"');
+    key.place.column = static_cast<std::uint32_t>(found + (is_quoted ? 0 : 1));
+    key.text_place.column = static_cast<std::uint32_t>(found + 1);
+    return key;
+}
+
+bool RuleLoader::claim_name(
+    const ConfigTable& table, std::string_view key, std::map<std::string, SourcePlace, std::less<>>& taken,
+    const std::string& name, std::string_view what
+) {
+    const SourcePlace place = key.empty() ? table.place() : table.value_place(key);
+    if (!is_name(name)) {
+        table.error(
+            place, "the name of a " + std::string(what) + " is up to 64 characters of a-z, 0-9, \"-\", \"_\", \".\""
+        );
+        return false;
+    }
+    const auto [found, is_new] = taken.emplace(name, place);
+    if (is_new) return true;
+    table.error(place, std::string(what) + " \"" + name + "\" stands already at " + found->second.to_string());
+    return false;
+}
+
+std::optional<Millipoints> RuleLoader::to_millipoints(const ConfigTable& table, const ConfigValue& value) {
+    using Kind = ConfigValue::Kind;
+    if (value.kind != Kind::integer && value.kind != Kind::real) {
+        table.error(value.place, "points must be a number");
+        return std::nullopt;
+    }
+    if (!std::isfinite(value.real) || std::abs(value.real) > points_limit) {
+        table.error(value.place, "points must be between -1000 and 1000");
+        return std::nullopt;
+    }
+    const double exact = value.real * 1000;
+    const auto points = static_cast<Millipoints>(std::llround(exact));
+    if (std::abs(exact - static_cast<double>(points)) > 1e-6) {
+        table.error(value.place, "points have at most three decimals, so that they add up as shown");
+        return std::nullopt;
+    }
+    return points;
+}
+
+std::pair<std::optional<Millipoints>, std::optional<Millipoints>> RuleLoader::read_threshold_values(
+    ConfigTable& table
+) {
+    std::pair<std::optional<Millipoints>, std::optional<Millipoints>> values;
+    if (const auto junk = table.value("junk")) values.first = to_millipoints(table, *junk);
+    if (const auto reject = table.value("reject")) values.second = to_millipoints(table, *reject);
+    table.finish();
+    return values;
+}
+
+void RuleLoader::read_thresholds(ConfigTable& root) {
+    auto table = root.table("thresholds");
+    if (!table) return;
+    if (thresholds_place_) {
+        table->error(table->place(), "[thresholds] stands already at " + thresholds_place_->to_string());
+    }
+    thresholds_place_ = table->place();
+    const auto [junk, reject] = read_threshold_values(*table);
+    if (junk) made_->junk_threshold_ = *junk;
+    if (reject) made_->reject_threshold_ = *reject;
+    if (made_->junk_threshold_ > made_->reject_threshold_) {
+        table->error(table->place(), "the junk threshold is above the reject threshold");
+    }
+}
+
+void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
+    const auto name = table.text("name");
+    const auto kind_word = table.word("kind", {"ip", "domain", "address", "glob"});
+    const auto list_file = table.text("file");
+    table.finish();
+    for (const std::string_view key : {"name", "kind", "file"}) {
+        if (!table.has(key)) table.error(table.place(), "a list needs \"" + std::string(key) + '"');
+    }
+    if (!name || !claim_name(table, "name", list_places_, *name, "list")) return;
+    std::shared_ptr<const NamedList>& list = lists_[*name];  // null: its mistakes are reported once, here
+    if (!kind_word || !list_file) return;
+    ListKind kind = ListKind::ip;
+    for (const ListKind one : {ListKind::domain, ListKind::address, ListKind::glob}) {
+        if (*kind_word == to_string(one)) kind = one;
+    }
+    const std::string path = list_file->starts_with('/') ? *list_file : parent_of(file.path) + *list_file;
+    const auto content = reader_.read(path);
+    if (!content) {
+        const std::string wanted = path.substr(parent_of(path).size());
+        const std::string near = nearest_word(wanted, reader_.neighbours(path));
+        table.error(
+            table.value_place("file"), "cannot read the list file " + path + ": " + content.error().message,
+            near.empty() ? near : parent_of(*list_file) + near
+        );
+        return;
+    }
+    hashed_ += *list_file + '\0' + std::to_string(content->size()) + '\0' + *content;
+    list = NamedList::parse(kind, *content, path, diagnostics_);
+}
+
+PolicyScope RuleLoader::read_scope(ConfigTable& table) {
+    PolicyScope scope;
+    const auto take = [&](std::string_view key, std::vector<std::string>& out) {
+        const auto items = table.texts(key, ConfigTable::OneOrList::one_or_list);
+        if (!items) return;
+        if (items->empty()) table.error(table.value_place(key), "an empty list: it would match nobody");
+        for (const ConfigValue& item : *items) {
+            if (item.text.empty()) table.error(item.place, "an empty text: it would match nobody");
+            out.push_back(item.text);
+        }
+    };
+    take("domains", scope.domains);
+    take("recipients", scope.recipients);
+    take("listeners", scope.listeners);
+    for (const std::string& recipient : scope.recipients) {
+        if (!recipient.contains('@') && !recipient.ends_with('*')) {
+            table.error(table.value_place("recipients"), "\"" + recipient + "\" matches no address", recipient + "@*");
+        }
+    }
+    const auto clients = table.texts("clients", ConfigTable::OneOrList::one_or_list);
+    if (!clients) return scope;
+    if (clients->empty()) table.error(table.value_place("clients"), "an empty list: it would match nobody");
+    for (const ConfigValue& item : *clients) {
+        if (const auto network = IpNetwork::parse(item.text)) scope.clients.push_back(*network);
+        else table.error(item.place, "expected an address or a network such as 192.0.2.0/24 (host bits zero)");
+    }
+    return scope;
+}
+
+std::shared_ptr<const RuleSet> load_rules(const std::vector<std::string>& folders, Diagnostics& diagnostics) {
+    const std::size_t errors_before = diagnostics.error_count();
+    std::vector<RuleFile> files;
+    for (const std::string& folder : folders) {
+        auto found = read_folder(folder, diagnostics);
+        std::ranges::move(found, std::back_inserter(files));
+    }
+    const ListFileReader reader{
+        [](const std::string& path) { return read_file(path); },
+        [](const std::string& path) { return file_names_beside(path); },
+    };
+    auto rules = RuleLoader(diagnostics, reader).load(std::move(files));
+    if (diagnostics.error_count() != errors_before) return nullptr;
+    return rules;
+}
+
+std::shared_ptr<const RuleSet> compile_rules(
+    const std::vector<std::pair<std::string, std::string>>& files, Diagnostics& diagnostics
+) {
+    std::vector<RuleFile> rule_files;
+    std::map<std::string, std::string> others;
+    for (const auto& [name, content] : files) {
+        if (name.ends_with(".toml")) rule_files.push_back({name, name, content});
+        else others.emplace(name, content);
+    }
+    const ListFileReader reader{
+        [&others](const std::string& path) -> Result<std::string> {
+            const auto found = others.find(path);
+            if (found == others.end()) return failure(ErrorCode::not_found, "no such file");
+            return found->second;
+        },
+        [&others](const std::string&) {
+            std::vector<std::string> names;
+            for (const auto& [name, content] : others) names.push_back(name.substr(parent_of(name).size()));
+            return names;
+        },
+    };
+    return RuleLoader(diagnostics, reader).load(std::move(rule_files));
+}
+
+}  // namespace wicket
