@@ -1,0 +1,67 @@
+"""A flood of refusals beside good mail: what it costs good mail, and whether every refusal is in the log afterwards."""
+import json
+import subprocess
+import threading
+import time
+
+import lab
+
+NETWORKS = 100000
+REFUSING_CONNECTIONS = 32
+GOOD_CONNECTIONS = 4
+GOOD_RATE = 50            # messages a second: some, not a load of their own
+BOUND_RATIO = 2.0
+SHARE_OF_RATE = 0.98      # the generator must have kept up, else the run says nothing
+
+
+def start(port, messages, connections, **options):
+    words = [str(lab.LAB / 'loadgen'), str(port), str(messages), str(connections)] + [f'{k}={v}' for k, v in options.items()]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    return json.loads(process.communicate()[0])
+
+
+def good(server, seconds):
+    return start(server.port, GOOD_RATE * seconds, GOOD_CONNECTIONS, reuse=1, rate=GOOD_RATE)
+
+
+def bench_records(arguments, results):
+    dns = lab.Dns([])
+    server = lab.Wicket(dns, lab.RULES + lab.REFUSING_RULE, lab.NO_FILTERS, sessions=5000)
+    server.start()
+    try:
+        finish(good(server, 3))
+        quiet = finish(good(server, max(10, arguments.seconds // 3)))
+        wanted = arguments.rate * arguments.seconds
+        cpu = server.group.cpu()
+        flood = start(server.proxy_port, wanted, REFUSING_CONNECTIONS, proxy=1, networks=NETWORKS, refused=1, rate=arguments.rate,
+                      domain='refused.example')
+        beside = finish(good(server, arguments.seconds))
+        flooded = finish(flood)
+        print(f'{wanted} refusals in {flooded["seconds"]:.1f} s ({wanted / flooded["seconds"]:.0f}/s), {flooded["codes"]}, broken '
+              f'{flooded["broken"]}, p99 {flooded["p99"]:.2f} ms; CPU of ours {server.group.cpu() - cpu:.1f} s', flush=True)
+        print(f'good mail: p99 {quiet["p99"]:.2f} ms alone, {beside["p99"]:.2f} ms beside them '
+              f'(p50 {quiet["p50"]:.2f} and {beside["p50"]:.2f} ms), {beside["codes"]}', flush=True)
+        results.bound('refusals: seconds for them / seconds wanted', flooded['seconds'] / arguments.seconds, 1 / SHARE_OF_RATE)
+        results.bound("refusals: good mail's p99 beside them / alone", beside['p99'] / quiet['p99'], BOUND_RATIO)
+        begun, found = time.monotonic(), count_refusals(server)
+        print(f'log found {found} of {wanted} refusals in {time.monotonic() - begun:.0f} s', flush=True)
+        results.bound('refusals missing in the log', wanted - found, 0, '{:.0f}')
+    finally:
+        server.stop()
+        dns.stop()
+
+
+def count_refusals(server):
+    """Rows that stand for several count as many."""
+    total = 0
+    process = subprocess.Popen([str(lab.BINARY), 'log', 'verdict:reject', '--json', '-c', str(server.config)], stdout=subprocess.PIPE, text=True)
+    drain = threading.Timer(600, process.kill)
+    drain.start()
+    for line in process.stdout:
+        total += json.loads(line).get('folded', {}).get('count', 1)
+    process.wait()
+    drain.cancel()
+    return total
