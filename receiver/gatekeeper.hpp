@@ -1,6 +1,7 @@
-// What the receiver asks of the rest of the server: one Visit per connection. The session (receiver/session.hpp)
-// speaks the protocol, the Visit gathers facts, decides, stores and keeps the record; neither knows how the other
-// works. server/visit.cpp is the real one; tests script one. All calls come on the connection's loop, one at a time.
+// What the receiver asks of the rest of the server: one Visit per connection. The session
+// (receiver/session.hpp) speaks the protocol, the Visit gathers facts, decides, stores and keeps the record;
+// neither knows how the other works. server/visit.cpp is the real one; tests script one. All calls come on
+// the connection's loop, one at a time.
 #pragma once
 
 #include "base/message_bytes.hpp"
@@ -46,15 +47,17 @@ public:
     virtual boost::asio::awaitable<StageAnswer> helo(HeloArguments arguments) = 0;
     /// Fixes the transaction's id.
     virtual boost::asio::awaitable<StageAnswer> mail(MailArguments arguments) = 0;
-    /// No relaying, does the user exist, rules so far. Called again for each RCPT that the session finds well formed.
+    /// No relaying, does the user exist, rules so far. Called again for each RCPT that the session finds well
+    /// formed.
     virtual boost::asio::awaitable<StageAnswer> rcpt(Mailbox recipient) = 0;
     /// Before 354, or at the first BDAT.
     virtual boost::asio::awaitable<StageAnswer> data() = 0;
-    /// The whole message. Always has a reply, positive or not, with the id as its last token. Ends the transaction.
+    /// The whole message. Always has a reply, positive or not, with the id as its last token. Ends the
+    /// transaction.
     virtual boost::asio::awaitable<SmtpReply> message(SharedMessage message) = 0;
 
-    /// A refusal by the session itself inside a transaction or of a whole command (protocol, limit): so that the
-    /// record has it. `which` is "protocol" or "limit". Returns the reply with the id at its end.
+    /// A refusal by the session itself inside a transaction or of a whole command (protocol, limit): so that
+    /// the record has it. `which` is "protocol" or "limit". Returns the reply with the id at its end.
     virtual SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) = 0;
     /// RSET, a second EHLO, or the end of the session: the transaction, if any, ends without a message.
     virtual void abandon() = 0;
@@ -64,7 +67,8 @@ public:
     virtual void peer_changed(const Peer& peer) = 0;
     /// An observation of the session that rules may want: "early_talker", "unauthorised_pipelining", "http".
     virtual void noticed(std::string what) = 0;
-    /// The connection is over; the last call. Writes the record of a connection that ended without a transaction.
+    /// The connection is over; the last call. Writes the record of a connection that ended without a
+    /// transaction.
     virtual void ended() = 0;
 };
 
@@ -72,7 +76,9 @@ public:
 class Gatekeeper {
 public:
     virtual ~Gatekeeper() = default;
-    virtual std::unique_ptr<Visit> begin(const Peer& peer, const TlsDetails& tls, const std::string& listener) = 0;
+    virtual std::unique_ptr<Visit> begin(
+        const Peer& peer, const TlsDetails& tls, const std::string& listener
+    ) = 0;
 };
 
 }  // namespace wicket

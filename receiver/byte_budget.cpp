@@ -1,0 +1,94 @@
+#include "receiver/byte_budget.hpp"
+
+#include "base/message_bytes.hpp"
+
+#include <atomic>
+#include <utility>
+
+namespace wicket {
+namespace {
+
+/// Adds `octets` unless that would pass `limit`. Not fetch_add and back: the overshoot in between would
+/// refuse others that still fit.
+bool take(std::atomic<std::uint64_t>& counter, std::uint64_t octets, std::uint64_t limit) {
+    std::uint64_t used = counter.load(std::memory_order_relaxed);
+    do {
+        if (octets > limit || used > limit - octets) return false;
+    } while (!counter.compare_exchange_weak(used, used + octets, std::memory_order_relaxed));
+    return true;
+}
+
+}  // namespace
+
+struct ByteBudget::Counters {
+    std::uint64_t memory_limit_octets;
+    std::uint64_t spool_limit_octets;
+    std::atomic<std::uint64_t> memory_octets = 0;
+    std::atomic<std::uint64_t> spool_octets = 0;
+};
+
+ByteBudget::ByteBudget(std::uint64_t memory_limit_octets, std::uint64_t spool_limit_octets)
+    : counters_(std::make_shared<Counters>(memory_limit_octets, spool_limit_octets)) {}
+
+ByteBudget::Lease ByteBudget::lease() const {
+    return Lease(counters_);
+}
+
+bool ByteBudget::has_room_for(std::uint64_t octets) const {
+    const bool in_memory = octets <= message_memory_limit_octets;
+    const std::uint64_t used = in_memory ? memory_octets() : spool_octets();
+    const std::uint64_t limit = in_memory ? counters_->memory_limit_octets : counters_->spool_limit_octets;
+    return octets <= limit && used <= limit - octets;
+}
+
+std::uint64_t ByteBudget::memory_octets() const {
+    return counters_->memory_octets.load(std::memory_order_relaxed);
+}
+
+std::uint64_t ByteBudget::spool_octets() const {
+    return counters_->spool_octets.load(std::memory_order_relaxed);
+}
+
+ByteBudget::Lease::Lease(std::shared_ptr<Counters> counters) : counters_(std::move(counters)) {}
+
+ByteBudget::Lease::Lease(Lease&& other) noexcept
+    : counters_(std::move(other.counters_)),
+      memory_octets_(std::exchange(other.memory_octets_, 0)),
+      spool_octets_(std::exchange(other.spool_octets_, 0)) {}
+
+ByteBudget::Lease& ByteBudget::Lease::operator=(Lease&& other) noexcept {
+    if (this != &other) {
+        give_back();
+        counters_ = std::move(other.counters_);
+        memory_octets_ = std::exchange(other.memory_octets_, 0);
+        spool_octets_ = std::exchange(other.spool_octets_, 0);
+    }
+    return *this;
+}
+
+ByteBudget::Lease::~Lease() {
+    give_back();
+}
+
+ByteBudget::Lease::Grant ByteBudget::Lease::grow_to(std::uint64_t octets) {
+    if (octets <= memory_octets_ || octets <= spool_octets_) return Grant::granted;
+    if (octets <= message_memory_limit_octets) {
+        if (!take(counters_->memory_octets, octets - memory_octets_, counters_->memory_limit_octets))
+            return Grant::exhausted;
+        memory_octets_ = octets;
+        return Grant::granted;
+    }
+    if (!take(counters_->spool_octets, octets - spool_octets_, counters_->spool_limit_octets))
+        return Grant::exhausted;
+    spool_octets_ = octets;
+    counters_->memory_octets.fetch_sub(std::exchange(memory_octets_, 0), std::memory_order_relaxed);
+    return Grant::granted;
+}
+
+void ByteBudget::Lease::give_back() {
+    if (!counters_) return;
+    counters_->memory_octets.fetch_sub(std::exchange(memory_octets_, 0), std::memory_order_relaxed);
+    counters_->spool_octets.fetch_sub(std::exchange(spool_octets_, 0), std::memory_order_relaxed);
+}
+
+}  // namespace wicket

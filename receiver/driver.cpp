@@ -1,0 +1,226 @@
+#include "receiver/driver.hpp"
+
+#include "base/log.hpp"
+#include "net/rate_guard.hpp"
+#include "receiver/session.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace wicket {
+namespace {
+
+using boost::asio::awaitable;
+
+// For the last words of a session: whoever does not take them at once does not want them.
+constexpr std::chrono::seconds farewell_deadline{5};
+
+class SmtpDriver {
+public:
+    SmtpDriver(
+        std::shared_ptr<Connection> connection,
+        std::unique_ptr<Visit> visit,
+        const ReceiverOptions& options,
+        ByteBudget& budget,
+        const Clock& clock
+    )
+        : connection_(std::move(connection)),
+          visit_(std::move(visit)),
+          options_(options),
+          clock_(clock),
+          waiting_since_(clock.steady()),
+          session_(
+              options,
+              budget,
+              *visit_,
+              connection_->peer(),
+              connection_->tls().is_on() ? SmtpSession::Tls::on : SmtpSession::Tls::off
+          ) {}
+
+    /// Runs the session until it says CloseConnection, or the connection fails.
+    awaitable<void> run();
+    /// After run() has thrown: says so to the client and the log.
+    awaitable<void> apologise(std::string what);
+    void end();
+
+private:
+    enum class Outcome : std::uint8_t { go_on, stop };
+
+    awaitable<Outcome> read();
+    awaitable<Outcome> flush(std::chrono::seconds within);
+    awaitable<Outcome> start_tls();
+    awaitable<void> wait_before_banner();
+    void keep_input();
+    SteadyTime read_deadline();
+    bool is_too_slow() const { return guard_ && guard_->is_too_slow(clock_.steady()); }
+
+    std::shared_ptr<Connection> connection_;
+    std::unique_ptr<Visit> visit_;
+    const ReceiverOptions& options_;
+    const Clock& clock_;
+    SteadyTime waiting_since_;        // for the command or data that is awaited
+    std::optional<RateGuard> guard_;  // while part of a command or of data is here
+    std::string kept_;                // what input_ shows, once the connection was used for something else
+    std::string_view input_;          // read and not yet used
+    bool had_banner_wait_ = false;    // XCLIENT brings a second banner
+    SmtpSession session_;
+};
+
+awaitable<void> SmtpDriver::run() {
+    while (true) {
+        auto step = session_.next(input_);
+        if (std::holds_alternative<ReadOctets>(step)) {
+            if (co_await read() == Outcome::stop) co_return;
+            continue;
+        }
+        // An answer may take its time, and that is ours, not the client's.
+        guard_.reset();
+        if (auto* message = std::get_if<AskMessage>(&step)) {
+            if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return;
+            session_.answer_message(co_await visit_->message(std::move(message->message)));
+        } else if (auto* rcpt = std::get_if<AskRcpt>(&step)) {
+            session_.answer(co_await visit_->rcpt(std::move(rcpt->recipient)));
+        } else if (auto* mail = std::get_if<AskMail>(&step)) {
+            session_.answer(co_await visit_->mail(std::move(mail->arguments)));
+        } else if (auto* helo = std::get_if<AskHelo>(&step)) {
+            session_.answer(co_await visit_->helo(std::move(helo->arguments)));
+        } else if (std::holds_alternative<AskData>(step)) {
+            session_.answer(co_await visit_->data());
+        } else if (std::holds_alternative<AskConnected>(step)) {
+            const StageAnswer answer = co_await visit_->connected();
+            if (!std::exchange(had_banner_wait_, true)) co_await wait_before_banner();
+            session_.answer(answer);
+        } else if (std::holds_alternative<SendReplies>(step)) {
+            if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return;
+        } else if (std::holds_alternative<StartTls>(step)) {
+            if (co_await start_tls() == Outcome::stop) co_return;
+        } else {
+            co_await flush(farewell_deadline);
+            co_return;
+        }
+    }
+}
+
+/// Sends what there is to send, then reads. On anything but octets the session is told, and its last words
+/// sent.
+awaitable<SmtpDriver::Outcome> SmtpDriver::read() {
+    if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return Outcome::stop;
+    kept_ = std::string();
+    const SteadyTime deadline = read_deadline();
+    const auto drain = session_.is_idle() ? Connection::Drain::wake : Connection::Drain::ignore;
+    const ReadResult result = co_await connection_->read(deadline, drain);
+    switch (result.status) {
+        case IoStatus::ok:
+            input_ = result.octets;
+            if (guard_) guard_->received(input_.size(), clock_.steady());
+            co_return Outcome::go_on;
+        case IoStatus::timed_out:
+            session_.interrupt(is_too_slow() ? Interruption::too_slow : Interruption::timed_out);
+            break;
+        case IoStatus::draining: session_.interrupt(Interruption::draining); break;
+        case IoStatus::closed:
+        case IoStatus::failed: co_return Outcome::stop;
+    }
+    co_await flush(farewell_deadline);
+    co_return Outcome::stop;
+}
+
+/// A command has to come within its time from the moment that it is awaited, and once a part of it or of data
+/// is here, the rest has to come at the least rate.
+SteadyTime SmtpDriver::read_deadline() {
+    const SteadyTime now = clock_.steady();
+    const Awaiting awaiting = session_.awaiting();
+    if (awaiting == Awaiting::command || awaiting == Awaiting::data) {
+        guard_.reset();
+        waiting_since_ = now;
+        return now + (awaiting == Awaiting::data ? options_.timeouts.data_start : options_.timeouts.command);
+    }
+    if (!guard_) guard_.emplace(now, options_.timeouts.least_octets_per_second);
+    if (awaiting == Awaiting::data_rest) return guard_->deadline();
+    return std::min(guard_->deadline(), waiting_since_ + options_.timeouts.command);
+}
+
+awaitable<SmtpDriver::Outcome> SmtpDriver::flush(std::chrono::seconds within) {
+    if (!session_.has_output()) co_return Outcome::go_on;
+    keep_input();
+    const IoStatus status = co_await connection_->write(session_.take_output(), clock_.steady() + within);
+    co_return status == IoStatus::ok ? Outcome::go_on : Outcome::stop;
+}
+
+/// What was read is valid until the connection is used again.
+void SmtpDriver::keep_input() {
+    if (input_.empty() || !kept_.empty()) return;
+    kept_ = std::string(input_);
+    input_ = kept_;
+}
+
+awaitable<SmtpDriver::Outcome> SmtpDriver::start_tls() {
+    if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return Outcome::stop;
+    const SteadyTime deadline = clock_.steady() + options_.timeouts.tls_handshake;
+    if (co_await connection_->start_tls(deadline) != IoStatus::ok) co_return Outcome::stop;
+    session_.tls_started(connection_->tls());
+    co_return Outcome::go_on;
+}
+
+/// RFC 5321 section 4.3.1: a client waits for the banner. One that does not has no time, for it is no mail
+/// server.
+awaitable<void> SmtpDriver::wait_before_banner() {
+    if (options_.limits.greet_wait.count() == 0 || connection_->peer().ip.is_loopback()) co_return;
+    const ReadResult early = co_await connection_->read(clock_.steady() + options_.limits.greet_wait);
+    if (early.status != IoStatus::ok) co_return;
+    input_ = early.octets;
+    visit_->noticed("early_talker");
+}
+
+awaitable<void> SmtpDriver::apologise(std::string what) {
+    log_error(
+        "an SMTP session failed",
+        {
+            {"client", connection_->peer().ip.to_string()},
+            {"error",  what                              }
+    }
+    );
+    session_.interrupt(Interruption::internal_error);
+    co_await flush(farewell_deadline);
+}
+
+void SmtpDriver::end() {
+    session_.end();
+    visit_->ended();
+    connection_->close();
+}
+
+}  // namespace
+
+awaitable<void> serve_smtp(
+    std::shared_ptr<Connection> connection,
+    std::unique_ptr<Visit> visit,
+    const ReceiverOptions& options,
+    ByteBudget& budget,
+    const Clock& clock
+) {
+    SmtpDriver driver(std::move(connection), std::move(visit), options, budget, clock);
+    std::optional<std::string> failed;
+    try {
+        co_await driver.run();
+    } catch (const std::exception& error) {
+        failed = error.what();
+    }
+    // Apart from the first, for nothing may be awaited in a handler, and these may fail for the same reason.
+    try {
+        if (failed) co_await driver.apologise(*failed);
+        driver.end();
+    } catch (const std::exception& error) {
+        log_error(
+            "an SMTP session failed at its end",
+            {
+                {"error", error.what()}
+        }
+        );
+    }
+}
+
+}  // namespace wicket

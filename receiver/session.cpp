@@ -1,0 +1,298 @@
+#include "receiver/session.hpp"
+
+#include <algorithm>
+
+namespace wicket {
+namespace {
+
+// Replies of pipelined commands are gathered up to here, whether the peer reads them or not.
+constexpr std::size_t output_limit_octets = 16U << 10U;
+
+// The content type of a TLS record with a handshake in it (RFC 8446 section 5.1): no SMTP command begins so.
+constexpr char tls_handshake_octet = '\x16';
+
+}  // namespace
+
+SmtpSession::SmtpSession(
+    const ReceiverOptions& options, const ByteBudget& budget, Visit& visit, const Peer& peer, Tls tls
+)
+    : options_(options),
+      budget_(budget),
+      visit_(visit),
+      peer_(peer),
+      xclient_ip_(peer.ip),
+      lines_(options.limits.line_octets),
+      tls_(tls) {}
+
+SmtpStep SmtpSession::next(std::string_view& input) {
+    while (true) {
+        NextStep step;
+        switch (phase_) {
+            case Phase::begin: return *ask(Asked::connected, AskConnected{});
+            case Phase::command: step = read_command(input); break;
+            case Phase::data: step = read_data(input); break;
+            case Phase::chunk: step = read_chunk(input); break;
+            case Phase::skip_chunk: step = skip_chunk(input); break;
+            case Phase::asking:  // an answer is missing: our own bug, and nothing can be done but to end
+            case Phase::closing: return CloseConnection{};
+        }
+        if (step) return std::move(*step);
+        if (output_.size() >= output_limit_octets) return SendReplies{};
+    }
+}
+
+SmtpSession::NextStep SmtpSession::read_command(std::string_view& input) {
+    if (!lines_.has_part() && input.starts_with(tls_handshake_octet)) {
+        drop(current_stage(), "This port does not begin with TLS");
+        return std::nullopt;
+    }
+    const auto line = lines_.take(input);
+    if (!line) return ReadOctets{};
+    return on_line(*line, input.empty() ? Follows::nothing : Follows::octets);
+}
+
+SmtpSession::NextStep SmtpSession::on_line(const CommandLine& line, Follows follows) {
+    if (line.fault != LineFault::none) {
+        refuse_line(line.fault);
+        return std::nullopt;
+    }
+    if (is_http_request(line.text)) {
+        visit_.noticed("http");
+        drop(current_stage(), "This is not an HTTP server");
+        return std::nullopt;
+    }
+    const CommandRow* row = find_command(line.text);
+    if (!row) {
+        // RFC 5321 section 4.2.4: 500 for what is not known at all.
+        refuse(500, "5.5.1", "Unknown command");
+        return std::nullopt;
+    }
+    // RFC 2920 section 3.1: no command may follow EHLO before its reply, and none may be pipelined before the
+    // server has offered it.
+    const bool is_hello = row->command == Command::ehlo || row->command == Command::helo;
+    if (follows == Follows::octets && (is_hello || !is_esmtp_)) notice_pipelining();
+    return run(*row, argument_of(*row, line.text), follows);
+}
+
+SmtpSession::NextStep SmtpSession::run(const CommandRow& row, std::string_view argument, Follows follows) {
+    // RFC 5321 section 3.1: after a 554 banner the server waits for QUIT, and answers 503 to anything else.
+    if (is_turned_away_ && row.command != Command::quit) {
+        refuse(503, "5.5.1", "No service for you; say QUIT");
+        return std::nullopt;
+    }
+    // Both before any other check: whatever the reply would be, the octets after them are not commands.
+    if (row.command == Command::data && follows == Follows::octets) return on_data(follows);
+    if (row.command == Command::starttls && follows == Follows::octets) return on_starttls(follows);
+    if (row.command == Command::xclient && !may_xclient()) return on_xclient(argument, follows);
+    if (row.command == Command::bdat) return on_bdat(argument, follows);
+    if (!row.is_allowed_in(state_)) {
+        // RFC 5321 section 3.3: 554 if there are no recipients because all were refused. It is what a
+        // pipelining client runs into without a mistake, so it is no error of the session.
+        if (row.command == Command::data && transaction_ && transaction_->recipients_tried != 0)
+            reply(554, "5.5.1", "No valid recipients");
+        else
+            refuse(503, "5.5.1", "Not now");
+        return std::nullopt;
+    }
+    if ((row.argument == Argument::none && !argument.empty()) ||
+        (row.argument == Argument::required && argument.empty())) {
+        refuse(501, "5.5.4", argument.empty() ? "An argument is missing" : "No argument belongs here");
+        return std::nullopt;
+    }
+    switch (row.command) {
+        case Command::ehlo:
+        case Command::helo: return on_hello(row, argument, follows);
+        case Command::starttls: return on_starttls(follows);
+        case Command::xclient: return on_xclient(argument, follows);
+        case Command::mail: return on_mail(argument);
+        case Command::rcpt: return on_rcpt(argument);
+        case Command::data: return on_data(follows);
+        case Command::bdat: break;
+        case Command::rset:
+            reset_by_client();
+            reply(250, "2.0.0", "Reset");
+            count_idle();
+            break;
+        case Command::vrfy:
+            // RFC 5321 section 3.5.3: 252 says that we do not say, lest users be counted out.
+            reply(252, "2.0.0", "Send some mail, and it will be tried");
+            count_idle();
+            break;
+        case Command::help:
+            reply(
+                214,
+                "2.0.0",
+                "RFC 5321 says it all\nEHLO HELO MAIL RCPT DATA BDAT RSET VRFY NOOP STARTTLS QUIT"
+            );
+            count_idle();
+            break;
+        case Command::noop:
+            reply(250, "2.0.0", "Done");
+            count_idle();
+            break;
+        case Command::quit:
+            reply(221, "2.0.0", "Goodbye");
+            close();
+            break;
+        case Command::unimplemented: refuse(502, "5.5.1", "Not implemented here"); break;
+    }
+    return std::nullopt;
+}
+
+void SmtpSession::reset_by_client() {
+    if (!transaction_) return;
+    visit_.abandon();
+    end_transaction();
+}
+
+void SmtpSession::count_idle() {
+    if (++idle_commands_ < options_.limits.idle_commands) return;
+    close_with("4.7.0", "Too many commands without mail");
+}
+
+void SmtpSession::refuse_line(LineFault fault) {
+    // RFC 5321 section 4.5.3.1.9: 500 for a line that is too long.
+    const std::string_view text =
+        fault == LineFault::too_long ? "Line too long" : "NUL, bare CR or bare LF in a command";
+    refuse_recorded(
+        current_stage(),
+        fault == LineFault::too_long ? "limit" : "protocol",
+        {500, "5.5.2", std::string(text)}
+    );
+}
+
+void SmtpSession::reply(int code, std::string_view enhanced, std::string_view text) {
+    send({.code = code, .enhanced = std::string(enhanced), .text = std::string(text)});
+}
+
+void SmtpSession::send(const SmtpReply& reply) {
+    output_ += reply.to_wire();
+    // RFC 5321 section 3.8: 421 announces that the channel is closed.
+    if (reply.code == 421) close();
+}
+
+/// A refusal that a client without a mistake does not get: 5xx counts as an error of the session.
+void SmtpSession::send_refusal(const SmtpReply& reply) {
+    send(reply);
+    if (reply.code < 500 || phase_ == Phase::closing) return;
+    if (++errors_ >= options_.limits.errors) close_with("4.7.0", "Too many errors");
+}
+
+void SmtpSession::refuse(int code, std::string_view enhanced, std::string_view text) {
+    send_refusal({.code = code, .enhanced = std::string(enhanced), .text = std::string(text)});
+}
+
+void SmtpSession::refuse_recorded(Stage stage, std::string_view which, SmtpReply reply) {
+    send_refusal(visit_.refused_by_session(stage, std::string(which), std::move(reply)));
+}
+
+/// What comes next cannot be trusted to be commands, so none of it is read.
+void SmtpSession::drop(Stage stage, std::string_view text) {
+    send(visit_.refused_by_session(stage, "protocol", {521, "5.5.1", std::string(text)}));
+    close();
+}
+
+void SmtpSession::close_with(std::string_view enhanced, std::string_view text) {
+    send(visit_.refused_by_session(current_stage(), "limit", {421, std::string(enhanced), std::string(text)})
+    );
+}
+
+void SmtpSession::end_transaction() {
+    transaction_.reset();
+    if (state_ != SessionState::connected) state_ = SessionState::greeted;
+}
+
+SmtpSession::NextStep SmtpSession::ask(Asked what, SmtpStep step) {
+    asked_ = what;
+    phase_ = Phase::asking;
+    return step;
+}
+
+void SmtpSession::notice_pipelining() {
+    if (!std::exchange(noticed_pipelining_, true)) visit_.noticed("unauthorised_pipelining");
+}
+
+Stage SmtpSession::current_stage() const {
+    switch (state_) {
+        case SessionState::connected: return Stage::connect;
+        case SessionState::greeted: return Stage::helo;
+        case SessionState::mail_given: return Stage::mail;
+        case SessionState::rcpt_given: return Stage::rcpt;
+        case SessionState::chunking: return Stage::data;
+    }
+    std::unreachable();
+}
+
+/// Sends the refusal, if there is one. What is refused for now counts as idle, so that a client that goes on
+/// asking comes to an end too; not so RCPT, which has a limit of its own.
+bool SmtpSession::may_answer(const StageAnswer& answer) {
+    if (!answer.refusal) return true;
+    send_refusal(*answer.refusal);
+    if (answer.disconnect) close();
+    if (phase_ != Phase::closing && answer.refusal->code < 500 && asked_ != Asked::rcpt) count_idle();
+    return false;
+}
+
+void SmtpSession::answer(const StageAnswer& answer) {
+    phase_ = Phase::command;
+    switch (asked_) {
+        case Asked::connected:
+            if (may_answer(answer))
+                send_banner();
+            else
+                is_turned_away_ = true;
+            break;
+        case Asked::helo:
+            if (may_answer(answer)) greet();
+            break;
+        case Asked::mail:
+            if (may_answer(answer))
+                mail_accepted();
+            else
+                reset_by_client();
+            break;
+        case Asked::rcpt:
+            if (!may_answer(answer)) break;
+            ++transaction_->recipients_accepted;
+            state_ = SessionState::rcpt_given;
+            reply(250, "2.1.5", "Recipient accepted");
+            break;
+        case Asked::data: data_answered(answer); break;
+        case Asked::first_chunk: first_chunk_answered(answer); break;
+        case Asked::message:
+        case Asked::tls: break;
+    }
+}
+
+void SmtpSession::answer_message(const SmtpReply& reply) {
+    phase_ = Phase::command;
+    end_transaction();
+    // A client may keep its connection for as long as it has mail for us.
+    if (reply.is_positive()) idle_commands_ = 0;
+    send(reply);
+}
+
+void SmtpSession::interrupt(Interruption why) {
+    switch (why) {
+        case Interruption::timed_out: reply(421, "4.4.2", "Timed out"); break;
+        case Interruption::too_slow: reply(421, "4.4.2", "Too slow"); break;
+        case Interruption::draining: reply(421, "4.3.2", "Going down; please come again"); break;
+        case Interruption::internal_error: reply(421, "4.3.0", "Internal error"); break;
+    }
+}
+
+void SmtpSession::end() {
+    phase_ = Phase::closing;
+    reset_by_client();
+}
+
+Awaiting SmtpSession::awaiting() const {
+    if (phase_ == Phase::command) return lines_.has_part() ? Awaiting::command_rest : Awaiting::command;
+    return data_has_begun_ ? Awaiting::data_rest : Awaiting::data;
+}
+
+bool SmtpSession::is_idle() const {
+    return phase_ == Phase::command && !lines_.has_part() && !transaction_;
+}
+
+}  // namespace wicket
