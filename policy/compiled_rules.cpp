@@ -19,13 +19,15 @@ bool any_glob_matches(const std::vector<std::string>& globs, const std::string* 
 
 Millipoints least_points(const Rule& rule) {
     Millipoints least = 0;
-    for (const PointsCase& one : rule.cases) least = std::min(least, one.points);
+    for (const PointsCase& one : rule.cases)
+        least = std::min(least, one.points);
     return least;
 }
 
 Millipoints most_points(const Rule& rule) {
     Millipoints most = 0;
-    for (const PointsCase& one : rule.cases) most = std::max(most, one.points);
+    for (const PointsCase& one : rule.cases)
+        most = std::max(most, one.points);
     return most;
 }
 
@@ -33,7 +35,8 @@ Millipoints most_points(const Rule& rule) {
 
 bool PolicyScope::includes(const Facts& facts) const {
     if (!domains.empty() && !any_glob_matches(domains, text_of(facts, CoreFact::rcpt_domain))) return false;
-    if (!recipients.empty() && !any_glob_matches(recipients, text_of(facts, CoreFact::rcpt_address))) return false;
+    if (!recipients.empty() && !any_glob_matches(recipients, text_of(facts, CoreFact::rcpt_address)))
+        return false;
     if (!listeners.empty() && !any_glob_matches(listeners, text_of(facts, CoreFact::listener_service)) &&
         !any_glob_matches(listeners, text_of(facts, CoreFact::listener_address))) {
         return false;

@@ -1,5 +1,5 @@
-// The one RuleSet there is, with everything that decide() reads. Filled by the loader, then immutable and shared.
-// Only policy/ includes this.
+// The one RuleSet there is, with everything that decide() reads. Filled by the loader, then immutable and
+// shared. Only policy/ includes this.
 #pragma once
 
 #include "policy/expression.hpp"
@@ -53,7 +53,8 @@ struct Rule {
     PolicyScope scope;
     /// What a `then` rule does; none for one with points, a tag or a header.
     Action action = Action::none;
-    /// A `then` rule (also tag, add-header) has one case without points; of several the greatest magnitude counts.
+    /// A `then` rule (also tag, add-header) has one case without points; of several the greatest magnitude
+    /// counts.
     std::vector<PointsCase> cases;
     bool has_points = false;
     ReplyTemplate why;
@@ -99,7 +100,8 @@ public:
     const std::vector<RuleTest>& tests() const { return tests_; }
     Millipoints junk_threshold() const { return junk_threshold_; }
     Millipoints reject_threshold() const { return reject_threshold_; }
-    /// What rules that are known only after `stage` may still take off; nullopt if one of them may decide otherwise.
+    /// What rules that are known only after `stage` may still take off; nullopt if one of them may decide
+    /// otherwise.
     std::optional<Millipoints> credit_after(Stage stage) const;
 
 private:
@@ -110,9 +112,9 @@ private:
     FactDictionary dictionary_;
     std::vector<DnsList> dns_lists_;
     std::string hash_;
-    std::vector<Rule> rules_;               // in file order
-    std::vector<std::size_t> by_stage_;     // of rules_: `then` rules by stage, then file order
-    std::vector<Override> overrides_;       // in file order
+    std::vector<Rule> rules_;            // in file order
+    std::vector<std::size_t> by_stage_;  // of rules_: `then` rules by stage, then file order
+    std::vector<Override> overrides_;    // in file order
     std::vector<RuleTest> tests_;
     Millipoints junk_threshold_ = default_junk_threshold;
     Millipoints reject_threshold_ = default_reject_threshold;

@@ -156,7 +156,8 @@ private:
         if (action != rule.action) return;
         std::string text;
         append_sentence(text, rule.why);
-        if (text.empty()) text = verdict_.reply.text.empty() ? "Refused by rule " + rule.id : verdict_.reply.text;
+        if (text.empty())
+            text = verdict_.reply.text.empty() ? "Refused by rule " + rule.id : verdict_.reply.text;
         append_sentence(text, rule.fix);
         set_text(std::move(text));
     }
@@ -193,7 +194,8 @@ private:
             const Millipoints counted = best != nullptr ? best->points : 0;
             if (std::abs(unknown_points) > std::abs(counted)) {
                 verdict_.unknown_rules.push_back(rule.id);
-                if (mode == RuleMode::enforce) unknown_credit_ += std::max<Millipoints>(counted - unknown_points, 0);
+                if (mode == RuleMode::enforce)
+                    unknown_credit_ += std::max<Millipoints>(counted - unknown_points, 0);
                 if (mode == RuleMode::enforce && rule.on_unknown == OnUnknown::defer) {
                     deferring_.emplace_back(&rule, unknown_points - counted);
                 }
@@ -272,8 +274,10 @@ private:
             if (rule == nullptr) continue;
             text += std::exchange(separator, ',');
             text += ' ';
-            if (rule->why.empty()) text += "rule " + rule->id;
-            else rule->why.append_to(text, facts_);
+            if (rule->why.empty())
+                text += "rule " + rule->id;
+            else
+                rule->why.append_to(text, facts_);
             if (remedy.empty()) rule->fix.append_to(remedy, facts_);
         }
         if (!remedy.empty()) text += "; " + remedy;
@@ -315,7 +319,8 @@ std::string policy_key(const RuleSet& rules, const Facts& facts) {
 
 Verdict builtin_verdict(std::string_view which, Stage stage, SmtpReply reply) {
     Verdict verdict;
-    verdict.action = reply.is_positive() ? Action::accept : (reply.code < 500 ? Action::defer : Action::reject);
+    verdict.action =
+        reply.is_positive() ? Action::accept : (reply.code < 500 ? Action::defer : Action::reject);
     verdict.stage = stage;
     verdict.rule = "builtin:" + std::string(which);
     verdict.reply = std::move(reply);

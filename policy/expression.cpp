@@ -81,7 +81,8 @@ private:
             case in_reals: return test_number(node, value);
             case compare_time: {
                 const auto* time = std::get_if<WallTime>(&value);
-                return time == nullptr ? Truth::unknown : compare(node.comparison, *time <=> program_.times[node.first]);
+                return time == nullptr ? Truth::unknown
+                                       : compare(node.comparison, *time <=> program_.times[node.first]);
             }
             case compare_text:
             case in_texts:
@@ -107,7 +108,8 @@ private:
         return node.unknown_word != ExpressionNode::none && program_.texts[node.unknown_word] == text;
     }
 
-    // A value of another type than declared is a filter's bug; it counts as unknown, so that no rule hits by it.
+    // A value of another type than declared is a filter's bug; it counts as unknown, so that no rule hits by
+    // it.
     static Truth test_boolean(const FactValue& value, Comparison comparison, bool wanted) {
         const auto* boolean = std::get_if<bool>(&value);
         return boolean == nullptr ? Truth::unknown : compare_equality(comparison, *boolean == wanted);
@@ -136,12 +138,14 @@ private:
         if (node.op == matches) {
             if (is_unknown_word(node, *text)) return Truth::unknown;
             const auto head = std::string_view(*text).substr(0, match_limit_octets);
-            return truth_of(re2::RE2::PartialMatch({head.data(), head.size()}, *program_.patterns[node.first]));
+            return truth_of(re2::RE2::PartialMatch({head.data(), head.size()}, *program_.patterns[node.first])
+            );
         }
         const std::size_t count = node.op == in_texts ? node.count : 1;
         const auto wanted = std::span(program_.texts).subspan(node.first, count);
-        const bool is_among =
-            std::ranges::any_of(wanted, [&](const std::string& item) { return equal_ignoring_case(item, *text); });
+        const bool is_among = std::ranges::any_of(wanted, [&](const std::string& item) {
+            return equal_ignoring_case(item, *text);
+        });
         // A word such as temperror equals itself, and compares as unknown with every other.
         if (!is_among && is_unknown_word(node, *text)) return Truth::unknown;
         return node.op == in_texts ? truth_of(is_among) : compare_equality(node.comparison, is_among);
@@ -154,7 +158,9 @@ private:
             return compare_equality(node.comparison, program_.networks[node.first].address() == *address);
         }
         const auto wanted = std::span(program_.networks).subspan(node.first, node.count);
-        return truth_of(std::ranges::any_of(wanted, [&](const IpNetwork& item) { return item.contains(*address); }));
+        return truth_of(std::ranges::any_of(wanted, [&](const IpNetwork& item) {
+            return item.contains(*address);
+        }));
     }
 
     Truth test_list(const ExpressionNode& node, const FactValue& value) const {
@@ -192,7 +198,8 @@ private:
             const auto* other_text = std::get_if<std::string>(&other);
             if (other_text == nullptr) return Truth::unknown;
             const bool is_equal = equal_ignoring_case(*text, *other_text);
-            if (!is_equal && (is_unknown_word(node, *text) || is_unknown_word(node, *other_text))) return Truth::unknown;
+            if (!is_equal && (is_unknown_word(node, *text) || is_unknown_word(node, *other_text)))
+                return Truth::unknown;
             return compare_equality(node.comparison, is_equal);
         }
         if (value.index() != other.index()) return compare_mixed_numbers(node.comparison, value, other);
@@ -208,11 +215,16 @@ private:
         return compare_equality(node.comparison, value == other);
     }
 
-    static Truth compare_mixed_numbers(Comparison comparison, const FactValue& value, const FactValue& other) {
+    static Truth compare_mixed_numbers(
+        Comparison comparison, const FactValue& value, const FactValue& other
+    ) {
         const auto number = [](const FactValue& fact, double& out) {
-            if (const auto* integer = std::get_if<std::int64_t>(&fact)) out = static_cast<double>(*integer);
-            else if (const auto* real = std::get_if<double>(&fact)) out = *real;
-            else return false;
+            if (const auto* integer = std::get_if<std::int64_t>(&fact))
+                out = static_cast<double>(*integer);
+            else if (const auto* real = std::get_if<double>(&fact))
+                out = *real;
+            else
+                return false;
             return true;
         };
         double left = 0;

@@ -1,6 +1,6 @@
-// Conditions over facts, compiled: `spf.result == fail and not client.ip in "192.0.2.0/24"`. Type-checked against the
-// fact dictionary, evaluated in three-valued (Kleene) logic without allocating. Immutable; any thread. The grammar
-// stands in expression_parser.cpp, the language is taught in docs/rules.md.
+// Conditions over facts, compiled: `spf.result == fail and not client.ip in "192.0.2.0/24"`. Type-checked
+// against the fact dictionary, evaluated in three-valued (Kleene) logic without allocating. Immutable; any
+// thread. The grammar stands in expression_parser.cpp, the language is taught in docs/rules.md.
 #pragma once
 
 #include "mail/fact_dictionary.hpp"

@@ -32,13 +32,16 @@ public:
     std::expected<std::vector<ExpressionToken>, ExpressionMistake> run() {
         while (at_ < text_.size()) {
             const char c = text_[at_];
-            if (is_blank(c)) ++at_;
-            else if (begins_word(c)) take_while(Kind::word, continues_word);
+            if (is_blank(c))
+                ++at_;
+            else if (begins_word(c))
+                take_while(Kind::word, continues_word);
             else if (is_digit(c) || (c == '-' && at_ + 1 < text_.size() && is_digit(text_[at_ + 1])))
                 take_while(Kind::number, continues_number);
             else if (c == '"') {
                 if (!take_text()) return mistake("this text has no closing quote", {});
-            } else if (!take_symbol()) return unexpected();
+            } else if (!take_symbol())
+                return unexpected();
         }
         tokens_.push_back({Kind::end, text_.size(), {}, {}});
         return std::move(tokens_);
@@ -52,7 +55,8 @@ private:
 
     void take_while(Kind kind, bool (*continues)(char)) {
         std::size_t length = 1;
-        while (at_ + length < text_.size() && continues(text_[at_ + length])) ++length;
+        while (at_ + length < text_.size() && continues(text_[at_ + length]))
+            ++length;
         push(kind, length);
     }
 
@@ -70,8 +74,9 @@ private:
     }
 
     bool take_symbol() {
-        static constexpr std::array<std::string_view, 11> symbols = {"==", "!=", "<=", ">=", "<", ">",
-                                                                     "(",  ")",  "[",  "]",  ","};
+        static constexpr std::array<std::string_view, 11> symbols = {
+            "==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", ","
+        };
         for (const auto symbol : symbols) {
             if (!text_.substr(at_).starts_with(symbol)) continue;
             push(Kind::symbol, symbol.size());

@@ -209,7 +209,10 @@ ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made
         case FactType::time: {
             const auto time = parse_time(content_of(value));
             if (!time) {
-                fail(value, describe(made.fact) + ": expected a date such as 2027-01-31 or 2027-01-31T12:00:00Z");
+                fail(
+                    value,
+                    describe(made.fact) + ": expected a date such as 2027-01-31 or 2027-01-31T12:00:00Z"
+                );
                 return std::nullopt;
             }
             made.op = ExpressionOp::compare_time;
@@ -222,7 +225,9 @@ ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made
             if (!address || value.kind != Kind::text) {
                 const bool is_network = IpNetwork::parse(content_of(value)).has_value() && !address;
                 fail(
-                    value, describe(made.fact) + (is_network ? ": a network is tested with" : ": expected an address in double quotes"),
+                    value,
+                    describe(made.fact) + (is_network ? ": a network is tested with"
+                                                      : ": expected an address in double quotes"),
                     is_network ? "in" : (address ? quoted(value.source) : "")
                 );
                 return std::nullopt;
@@ -237,7 +242,8 @@ ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made
     made.first = size_of(program_->texts);
     if (value.kind == Kind::word && row(made.fact).type == FactType::text && value.source.contains('.')) {
         fail(
-            value, "unknown fact " + quoted(value.source) + "; a text stands in double quotes",
+            value,
+            "unknown fact " + quoted(value.source) + "; a text stands in double quotes",
             nearest_word(value.source, dictionary_.names())
         );
         return std::nullopt;
@@ -265,7 +271,11 @@ ExpressionOperands::Index ExpressionOperands::in(FactId fact, const std::vector<
         for (const Token& element : elements) {
             const auto network = IpNetwork::parse(content_of(element));
             if (!network || element.kind != Kind::text) {
-                fail(element, "expected an address or network in double quotes, such as \"192.0.2.0/24\" (host bits zero)");
+                fail(
+                    element,
+                    "expected an address or network in double quotes, such as \"192.0.2.0/24\" (host bits "
+                    "zero)"
+                );
                 return std::nullopt;
             }
             program_->networks.push_back(*network);
@@ -283,7 +293,11 @@ ExpressionOperands::Index ExpressionOperands::in(FactId fact, const std::vector<
         return add(made);
     }
     if (!is_textual(type)) {
-        fail(elements.front(), describe(fact) + ", which cannot be \"in\" something", type == FactType::texts ? "has" : "");
+        fail(
+            elements.front(),
+            describe(fact) + ", which cannot be \"in\" something",
+            type == FactType::texts ? "has" : ""
+        );
         return std::nullopt;
     }
     made.first = size_of(program_->texts);
@@ -297,7 +311,8 @@ ExpressionOperands::Index ExpressionOperands::in_list(FactId fact, const Token& 
     const auto found = lists_.find(content_of(name));
     if (found == lists_.end()) {
         std::vector<std::string> names;
-        for (const auto& [list_name, list] : lists_) names.push_back(list_name);
+        for (const auto& [list_name, list] : lists_)
+            names.push_back(list_name);
         fail(name, "unknown list " + quoted(content_of(name)), nearest_word(content_of(name), names));
         return std::nullopt;
     }
@@ -306,7 +321,11 @@ ExpressionOperands::Index ExpressionOperands::in_list(FactId fact, const Token& 
     const FactType type = row(fact).type;
     const bool fits = found->second == nullptr || (is_ip_list ? type == FactType::address : is_textual(type));
     if (!fits) {
-        fail(name, describe(fact) + ", but the list " + found->first + " is of kind " + std::string(to_string(found->second->kind())));
+        fail(
+            name,
+            describe(fact) + ", but the list " + found->first + " is of kind " +
+                std::string(to_string(found->second->kind()))
+        );
         return std::nullopt;
     }
     ExpressionNode made = new_node(ExpressionOp::in_list, fact);
@@ -323,7 +342,8 @@ ExpressionOperands::Index ExpressionOperands::has(FactId fact, const std::vector
     }
     const auto& words = row(fact).words;
     ExpressionNode made = new_node(ExpressionOp::has_texts, fact);
-    if (elements.size() == 1 && first.kind == Kind::word && std::ranges::find(words, first.source) == words.end()) {
+    if (elements.size() == 1 && first.kind == Kind::word &&
+        std::ranges::find(words, first.source) == words.end()) {
         if (const auto other = dictionary_.find(first.source)) {
             if (!is_textual(row(*other).type)) {
                 fail(first, describe(*other) + ", which a list of text cannot have");
@@ -343,7 +363,11 @@ ExpressionOperands::Index ExpressionOperands::has(FactId fact, const std::vector
             return std::nullopt;
         }
         if (!words.empty() && std::ranges::find(words, content_of(element)) == words.end()) {
-            fail(element, row(fact).name + " never has " + quoted(content_of(element)), nearest_word(content_of(element), words));
+            fail(
+                element,
+                row(fact).name + " never has " + quoted(content_of(element)),
+                nearest_word(content_of(element), words)
+            );
             return std::nullopt;
         }
         program_->texts.emplace_back(content_of(element));
@@ -353,7 +377,11 @@ ExpressionOperands::Index ExpressionOperands::has(FactId fact, const std::vector
 
 ExpressionOperands::Index ExpressionOperands::matches(FactId fact, const Token& pattern) {
     if (!is_textual(row(fact).type)) {
-        fail(pattern, describe(fact) + ": only a text or word can match", row(fact).type == FactType::address ? "in" : "");
+        fail(
+            pattern,
+            describe(fact) + ": only a text or word can match",
+            row(fact).type == FactType::address ? "in" : ""
+        );
         return std::nullopt;
     }
     re2::RE2::Options options;
@@ -362,7 +390,8 @@ ExpressionOperands::Index ExpressionOperands::matches(FactId fact, const Token& 
     auto compiled = std::make_unique<const re2::RE2>(pattern.text, options);
     if (!compiled->ok()) {
         Token at = pattern;
-        const auto place = compiled->error_arg().empty() ? std::string_view::npos : pattern.text.find(compiled->error_arg());
+        const auto place =
+            compiled->error_arg().empty() ? std::string_view::npos : pattern.text.find(compiled->error_arg());
         at.offset += 1 + (place == std::string_view::npos ? 0 : place);
         fail(at, "bad regular expression: " + compiled->error());
         return std::nullopt;

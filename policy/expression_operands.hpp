@@ -1,5 +1,6 @@
-// The half of the compiler that knows facts and types: makes nodes for tests whose tokens the parser has read.
-// Each function gives the new node, or nullopt after noting the mistake; only the first mistake is kept. One thread.
+// The half of the compiler that knows facts and types: makes nodes for tests whose tokens the parser has
+// read. Each function gives the new node, or nullopt after noting the mistake; only the first mistake is
+// kept. One thread.
 #pragma once
 
 #include "policy/expression_lexer.hpp"

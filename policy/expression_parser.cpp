@@ -3,7 +3,8 @@
 //   conjunction = negation *("and" negation)
 //   negation = *"not" primary
 //   primary = "(" condition ")" / "true" / "false" / test
-//   test = FACT [ comparison value / "is" ["not"] ("absent" / "unknown") / ["not"] "in" set / "has" element / "matches" TEXT ]
+//   test = FACT [ comparison value / "is" ["not"] ("absent" / "unknown") / ["not"] "in" set / "has" element /
+//   "matches" TEXT ]
 // Values and their types: expression_operands.cpp.
 #include "base/diagnostic.hpp"
 #include "policy/expression_lexer.hpp"
@@ -141,10 +142,16 @@ private:
             if (peek().kind != Kind::text) return fail("expected a regular expression in double quotes");
             return operands_.matches(fact, next());
         }
-        static constexpr std::array<std::pair<std::string_view, Comparison>, 6> comparisons = {{
-            {"==", Comparison::equal}, {"!=", Comparison::not_equal}, {"<", Comparison::less},
-            {"<=", Comparison::less_or_equal}, {">", Comparison::greater}, {">=", Comparison::greater_or_equal},
-        }};
+        static constexpr std::array<std::pair<std::string_view, Comparison>, 6> comparisons = {
+            {
+             {"==", Comparison::equal},
+             {"!=", Comparison::not_equal},
+             {"<", Comparison::less},
+             {"<=", Comparison::less_or_equal},
+             {">", Comparison::greater},
+             {">=", Comparison::greater_or_equal},
+             }
+        };
         for (const auto& [symbol, comparison] : comparisons) {
             if (!take_symbol(symbol)) continue;
             if (!is_value()) return fail("expected a value");
@@ -159,9 +166,12 @@ private:
         static const std::vector<std::string> operators = {"is", "in", "has", "matches"};
         const Kind kind = peek().kind;
         if (kind == Kind::word && peek().source != "and" && peek().source != "or") {
-            return fail_at_operator("expected a comparison, \"is\", \"in\", \"has\" or \"matches\"", operators);
+            return fail_at_operator(
+                "expected a comparison, \"is\", \"in\", \"has\" or \"matches\"", operators
+            );
         }
-        if (kind == Kind::text || kind == Kind::number) return fail("expected a comparison before the value", "==");
+        if (kind == Kind::text || kind == Kind::number)
+            return fail("expected a comparison before the value", "==");
         operands_.fail(
             name, operands_.describe(fact) + ", so it cannot stand alone: compare it with something"
         );
@@ -171,7 +181,8 @@ private:
     Index parse_state(FactId fact) {
         const bool is_negated = take_word("not");
         ExpressionOp op = ExpressionOp::is_absent;
-        if (take_word("unknown")) op = ExpressionOp::is_unknown;
+        if (take_word("unknown"))
+            op = ExpressionOp::is_unknown;
         else if (!take_word("absent"))
             return fail_at_operator("expected \"absent\" or \"unknown\"", {"absent", "unknown"});
         const std::uint32_t state = operands_.state(fact, op);
@@ -203,7 +214,8 @@ private:
     Index parse_set(FactId fact) {
         if (peek().source == "list" && peek(1).source == "(") {
             at_ += 2;
-            if (peek().kind != Kind::word && peek().kind != Kind::text) return fail("expected the name of a list");
+            if (peek().kind != Kind::word && peek().kind != Kind::text)
+                return fail("expected the name of a list");
             const ExpressionToken& name = next();
             const Index node = operands_.in_list(fact, name);
             if (node && !take_symbol(")")) return fail("expected \")\"");
@@ -227,7 +239,8 @@ std::expected<Expression, ExpressionMistake> compile_expression(
     if (text.size() > expression_limit_octets) {
         return std::unexpected(ExpressionMistake{
             expression_limit_octets,
-            "the condition is longer than " + std::to_string(expression_limit_octets) + " octets", {}
+            "the condition is longer than " + std::to_string(expression_limit_octets) + " octets",
+            {}
         });
     }
     auto tokens = lex_expression(text);

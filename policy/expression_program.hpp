@@ -4,37 +4,36 @@
 
 #include "policy/expression.hpp"
 
-#include <re2/re2.h>
-
 #include <cstdint>
 #include <memory>
+#include <re2/re2.h>
 #include <string>
 #include <vector>
 
 namespace wicket {
 
 enum class ExpressionOp : std::uint8_t {
-    constant,           // first: a Truth
-    all_of,             // children
-    any_of,             // children
-    negate,             // one child
-    is_true,            // a boolean fact
-    compare_integer,    // with integers[first]
-    compare_real,       // with reals[first]
-    compare_text,       // with texts[first]
-    compare_address,    // with networks[first]
-    compare_time,       // with times[first]
-    compare_boolean,    // with first
-    compare_fact,       // with other_fact
+    constant,         // first: a Truth
+    all_of,           // children
+    any_of,           // children
+    negate,           // one child
+    is_true,          // a boolean fact
+    compare_integer,  // with integers[first]
+    compare_real,     // with reals[first]
+    compare_text,     // with texts[first]
+    compare_address,  // with networks[first]
+    compare_time,     // with times[first]
+    compare_boolean,  // with first
+    compare_fact,     // with other_fact
     is_absent,
     is_unknown,
-    in_texts,           // texts[first, first + count)
-    in_reals,           // reals[first, first + count)
-    in_networks,        // networks[first, first + count)
-    in_list,            // lists[first]
-    has_texts,          // any of texts[first, first + count)
-    has_fact,           // the text of other_fact
-    matches,            // patterns[first]
+    in_texts,     // texts[first, first + count)
+    in_reals,     // reals[first, first + count)
+    in_networks,  // networks[first, first + count)
+    in_list,      // lists[first]
+    has_texts,    // any of texts[first, first + count)
+    has_fact,     // the text of other_fact
+    matches,      // patterns[first]
 };
 
 enum class Comparison : std::uint8_t { equal, not_equal, less, less_or_equal, greater, greater_or_equal };

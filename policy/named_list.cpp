@@ -23,7 +23,9 @@ bool is_domain_like(std::string_view text) {
 }
 
 bool is_printable(std::string_view text) {
-    return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7F; });
+    return std::ranges::all_of(text, [](char c) {
+        return static_cast<unsigned char>(c) > 0x20 && c != 0x7F;
+    });
 }
 
 /// IPv4 counts as ::ffff:0:0/96 here, so that one scale has both.
@@ -42,7 +44,8 @@ std::string_view expected_entry(ListKind kind) {
     switch (kind) {
         case ListKind::ip: return "an address or a network such as 192.0.2.0/24 (host bits zero)";
         case ListKind::domain: return "a domain such as example.org, which stands for its subdomains too";
-        case ListKind::address: return "an address such as a@example.org, or @example.org for all of a domain";
+        case ListKind::address:
+            return "an address such as a@example.org, or @example.org for all of a domain";
         case ListKind::glob: break;
     }
     return "a pattern of printable characters with * and ?";
@@ -61,8 +64,10 @@ std::string_view to_string(ListKind kind) {
 }
 
 std::size_t NamedList::Hash::operator()(std::string_view text) const {
-    std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a: entries are the administrator's own, not a peer's
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(lower_case(c))) * 1099511628211ULL;
+    std::uint64_t hash =
+        14695981039346656037ULL;  // FNV-1a: entries are the administrator's own, not a peer's
+    for (const char c : text)
+        hash = (hash ^ static_cast<unsigned char>(lower_case(c))) * 1099511628211ULL;
     return hash;
 }
 
@@ -84,7 +89,8 @@ bool NamedList::add(std::string_view entry) {
             return true;
         case ListKind::address: {
             const auto at = entry.rfind('@');
-            if (at == std::string_view::npos || !is_printable(entry) || !is_domain_like(entry.substr(at + 1))) {
+            if (at == std::string_view::npos || !is_printable(entry) ||
+                !is_domain_like(entry.substr(at + 1))) {
                 return false;
             }
             texts_.insert(wicket::lower_case(entry));
@@ -116,7 +122,8 @@ std::shared_ptr<const NamedList> NamedList::parse(
             SourcePlace{file, line_number, column},
             "bad entry of a list of kind " + std::string(to_string(kind)) + ": expected " +
                 std::string(expected_entry(kind)),
-            {}, std::string(line)
+            {},
+            std::string(line)
         );
     }
     if (!is_good) return nullptr;
@@ -135,7 +142,9 @@ bool NamedList::contains(const IpAddress& address) const {
     const int shift = address.is_ipv4() ? 96 : 0;
     return std::ranges::any_of(prefix_lengths_, [&](int prefix) {
         if (prefix < shift) return false;
-        return std::ranges::binary_search(networks_, IpNetwork::around(address, prefix - shift), networks_before);
+        return std::ranges::binary_search(
+            networks_, IpNetwork::around(address, prefix - shift), networks_before
+        );
     });
 }
 
@@ -180,7 +189,8 @@ bool matches_glob(std::string_view glob, std::string_view text) {
             return false;
         }
     }
-    while (in_glob < glob.size() && glob[in_glob] == '*') ++in_glob;
+    while (in_glob < glob.size() && glob[in_glob] == '*')
+        ++in_glob;
     return in_glob == glob.size();
 }
 

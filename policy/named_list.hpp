@@ -1,5 +1,5 @@
-// Lists of a rule file's [[list]], held in memory: `client.ip in list(partners)`. One entry a line, `#` begins a
-// comment. Immutable once parsed; any thread; no allocation while looking up.
+// Lists of a rule file's [[list]], held in memory: `client.ip in list(partners)`. One entry a line, `#`
+// begins a comment. Immutable once parsed; any thread; no allocation while looking up.
 #pragma once
 
 #include "base/diagnostic.hpp"

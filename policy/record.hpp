@@ -39,9 +39,9 @@ struct DecisionRecord {
     std::string helo;
     std::string tls_version;
     std::string tls_cipher;
-    std::string listener;  // "smtp 127.0.0.1:2525"
-    std::string from;      // "" is the null path
-    bool has_from = false; // whether MAIL was given
+    std::string listener;   // "smtp 127.0.0.1:2525"
+    std::string from;       // "" is the null path
+    bool has_from = false;  // whether MAIL was given
     std::uint64_t size = 0;
     std::string message_sha256;  // 32 octets or empty
     Verdict verdict;             // the final one: see design of `explain --json`
@@ -51,7 +51,7 @@ struct DecisionRecord {
     std::vector<DnsLookup> lookups;
     std::vector<RecordEvent> events;
     std::string rules_hash;
-    bool policy_shadow = false;   // [policy] mode = "shadow": what was done is accept
+    bool policy_shadow = false;  // [policy] mode = "shadow": what was done is accept
     std::uint32_t scan_passes = 0;
     // Of a folded row (many equal refusals): how many it stands for, and until when.
     std::uint64_t folded_count = 1;
@@ -75,9 +75,12 @@ std::string record_to_json(const StoredRecord& stored, RecordJson form);
 /// The line of `log`: time, verdict, client, from, to, rule, reply, id.
 std::string record_to_line(const StoredRecord& stored);
 /// The story of `explain`, many lines. `origin_of` gives FILE:LINE of a rule in force now, or empty.
-std::string record_to_story(const StoredRecord& stored, const std::function<std::string(std::string_view)>& origin_of);
+std::string record_to_story(
+    const StoredRecord& stored, const std::function<std::string(std::string_view)>& origin_of
+);
 
-/// A query of `log`: terms that must all hold: verdict:reject from:*@x to: ip:192.0.2.0/24 rule:spf-fail helo: id:
+/// A query of `log`: terms that must all hold: verdict:reject from:*@x to: ip:192.0.2.0/24 rule:spf-fail
+/// helo: id:
 class RecordQuery {
 public:
     /// invalid with a message and suggestion for an unknown term.

@@ -1,13 +1,12 @@
-// Octets of record.proto to the decision record, by the generated parser; every value is checked on its way in.
+// Octets of record.proto to the decision record, by the generated parser; every value is checked on its way
+// in.
 #include "base/message_bytes.hpp"
 #include "policy/record.hpp"
+#include "policy/record.pb.h"
 #include "policy/record_names.hpp"
 #include "policy/record_version.hpp"
 
-#include "policy/record.pb.h"
-
 #include <google/protobuf/arena.h>
-
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -74,7 +73,9 @@ Verdict to_verdict(const pb::Verdict& stored) {
     verdict.reply = to_reply(stored.reply());
     verdict.points = to_points(stored.millipoints());
     for (const pb::Hit& hit : stored.hits()) {
-        verdict.hits.push_back({hit.rule(), to_points(hit.millipoints()), to_mode(hit.mode()), to_action(hit.action())});
+        verdict.hits.push_back(
+            {hit.rule(), to_points(hit.millipoints()), to_mode(hit.mode()), to_action(hit.action())}
+        );
     }
     verdict.unknown_rules.assign(stored.unknown_rules().begin(), stored.unknown_rules().end());
     verdict.answer_now = stored.answer_now();
@@ -88,7 +89,8 @@ ResultList to_results(const pb::Fact& stored) {
     ResultList list{.rows = {}, .missing = stored.missing()};
     for (const pb::Row& row : stored.rows()) {
         ResultRow& made = list.rows.emplace_back();
-        for (const pb::Field& field : row.fields()) made.emplace_back(field.name(), field.value());
+        for (const pb::Field& field : row.fields())
+            made.emplace_back(field.name(), field.value());
     }
     return list;
 }
@@ -104,7 +106,10 @@ FactValue to_value(const pb::Fact& stored, FactType type) {
         case FactType::address: return to_address(stored.text());
         case FactType::time: return to_time(stored.integer());
         case FactType::texts:
-            return TextList{{stored.items().begin(), stored.items().end()}, stored.missing()};
+            return TextList{
+                {stored.items().begin(), stored.items().end()},
+                stored.missing()
+            };
         case FactType::results: return to_results(stored);
     }
     corrupt("a fact's type");
@@ -119,7 +124,8 @@ void read_fact(const pb::Fact& stored, FactDictionary& dictionary, Facts& facts)
         name = known->name;
         type = known->type;
     } else {
-        if (name.empty() || stored.type() == 0 || stored.type() > static_cast<std::uint32_t>(FactType::results) + 1) {
+        if (name.empty() || stored.type() == 0 ||
+            stored.type() > static_cast<std::uint32_t>(FactType::results) + 1) {
             corrupt("a fact's name or type");
         }
         type = static_cast<FactType>(stored.type() - 1);
@@ -162,7 +168,8 @@ void read_recipients(const pb::Record& stored, StoredRecord& made) {
         one.mailbox = recipient.mailbox();
         if (recipient.facts().empty()) continue;
         auto facts = std::make_shared<Facts>();
-        for (const pb::Fact& fact : recipient.facts()) read_fact(fact, made.dictionary, *facts);
+        for (const pb::Fact& fact : recipient.facts())
+            read_fact(fact, made.dictionary, *facts);
         one.facts = std::move(facts);
     }
 }
@@ -211,16 +218,19 @@ Result<StoredRecord> decode_record(std::string_view octets) {
     }
     if (stored->version() == 0 || stored->version() > record_version) {
         return failure(
-            ErrorCode::corrupt, "a decision record of version " + std::to_string(stored->version()) +
-                                    "; this program reads up to " + std::to_string(record_version)
+            ErrorCode::corrupt,
+            "a decision record of version " + std::to_string(stored->version()) +
+                "; this program reads up to " + std::to_string(record_version)
         );
     }
     try {
         StoredRecord made;
         read_head(*stored, made.record);
-        for (const pb::Fact& fact : stored->facts()) read_fact(fact, made.dictionary, made.record.facts);
+        for (const pb::Fact& fact : stored->facts())
+            read_fact(fact, made.dictionary, made.record.facts);
         read_recipients(*stored, made);
-        for (const pb::Lookup& lookup : stored->lookups()) made.record.lookups.push_back(to_lookup(lookup));
+        for (const pb::Lookup& lookup : stored->lookups())
+            made.record.lookups.push_back(to_lookup(lookup));
         for (const pb::Event& event : stored->events()) {
             made.record.events.push_back({event.micros(), to_stage(event.stage()), event.what()});
         }

@@ -1,10 +1,9 @@
 // The decision record to octets: record.proto, written by hand. record_decode.cpp reads it.
 #include "policy/record.hpp"
+#include "policy/record.pb.h"
 #include "policy/record_names.hpp"
 #include "policy/record_version.hpp"
 #include "policy/wire_writer.hpp"
-
-#include "policy/record.pb.h"
 
 #include <algorithm>
 #include <array>
@@ -43,7 +42,8 @@ void write_verdict(WireWriter& out, int field, const Verdict& verdict) {
         out.number(pb::Hit::kActionFieldNumber, static_cast<std::uint64_t>(hit.action));
         out.end(hit_begun);
     }
-    for (const std::string& rule : verdict.unknown_rules) out.element(pb::Verdict::kUnknownRulesFieldNumber, rule);
+    for (const std::string& rule : verdict.unknown_rules)
+        out.element(pb::Verdict::kUnknownRulesFieldNumber, rule);
     out.number(pb::Verdict::kAnswerNowFieldNumber, verdict.answer_now ? 1 : 0);
     for (const auto& [name, value] : verdict.added_headers) {
         const std::size_t header_begun = out.begin(pb::Verdict::kAddedHeadersFieldNumber);
@@ -87,7 +87,8 @@ struct FactValueWriter {
         out.signed_number(pb::Fact::kIntegerFieldNumber, value.time_since_epoch().count());
     }
     void operator()(const TextList& list) const {
-        for (const std::string& item : list.items) out.element(pb::Fact::kItemsFieldNumber, item);
+        for (const std::string& item : list.items)
+            out.element(pb::Fact::kItemsFieldNumber, item);
         out.octets(pb::Fact::kMissingFieldNumber, list.missing);
     }
     void operator()(const ResultList& list) const {
@@ -138,7 +139,8 @@ void write_lookup(WireWriter& out, const DnsLookup& lookup) {
     out.octets(pb::Lookup::kNameFieldNumber, lookup.question.name);
     out.number(pb::Lookup::kTypeFieldNumber, static_cast<std::uint64_t>(lookup.question.type));
     out.number(pb::Lookup::kStatusFieldNumber, static_cast<std::uint64_t>(lookup.answer.status));
-    for (const std::string& record : lookup.answer.records) out.element(pb::Lookup::kRecordsFieldNumber, record);
+    for (const std::string& record : lookup.answer.records)
+        out.element(pb::Lookup::kRecordsFieldNumber, record);
     out.number(pb::Lookup::kTtlSecondsFieldNumber, lookup.answer.ttl_seconds);
     out.number(pb::Lookup::kIsAuthenticFieldNumber, lookup.answer.is_authentic ? 1 : 0);
     out.number(pb::Lookup::kMicrosFieldNumber, lookup.answer.micros);
@@ -147,12 +149,17 @@ void write_lookup(WireWriter& out, const DnsLookup& lookup) {
 }
 
 void write_recipient(
-    WireWriter& out, const RecordRecipient& recipient, const DecisionRecord& record, const FactDictionary& dictionary
+    WireWriter& out,
+    const RecordRecipient& recipient,
+    const DecisionRecord& record,
+    const FactDictionary& dictionary
 ) {
     const std::size_t begun = out.begin(pb::Record::kRecipientsFieldNumber);
     out.octets(pb::Recipient::kAddressFieldNumber, recipient.address);
-    if (recipient.verdict == record.verdict) out.number(pb::Recipient::kSameVerdictFieldNumber, 1);
-    else write_verdict(out, pb::Recipient::kVerdictFieldNumber, recipient.verdict);
+    if (recipient.verdict == record.verdict)
+        out.number(pb::Recipient::kSameVerdictFieldNumber, 1);
+    else
+        write_verdict(out, pb::Recipient::kVerdictFieldNumber, recipient.verdict);
     out.octets(pb::Recipient::kMailboxFieldNumber, recipient.mailbox);
     if (recipient.facts != nullptr) {
         write_facts(out, pb::Recipient::kFactsFieldNumber, *recipient.facts, dictionary, &record.facts);
@@ -220,9 +227,11 @@ std::string encode_record(const DecisionRecord& record, const FactDictionary& di
     out.octets(pb::Record::kMessageSha256FieldNumber, record.message_sha256);
     write_verdict(out, pb::Record::kVerdictFieldNumber, record.verdict);
     write_sent_reply(out, record);
-    for (const RecordRecipient& recipient : record.recipients) write_recipient(out, recipient, record, dictionary);
+    for (const RecordRecipient& recipient : record.recipients)
+        write_recipient(out, recipient, record, dictionary);
     write_facts(out, pb::Record::kFactsFieldNumber, record.facts, dictionary, nullptr);
-    for (const DnsLookup& lookup : record.lookups) write_lookup(out, lookup);
+    for (const DnsLookup& lookup : record.lookups)
+        write_lookup(out, lookup);
     for (const RecordEvent& event : record.events) {
         const std::size_t begun = out.begin(pb::Record::kEventsFieldNumber);
         out.number(pb::Event::kMicrosFieldNumber, event.micros);

@@ -11,57 +11,58 @@ using enum FactType;
 
 // The number of a row is its position, from 1. New rows go to the end.
 constexpr std::array names = {
-    RecordName{"time.now", time},
-    RecordName{"client.ip", address},
-    RecordName{"client.port", integer},
-    RecordName{"client.name", text},
-    RecordName{"client.tls", text},
-    RecordName{"client.cipher", text},
-    RecordName{"listener.service", word},
-    RecordName{"listener.address", text},
-    RecordName{"iprev.result", word},
-    RecordName{"iprev.names", texts},
-    RecordName{"helo.name", text},
-    RecordName{"helo.form", word},
-    RecordName{"helo.is_ours", boolean},
-    RecordName{"helo.resolves", boolean},
-    RecordName{"helo.literal_matches", boolean},
-    RecordName{"mail.from", text},
-    RecordName{"mail.domain", text},
-    RecordName{"mail.is_null", boolean},
-    RecordName{"mail.size", integer},
-    RecordName{"mail.smtputf8", boolean},
-    RecordName{"spf.result", word},
-    RecordName{"spf.explanation", text},
-    RecordName{"spf.helo.result", word},
-    RecordName{"rcpt.address", text},
-    RecordName{"rcpt.domain", text},
-    RecordName{"rcpt.local_part", text},
-    RecordName{"rcpt.count", integer},
-    RecordName{"rcpt.unknown_count", integer},
-    RecordName{"message.size", integer},
+    RecordName{"time.now",               time   },
+    RecordName{"client.ip",              address},
+    RecordName{"client.port",            integer},
+    RecordName{"client.name",            text   },
+    RecordName{"client.tls",             text   },
+    RecordName{"client.cipher",          text   },
+    RecordName{"listener.service",       word   },
+    RecordName{"listener.address",       text   },
+    RecordName{"iprev.result",           word   },
+    RecordName{"iprev.names",            texts  },
+    RecordName{"helo.name",              text   },
+    RecordName{"helo.form",              word   },
+    RecordName{"helo.is_ours",           boolean},
+    RecordName{"helo.resolves",          boolean},
+    RecordName{"helo.literal_matches",   boolean},
+    RecordName{"mail.from",              text   },
+    RecordName{"mail.domain",            text   },
+    RecordName{"mail.is_null",           boolean},
+    RecordName{"mail.size",              integer},
+    RecordName{"mail.smtputf8",          boolean},
+    RecordName{"spf.result",             word   },
+    RecordName{"spf.explanation",        text   },
+    RecordName{"spf.helo.result",        word   },
+    RecordName{"rcpt.address",           text   },
+    RecordName{"rcpt.domain",            text   },
+    RecordName{"rcpt.local_part",        text   },
+    RecordName{"rcpt.count",             integer},
+    RecordName{"rcpt.unknown_count",     integer},
+    RecordName{"message.size",           integer},
     RecordName{"message.received_count", integer},
-    RecordName{"from.domain", text},
-    RecordName{"from.count", integer},
-    RecordName{"from.addresses", texts},
-    RecordName{"header.missing", texts},
-    RecordName{"header.duplicate", texts},
-    RecordName{"header.too_long_line", boolean},
-    RecordName{"dkim.pass", texts},
-    RecordName{"dkim.results", results},
-    RecordName{"dkim.signatures", integer},
-    RecordName{"dkim.weak", texts},
-    RecordName{"dmarc.result", word},
-    RecordName{"dmarc.policy", word},
-    RecordName{"arc.result", word},
-    RecordName{"arc.trusted", boolean},
+    RecordName{"from.domain",            text   },
+    RecordName{"from.count",             integer},
+    RecordName{"from.addresses",         texts  },
+    RecordName{"header.missing",         texts  },
+    RecordName{"header.duplicate",       texts  },
+    RecordName{"header.too_long_line",   boolean},
+    RecordName{"dkim.pass",              texts  },
+    RecordName{"dkim.results",           results},
+    RecordName{"dkim.signatures",        integer},
+    RecordName{"dkim.weak",              texts  },
+    RecordName{"dmarc.result",           word   },
+    RecordName{"dmarc.policy",           word   },
+    RecordName{"arc.result",             word   },
+    RecordName{"arc.trusted",            boolean},
 };
 
 /// The rows ordered by name, to find a number quickly.
 const std::vector<std::uint32_t>& by_name() {
     static const std::vector<std::uint32_t> order = [] {
         std::vector<std::uint32_t> numbers(names.size());
-        for (std::uint32_t at = 0; at < names.size(); ++at) numbers[at] = at;
+        for (std::uint32_t at = 0; at < names.size(); ++at)
+            numbers[at] = at;
         std::ranges::sort(numbers, {}, [](std::uint32_t at) { return names[at].name; });
         return numbers;
     }();
@@ -71,7 +72,8 @@ const std::vector<std::uint32_t>& by_name() {
 }  // namespace
 
 std::uint32_t record_name_number(std::string_view name, FactType type) {
-    const auto found = std::ranges::lower_bound(by_name(), name, {}, [](std::uint32_t at) { return names[at].name; });
+    const auto found =
+        std::ranges::lower_bound(by_name(), name, {}, [](std::uint32_t at) { return names[at].name; });
     if (found == by_name().end() || names[*found].name != name || names[*found].type != type) return 0;
     return *found + 1;
 }

@@ -1,5 +1,5 @@
-// Numbers for the names of facts in stored records, so that a record stays small. Append only: a number keeps its
-// name for ever. A fact without a number is stored under its name. Any thread.
+// Numbers for the names of facts in stored records, so that a record stays small. Append only: a number keeps
+// its name for ever. A fact without a number is stored under its name. Any thread.
 #pragma once
 
 #include "mail/fact_dictionary.hpp"

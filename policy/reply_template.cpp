@@ -15,7 +15,8 @@ bool is_printable(char c) {
 /// A value as it may stand in a reply: RFC 5321 section 4.2 allows printable ASCII.
 void append_cleaned(std::string& out, std::string_view value) {
     const auto head = value.substr(0, template_value_limit_octets);
-    for (const char c : head) out += is_printable(c) ? c : '?';
+    for (const char c : head)
+        out += is_printable(c) ? c : '?';
     if (head.size() < value.size()) out += "...";
 }
 
@@ -38,7 +39,8 @@ std::expected<ReplyTemplate, TemplateMistake> ReplyTemplate::compile(
     for (std::size_t at = 0; at < text.size(); ++at) {
         const char c = text[at];
         if (!is_printable(c)) return mistake(at, "only printable ASCII can stand in a reply");
-        if (c == '}' && text.substr(at, 2) != "}}") return mistake(at, "a closing brace without an opening one", "}}");
+        if (c == '}' && text.substr(at, 2) != "}}")
+            return mistake(at, "a closing brace without an opening one", "}}");
         if (c != '{' || text.substr(at, 2) == "{{") {
             if (c == '{' || c == '}') ++at;
             plain += c;
@@ -69,8 +71,10 @@ void ReplyTemplate::append_to(std::string& out, const Facts& facts) const {
             continue;
         }
         const FactValue& value = facts.get(piece.fact);
-        if (const auto* text = std::get_if<std::string>(&value)) append_cleaned(out, *text);
-        else append_cleaned(out, fact_to_text(value));
+        if (const auto* text = std::get_if<std::string>(&value))
+            append_cleaned(out, *text);
+        else
+            append_cleaned(out, fact_to_text(value));
     }
 }
 

@@ -1,5 +1,5 @@
-// The texts of rules that go into replies and headers: `{client.ip} is on the DROP list`. A fact in braces stands
-// for its value; `{{` is a brace. What peers chose is cleaned on its way in. Immutable; any thread.
+// The texts of rules that go into replies and headers: `{client.ip} is on the DROP list`. A fact in braces
+// stands for its value; `{{` is a brace. What peers chose is cleaned on its way in. Immutable; any thread.
 #pragma once
 
 #include "mail/fact_dictionary.hpp"
@@ -26,8 +26,11 @@ struct TemplateMistake {
 class ReplyTemplate {
 public:
     ReplyTemplate() = default;
-    /// The first mistake if there is one: a brace without its pair, an unknown fact, octets that no reply may have.
-    static std::expected<ReplyTemplate, TemplateMistake> compile(std::string_view text, const FactDictionary& dictionary);
+    /// The first mistake if there is one: a brace without its pair, an unknown fact, octets that no reply may
+    /// have.
+    static std::expected<ReplyTemplate, TemplateMistake> compile(
+        std::string_view text, const FactDictionary& dictionary
+    );
 
     bool empty() const { return pieces_.empty(); }
     /// With offsets into the text, for messages.

@@ -26,16 +26,30 @@ struct PlannedFact {
     std::string_view unknown_word;
 };
 
-/// Facts of checks that are coming. Rules may name them already: they are absent until then, and a warning says so.
+/// Facts of checks that are coming. Rules may name them already: they are absent until then, and a warning
+/// says so.
 const std::vector<PlannedFact>& planned_facts() {
     static const std::vector<PlannedFact> facts = {
-        {"dmarc.result", FactType::word, "dmarc", "DMARC of the From field's domain",
-         {"pass", "fail", "none", "temperror", "permerror"}, "temperror"},
-        {"dmarc.policy", FactType::word, "dmarc", "the policy that is in effect for the From field's domain",
-         {"none", "quarantine", "reject"}, ""},
-        {"arc.result", FactType::word, "arc", "the state of the ARC chain",
-         {"pass", "fail", "none", "temperror"}, "temperror"},
-        {"arc.trusted", FactType::boolean, "arc", "the ARC chain is valid and a trusted host sealed it", {}, ""},
+        {"dmarc.result",
+         FactType::word,
+         "dmarc", "DMARC of the From field's domain",
+         {"pass", "fail", "none", "temperror", "permerror"},
+         "temperror"},
+        {"dmarc.policy",
+         FactType::word,
+         "dmarc", "the policy that is in effect for the From field's domain",
+         {"none", "quarantine", "reject"},
+         ""         },
+        {"arc.result",
+         FactType::word,
+         "arc",   "the state of the ARC chain",
+         {"pass", "fail", "none", "temperror"},
+         "temperror"},
+        {"arc.trusted",
+         FactType::boolean,
+         "arc",   "the ARC chain is valid and a trusted host sealed it",
+         {},
+         ""         },
     };
     return facts;
 }
@@ -81,8 +95,10 @@ std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagno
     for (const std::string& name : names) {
         const std::string path = folder + (folder.ends_with('/') ? "" : "/") + name;
         auto content = read_file(path);
-        if (!content) diagnostics.error({path, 0, 0}, content.error().message);
-        else files.push_back({path, name, std::move(*content)});
+        if (!content)
+            diagnostics.error({path, 0, 0}, content.error().message);
+        else
+            files.push_back({path, name, std::move(*content)});
     }
     return files;
 }
@@ -106,17 +122,22 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     }
     for (auto& [root, file] : roots) {
         read_thresholds(root);
-        for (auto& [name, table] : root.named_tables("dnsbl")) read_dns_list(name, table);
-        for (auto& table : root.tables("list")) read_list(table, *file);
+        for (auto& [name, table] : root.named_tables("dnsbl"))
+            read_dns_list(name, table);
+        for (auto& table : root.tables("list"))
+            read_list(table, *file);
     }
     for (auto& [root, file] : roots) {
-        for (auto& table : root.tables("rule")) read_rule(table);
+        for (auto& table : root.tables("rule"))
+            read_rule(table);
     }
     for (auto& [root, file] : roots) {
-        for (auto& table : root.tables("override")) read_override(table);
+        for (auto& table : root.tables("override"))
+            read_override(table);
     }
     for (auto& [root, file] : roots) {
-        for (auto& table : root.tables("test")) read_test(table);
+        for (auto& table : root.tables("test"))
+            read_test(table);
         root.finish();
     }
     if (diagnostics_.error_count() != errors_before) return nullptr;
@@ -128,8 +149,9 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
 
 void RuleLoader::declare_planned_facts(const std::vector<RuleFile>& files) {
     for (const PlannedFact& fact : planned_facts()) {
-        const bool is_named =
-            std::ranges::any_of(files, [&](const RuleFile& file) { return file.content.contains(fact.name); });
+        const bool is_named = std::ranges::any_of(files, [&](const RuleFile& file) {
+            return file.content.contains(fact.name);
+        });
         if (!is_named) continue;
         const auto id = made_->dictionary_.declare(
             {.name = std::string(fact.name),
@@ -145,7 +167,11 @@ void RuleLoader::declare_planned_facts(const std::vector<RuleFile>& files) {
 }
 
 void RuleLoader::report(
-    const ConfigTable& table, const Text& text, std::size_t offset, std::string message, std::string suggestion
+    const ConfigTable& table,
+    const Text& text,
+    std::size_t offset,
+    std::string message,
+    std::string suggestion
 ) {
     SourcePlace place = text.text_place;
     if (text.text_place != text.place) place.column += static_cast<std::uint32_t>(offset);
@@ -168,19 +194,25 @@ RuleLoader::Text RuleLoader::key_of(const ConfigTable& table, const ConfigValue&
 }
 
 bool RuleLoader::claim_name(
-    const ConfigTable& table, std::string_view key, std::map<std::string, SourcePlace, std::less<>>& taken,
-    const std::string& name, std::string_view what
+    const ConfigTable& table,
+    std::string_view key,
+    std::map<std::string, SourcePlace, std::less<>>& taken,
+    const std::string& name,
+    std::string_view what
 ) {
     const SourcePlace place = key.empty() ? table.place() : table.value_place(key);
     if (!is_name(name)) {
         table.error(
-            place, "the name of a " + std::string(what) + " is up to 64 characters of a-z, 0-9, \"-\", \"_\", \".\""
+            place,
+            "the name of a " + std::string(what) + " is up to 64 characters of a-z, 0-9, \"-\", \"_\", \".\""
         );
         return false;
     }
     const auto [found, is_new] = taken.emplace(name, place);
     if (is_new) return true;
-    table.error(place, std::string(what) + " \"" + name + "\" stands already at " + found->second.to_string());
+    table.error(
+        place, std::string(what) + " \"" + name + "\" stands already at " + found->second.to_string()
+    );
     return false;
 }
 
@@ -249,7 +281,8 @@ void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
         const std::string wanted = path.substr(parent_of(path).size());
         const std::string near = nearest_word(wanted, reader_.neighbours(path));
         table.error(
-            table.value_place("file"), "cannot read the list file " + path + ": " + content.error().message,
+            table.value_place("file"),
+            "cannot read the list file " + path + ": " + content.error().message,
             near.empty() ? near : parent_of(*list_file) + near
         );
         return;
@@ -274,15 +307,19 @@ PolicyScope RuleLoader::read_scope(ConfigTable& table) {
     take("listeners", scope.listeners);
     for (const std::string& recipient : scope.recipients) {
         if (!recipient.contains('@') && !recipient.ends_with('*')) {
-            table.error(table.value_place("recipients"), "\"" + recipient + "\" matches no address", recipient + "@*");
+            table.error(
+                table.value_place("recipients"), "\"" + recipient + "\" matches no address", recipient + "@*"
+            );
         }
     }
     const auto clients = table.texts("clients", ConfigTable::OneOrList::one_or_list);
     if (!clients) return scope;
     if (clients->empty()) table.error(table.value_place("clients"), "an empty list: it would match nobody");
     for (const ConfigValue& item : *clients) {
-        if (const auto network = IpNetwork::parse(item.text)) scope.clients.push_back(*network);
-        else table.error(item.place, "expected an address or a network such as 192.0.2.0/24 (host bits zero)");
+        if (const auto network = IpNetwork::parse(item.text))
+            scope.clients.push_back(*network);
+        else
+            table.error(item.place, "expected an address or a network such as 192.0.2.0/24 (host bits zero)");
     }
     return scope;
 }
@@ -309,8 +346,10 @@ std::shared_ptr<const RuleSet> compile_rules(
     std::vector<RuleFile> rule_files;
     std::map<std::string, std::string> others;
     for (const auto& [name, content] : files) {
-        if (name.ends_with(".toml")) rule_files.push_back({name, name, content});
-        else others.emplace(name, content);
+        if (name.ends_with(".toml"))
+            rule_files.push_back({name, name, content});
+        else
+            others.emplace(name, content);
     }
     const ListFileReader reader{
         [&others](const std::string& path) -> Result<std::string> {
@@ -320,7 +359,8 @@ std::shared_ptr<const RuleSet> compile_rules(
         },
         [&others](const std::string&) {
             std::vector<std::string> names;
-            for (const auto& [name, content] : others) names.push_back(name.substr(parent_of(name).size()));
+            for (const auto& [name, content] : others)
+                names.push_back(name.substr(parent_of(name).size()));
             return names;
         },
     };

@@ -1,5 +1,6 @@
-// Turns rule files into CompiledRules, in passes over all files: block lists and lists first (they declare facts and
-// names), then rules, overrides (they name rules), tests. Only policy/ includes this; one thread; used once.
+// Turns rule files into CompiledRules, in passes over all files: block lists and lists first (they declare
+// facts and names), then rules, overrides (they name rules), tests. Only policy/ includes this; one thread;
+// used once.
 #pragma once
 
 #include "base/config_reader.hpp"
@@ -41,31 +42,43 @@ private:
     // rule_loader.cpp
     void declare_planned_facts(const std::vector<RuleFile>& files);
     void read_thresholds(ConfigTable& root);
-    std::pair<std::optional<Millipoints>, std::optional<Millipoints>> read_threshold_values(ConfigTable& table);
+    std::pair<std::optional<Millipoints>, std::optional<Millipoints>> read_threshold_values(ConfigTable& table
+    );
     void read_list(ConfigTable& table, const RuleFile& file);
     std::optional<Millipoints> to_millipoints(const ConfigTable& table, const ConfigValue& value);
     /// Reports at an offset into a text, where its columns are known.
     static void report(
-        const ConfigTable& table, const Text& text, std::size_t offset, std::string message, std::string suggestion = {}
+        const ConfigTable& table,
+        const Text& text,
+        std::size_t offset,
+        std::string message,
+        std::string suggestion = {}
     );
     /// The key of a member of `value()`, with its place.
     static Text key_of(const ConfigTable& table, const ConfigValue& member);
     PolicyScope read_scope(ConfigTable& table);
     bool claim_name(
-        const ConfigTable& table, std::string_view key, std::map<std::string, SourcePlace, std::less<>>& taken,
-        const std::string& name, std::string_view what
+        const ConfigTable& table,
+        std::string_view key,
+        std::map<std::string, SourcePlace, std::less<>>& taken,
+        const std::string& name,
+        std::string_view what
     );
 
     // rule_loader_dns.cpp
     void read_dns_list(const std::string& name, ConfigTable& table);
     void read_listed(ConfigTable& table, DnsList& list);
-    bool add_codes(const ConfigTable& table, const Text& code, const std::string& name, std::vector<DnsListCode>& out);
+    bool add_codes(
+        const ConfigTable& table, const Text& code, const std::string& name, std::vector<DnsListCode>& out
+    );
     void check_overlaps(const ConfigTable& table, const DnsList& list);
 
     // rule_loader_rules.cpp
     void read_rule(ConfigTable& table);
     std::optional<Expression> read_condition(const ConfigTable& table, const Text& text);
-    void read_points(const ConfigTable& table, const ConfigValue& points, std::optional<Expression> when, Rule& rule);
+    void read_points(
+        const ConfigTable& table, const ConfigValue& points, std::optional<Expression> when, Rule& rule
+    );
     void read_then(ConfigTable& table, std::optional<Expression> when, Rule& rule);
     void read_effect(ConfigTable& table, Rule& rule);
     void read_stage(ConfigTable& table, Rule& rule);
@@ -81,8 +94,12 @@ private:
     void read_given(const ConfigTable& table, const ConfigValue& given, RuleTest& test);
     void read_expected(const ConfigTable& table, const ConfigValue& expect, RuleTest& test);
     void check_rule_name(const ConfigTable& table, const ConfigValue& value);
-    std::optional<FactValue> to_fact(const ConfigTable& table, const FactDeclaration& row, const ConfigValue& value);
-    std::optional<FactValue> to_list_fact(const ConfigTable& table, const FactDeclaration& row, const ConfigValue& value);
+    std::optional<FactValue> to_fact(
+        const ConfigTable& table, const FactDeclaration& row, const ConfigValue& value
+    );
+    std::optional<FactValue> to_list_fact(
+        const ConfigTable& table, const FactDeclaration& row, const ConfigValue& value
+    );
     std::vector<std::string> rule_ids() const;
 
     Diagnostics& diagnostics_;

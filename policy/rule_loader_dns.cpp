@@ -28,12 +28,12 @@ struct KnownRefusal {
 
 /// What well-known lists answer those whom they do not serve.
 constexpr std::array known_refusals = {
-    KnownRefusal{"dnswl.org", 0x7F0000FFU, 0x7F0000FFU},           // 127.0.0.255
-    KnownRefusal{"dnswl.org", 0x7F000A00U, 0x7F000AFFU},           // 127.0.10.x
-    KnownRefusal{"dbl.spamhaus.org", 0x7F0001FFU, 0x7F0001FFU},    // 127.0.1.255
+    KnownRefusal{"dnswl.org",           0x7F0000FFU, 0x7F0000FFU}, // 127.0.0.255
+    KnownRefusal{"dnswl.org",           0x7F000A00U, 0x7F000AFFU}, // 127.0.10.x
+    KnownRefusal{"dbl.spamhaus.org",    0x7F0001FFU, 0x7F0001FFU}, // 127.0.1.255
     KnownRefusal{"dbl.dq.spamhaus.net", 0x7F0001FFU, 0x7F0001FFU},
-    KnownRefusal{"uribl.com", 0x7F000001U, 0x7F000001U},           // 127.0.0.1
-    KnownRefusal{"surbl.org", 0x7F000001U, 0x7F000001U},
+    KnownRefusal{"uribl.com",           0x7F000001U, 0x7F000001U}, // 127.0.0.1
+    KnownRefusal{"surbl.org",           0x7F000001U, 0x7F000001U},
 };
 
 bool is_zone_of(std::string_view zone, std::string_view known) {
@@ -85,8 +85,10 @@ std::string code_text(std::uint32_t code) {
 }
 
 bool is_zone(std::string_view zone) {
-    return !zone.empty() && zone.size() <= 200 && zone.contains('.') && zone.front() != '.' && !zone.contains("..") &&
-           std::ranges::all_of(zone, [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.'; });
+    return !zone.empty() && zone.size() <= 200 && zone.contains('.') && zone.front() != '.' &&
+           !zone.contains("..") && std::ranges::all_of(zone, [](char c) {
+               return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.';
+           });
 }
 
 }  // namespace
@@ -105,7 +107,9 @@ bool RuleLoader::add_codes(
         return false;
     }
     if ((b.last - b.first + 1) * (c.last - c.first + 1) > code_ranges_limit) {
-        table.error(code.place, "this stands for more than " + std::to_string(code_ranges_limit) + " ranges of codes");
+        table.error(
+            code.place, "this stands for more than " + std::to_string(code_ranges_limit) + " ranges of codes"
+        );
         return false;
     }
     for (std::uint32_t second = b.first; second <= b.last; ++second) {
@@ -121,7 +125,8 @@ void RuleLoader::read_listed(ConfigTable& table, DnsList& list) {
     const auto listed = table.value("listed");
     if (!listed || listed->kind != ConfigValue::Kind::table || listed->table.empty()) {
         table.error(
-            listed ? listed->place : table.place(), "a block list needs \"listed\", a table of names and codes: { spam = \"127.0.0.2\" }"
+            listed ? listed->place : table.place(),
+            "a block list needs \"listed\", a table of names and codes: { spam = \"127.0.0.2\" }"
         );
         return;
     }
@@ -130,7 +135,8 @@ void RuleLoader::read_listed(ConfigTable& table, DnsList& list) {
             add_codes(table, member, member.key, list.listed);
             continue;
         }
-        for (const ConfigValue& item : member.list) add_codes(table, item, member.key, list.listed);
+        for (const ConfigValue& item : member.list)
+            add_codes(table, item, member.key, list.listed);
     }
 }
 
@@ -141,7 +147,9 @@ void RuleLoader::check_overlaps(const ConfigTable& table, const DnsList& list) {
     for (std::size_t at = 1; at < all.size(); ++at) {
         if (all[at].first > all[at - 1].last) continue;
         table.error(
-            place, "codes overlap: " + code_text(all[at].first) + " is both " + all[at - 1].name + " and " + all[at].name
+            place,
+            "codes overlap: " + code_text(all[at].first) + " is both " + all[at - 1].name + " and " +
+                all[at].name
         );
         return;
     }
@@ -153,8 +161,9 @@ void RuleLoader::check_overlaps(const ConfigTable& table, const DnsList& list) {
         for (const DnsListCode& refused : list.refused) {
             if (code.last < refused.first || code.first > refused.last) continue;
             table.error(
-                place, code_text(std::max(code.first, refused.first)) + " says \"refused\" on this list, and cannot be the listing " +
-                           code.name
+                place,
+                code_text(std::max(code.first, refused.first)) +
+                    " says \"refused\" on this list, and cannot be the listing " + code.name
             );
             return;
         }
@@ -168,14 +177,22 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     const auto zone = table.text("zone");
     if (!table.has("zone")) table.error(table.place(), "a block list needs \"zone\"");
     if (zone) {
-        list.zone = wicket::lower_case(zone->ends_with('.') ? std::string_view(*zone).substr(0, zone->size() - 1) : *zone);
+        list.zone = wicket::lower_case(
+            zone->ends_with('.') ? std::string_view(*zone).substr(0, zone->size() - 1) : *zone
+        );
         if (!is_zone(list.zone)) table.error(table.value_place("zone"), "this is no name of a DNS zone");
     }
     FactId of = id_of(CoreFact::client_ip);
     if (const auto of_name = table.text("of")) {
         const FactDictionary& dictionary = made_->dictionary_;
-        if (const auto found = dictionary.find(*of_name)) of = *found;
-        else table.error(table.value_place("of"), "unknown fact \"" + *of_name + '"', nearest_word(*of_name, dictionary.names()));
+        if (const auto found = dictionary.find(*of_name))
+            of = *found;
+        else
+            table.error(
+                table.value_place("of"),
+                "unknown fact \"" + *of_name + '"',
+                nearest_word(*of_name, dictionary.names())
+            );
     }
     list.of = of;
     const FactDeclaration& of_row = made_->dictionary_.row(of);
@@ -186,7 +203,8 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
         if (is_zone_of(list.zone, known.zone)) list.refused.push_back({"refused", known.first, known.last});
     }
     if (const auto refused = table.texts("refused", ConfigTable::OneOrList::one_or_list)) {
-        for (const ConfigValue& code : *refused) add_codes(table, code, "refused", list.refused);
+        for (const ConfigValue& code : *refused)
+            add_codes(table, code, "refused", list.refused);
     }
     read_listed(table, list);
     check_overlaps(table, list);

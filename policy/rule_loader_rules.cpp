@@ -16,8 +16,18 @@ const std::vector<std::string>& stage_words() {
 }
 
 const std::vector<std::string>& then_words() {
-    static const std::vector<std::string> words = {"accept",  "junk",   "quarantine", "greylist", "defer",
-                                                   "discard", "reject", "disconnect", "tag",      "add-header"};
+    static const std::vector<std::string> words = {
+        "accept",
+        "junk",
+        "quarantine",
+        "greylist",
+        "defer",
+        "discard",
+        "reject",
+        "disconnect",
+        "tag",
+        "add-header"
+    };
     return words;
 }
 
@@ -93,12 +103,15 @@ void RuleLoader::read_points(
     rule.has_points = true;
     if (points.kind != ConfigValue::Kind::table) {
         const auto value = to_millipoints(table, points);
-        if (!table.has("when")) table.error(points.place, "points without a condition: the rule needs \"when\"");
+        if (!table.has("when"))
+            table.error(points.place, "points without a condition: the rule needs \"when\"");
         if (value && when) rule.cases.push_back({std::move(*when), *value});
         return;
     }
     if (table.has("when")) {
-        table.error(points.place, "points in a table carry their own conditions: \"when\" has no place beside them");
+        table.error(
+            points.place, "points in a table carry their own conditions: \"when\" has no place beside them"
+        );
     }
     if (points.table.empty()) table.error(points.place, "an empty table of points");
     for (const ConfigValue& member : points.table) {
@@ -127,8 +140,14 @@ void RuleLoader::read_header(ConfigTable& table, Rule& rule, std::string_view th
         value = begin == std::string::npos ? std::string() : text->substr(begin);
     }
     auto compiled = ReplyTemplate::compile(value, made_->dictionary_);
-    if (compiled) rule.header_value = std::move(*compiled);
-    else table.error(table.value_place(key), std::move(compiled.error().message), std::move(compiled.error().suggestion));
+    if (compiled)
+        rule.header_value = std::move(*compiled);
+    else
+        table.error(
+            table.value_place(key),
+            std::move(compiled.error().message),
+            std::move(compiled.error().suggestion)
+        );
 }
 
 void RuleLoader::read_then(ConfigTable& table, std::optional<Expression> when, Rule& rule) {
@@ -140,8 +159,10 @@ void RuleLoader::read_then(ConfigTable& table, std::optional<Expression> when, R
     const auto then = table.word("then", then_words());
     if (!table.has("when")) table.error(raw->place, "an action without a condition: the rule needs \"when\"");
     if (!then || std::ranges::find(then_words(), *then) == then_words().end()) return;
-    if (*then == "tag" || *then == "add-header") read_header(table, rule, *then);
-    else rule.action = parse_action(*then).value_or(Action::none);
+    if (*then == "tag" || *then == "add-header")
+        read_header(table, rule, *then);
+    else
+        rule.action = parse_action(*then).value_or(Action::none);
     if (when) rule.cases.push_back({std::move(*when), 0});
 }
 
@@ -186,7 +207,8 @@ void RuleLoader::read_stage(ConfigTable& table, Rule& rule) {
     rule.stage = given.value_or(earliest);
     if (given && *given < earliest) {
         table.error(
-            table.value_place("at"), "this rule cannot answer at " + *word + ": " + reason,
+            table.value_place("at"),
+            "this rule cannot answer at " + *word + ": " + reason,
             std::string(to_string(earliest))
         );
     }
@@ -210,7 +232,9 @@ void RuleLoader::read_reply(ConfigTable& table, Rule& rule) {
     const auto codes = parse_reply_codes(*text);
     const SourcePlace place = table.value_place("reply");
     if (!codes) {
-        table.error(place, "expected a reply code and an enhanced status code of one class, such as \"550 5.7.1\"");
+        table.error(
+            place, "expected a reply code and an enhanced status code of one class, such as \"550 5.7.1\""
+        );
         return;
     }
     const bool is_temporary = rule.action == Action::defer || rule.action == Action::greylist;
@@ -223,7 +247,9 @@ void RuleLoader::read_reply(ConfigTable& table, Rule& rule) {
     rule.reply_enhanced = codes->enhanced;
 }
 
-std::optional<ReplyTemplate> RuleLoader::read_template(ConfigTable& table, std::string_view key, const Rule& rule) {
+std::optional<ReplyTemplate> RuleLoader::read_template(
+    ConfigTable& table, std::string_view key, const Rule& rule
+) {
     const auto value = table.value(key);
     if (!value) return std::nullopt;
     if (value->kind != ConfigValue::Kind::text) {
@@ -236,16 +262,18 @@ std::optional<ReplyTemplate> RuleLoader::read_template(ConfigTable& table, std::
         report(table, *value, mistake.offset, std::move(mistake.message), std::move(mistake.suggestion));
         return std::nullopt;
     }
-    const Stage told = rule.has_points                        ? Stage::end
-                       : rule.answer == AnswerTime::now       ? rule.stage
-                                                              : std::max(rule.stage, Stage::rcpt);
+    const Stage told = rule.has_points                  ? Stage::end
+                       : rule.answer == AnswerTime::now ? rule.stage
+                                                        : std::max(rule.stage, Stage::rcpt);
     for (const ReplyTemplate::Use& use : compiled->uses()) {
         const FactDeclaration& row = made_->dictionary_.row(use.fact);
         if (row.stage <= told) continue;
         report(
-            table, *value, use.offset,
-            row.name + " is known from " + std::string(to_string(row.stage)) + " on, but the rule answers at " +
-                std::string(to_string(told))
+            table,
+            *value,
+            use.offset,
+            row.name + " is known from " + std::string(to_string(row.stage)) +
+                " on, but the rule answers at " + std::string(to_string(told))
         );
     }
     return std::move(*compiled);
@@ -258,15 +286,20 @@ void RuleLoader::read_rule(ConfigTable& table) {
     if (!table.has("id")) table.error(table.place(), "a rule needs \"id\"");
     if (id) {
         rule.id = *id;
-        if (*id == "default") table.error(table.value_place("id"), "\"default\" is what is said when no rule decided");
-        else claim_name(table, "id", rule_places_, *id, "rule");
+        if (*id == "default")
+            table.error(table.value_place("id"), "\"default\" is what is said when no rule decided");
+        else
+            claim_name(table, "id", rule_places_, *id, "rule");
         rule.place = table.place_of("id");
     }
     if (auto scope = table.table("scope")) {
         rule.scope = read_scope(*scope);
         scope->finish();
         if (rule.scope.is_empty()) {
-            scope->error(scope->place(), "an empty scope; it has \"domains\", \"recipients\", \"listeners\" or \"clients\"");
+            scope->error(
+                scope->place(),
+                "an empty scope; it has \"domains\", \"recipients\", \"listeners\" or \"clients\""
+            );
         }
     }
     const std::size_t errors_before = diagnostics_.error_count();
@@ -282,11 +315,16 @@ void RuleLoader::read_rule(ConfigTable& table) {
     if (mode == "off") rule.mode = RuleMode::off;
     const auto answer = table.word("answer", {"rcpt", "now"});
     if (answer == "now") rule.answer = AnswerTime::now;
-    if (answer && rule.has_points) table.error(table.value_place("answer"), "points are summed at the end: only a rule with \"then\" has \"answer\"");
+    if (answer && rule.has_points)
+        table.error(
+            table.value_place("answer"),
+            "points are summed at the end: only a rule with \"then\" has \"answer\""
+        );
     for (const PointsCase& one : rule.cases) {
         for (const DnsList& list : made_->dns_lists_) {
             const bool defers = list.on_error == DnsListOnError::defer;
-            if (defers && std::ranges::find(one.condition.facts(), list.fact) != one.condition.facts().end()) {
+            if (defers &&
+                std::ranges::find(one.condition.facts(), list.fact) != one.condition.facts().end()) {
                 rule.on_unknown = OnUnknown::defer;
             }
         }
@@ -307,7 +345,11 @@ void RuleLoader::read_rule(ConfigTable& table) {
         for (const std::string_view key : {"tag", "header"}) {
             if (is_complete && table.has(key)) {
                 static_cast<void>(table.text(key));
-                table.error(table.place_of(key), '"' + std::string(key) + "\" has no place in this rule", key == "tag" ? "then = \"tag\"" : "then = \"add-header\"");
+                table.error(
+                    table.place_of(key),
+                    '"' + std::string(key) + "\" has no place in this rule",
+                    key == "tag" ? "then = \"tag\"" : "then = \"add-header\""
+                );
             }
         }
     }

@@ -12,12 +12,15 @@ namespace {
 using Kind = ConfigValue::Kind;
 
 const std::vector<std::string>& verdict_words() {
-    static const std::vector<std::string> words = {"none",    "accept", "junk",   "quarantine", "greylist",
-                                                   "defer",   "discard", "reject", "disconnect"};
+    static const std::vector<std::string> words = {
+        "none", "accept", "junk", "quarantine", "greylist", "defer", "discard", "reject", "disconnect"
+    };
     return words;
 }
 
-bool is_known_field(const ConfigTable& table, const ConfigValue& member, const std::vector<std::string>& known, auto key_place) {
+bool is_known_field(
+    const ConfigTable& table, const ConfigValue& member, const std::vector<std::string>& known, auto key_place
+) {
     if (std::ranges::find(known, member.key) != known.end()) return true;
     table.error(key_place(), "unknown key \"" + member.key + '"', nearest_word(member.key, known));
     return false;
@@ -43,7 +46,11 @@ void RuleLoader::read_modes(const ConfigTable& table, const ConfigValue& modes, 
         const auto rule = std::ranges::find(made_->rules_, member.key, &Rule::id);
         if (rule == made_->rules_.end()) {
             report(
-                table, key_of(table, member), 0, "unknown rule \"" + member.key + '"', nearest_word(member.key, rule_ids())
+                table,
+                key_of(table, member),
+                0,
+                "unknown rule \"" + member.key + '"',
+                nearest_word(member.key, rule_ids())
             );
             continue;
         }
@@ -53,7 +60,8 @@ void RuleLoader::read_modes(const ConfigTable& table, const ConfigValue& modes, 
             continue;
         }
         made.modes.emplace_back(
-            static_cast<std::size_t>(rule - made_->rules_.begin()), static_cast<RuleMode>(word - words.begin())
+            static_cast<std::size_t>(rule - made_->rules_.begin()),
+            static_cast<RuleMode>(word - words.begin())
         );
     }
 }
@@ -68,17 +76,26 @@ void RuleLoader::read_override(ConfigTable& table) {
             thresholds->error(thresholds->place(), "the junk threshold is above the reject threshold");
         }
     }
-    const auto worst = table.word("worst", {"accept", "junk", "quarantine", "greylist", "defer", "discard", "reject"});
+    const auto worst =
+        table.word("worst", {"accept", "junk", "quarantine", "greylist", "defer", "discard", "reject"});
     if (worst) made.worst = parse_action(*worst);
     const auto modes = table.value("modes");
     if (modes) read_modes(table, *modes, made);
     table.finish();
-    const bool names_somebody = table.has("domains") || table.has("recipients") || table.has("listeners") || table.has("clients");
+    const bool names_somebody =
+        table.has("domains") || table.has("recipients") || table.has("listeners") || table.has("clients");
     if (!names_somebody) {
-        table.error(table.place(), "an override needs \"domains\", \"recipients\", \"listeners\" or \"clients\": for all there is [thresholds]");
+        table.error(
+            table.place(),
+            "an override needs \"domains\", \"recipients\", \"listeners\" or \"clients\": for all there is "
+            "[thresholds]"
+        );
     }
     if (!table.has("thresholds") && !table.has("worst") && !table.has("modes")) {
-        table.error(table.place(), "an override needs \"thresholds\", \"worst\" or \"modes\": this one changes nothing");
+        table.error(
+            table.place(),
+            "an override needs \"thresholds\", \"worst\" or \"modes\": this one changes nothing"
+        );
     }
     made_->overrides_.push_back(std::move(made));
 }
@@ -87,7 +104,9 @@ std::optional<FactValue> RuleLoader::to_list_fact(
     const ConfigTable& table, const FactDeclaration& row, const ConfigValue& value
 ) {
     if (value.kind != Kind::list) {
-        table.error(value.place, row.name + " is a " + std::string(to_string(row.type)) + ": expected [ ... ]");
+        table.error(
+            value.place, row.name + " is a " + std::string(to_string(row.type)) + ": expected [ ... ]"
+        );
         return std::nullopt;
     }
     if (row.type == FactType::texts) {
@@ -95,7 +114,11 @@ std::optional<FactValue> RuleLoader::to_list_fact(
         for (const ConfigValue& item : value.list) {
             const bool fits = row.words.empty() || std::ranges::find(row.words, item.text) != row.words.end();
             if (item.kind != Kind::text || !fits) {
-                table.error(item.place, row.name + " never has \"" + item.text + '"', nearest_word(item.text, row.words));
+                table.error(
+                    item.place,
+                    row.name + " never has \"" + item.text + '"',
+                    nearest_word(item.text, row.words)
+                );
                 return std::nullopt;
             }
             list.items.push_back(item.text);
@@ -111,8 +134,11 @@ std::optional<FactValue> RuleLoader::to_list_fact(
         ResultRow& made = list.rows.emplace_back();
         for (const ConfigValue& field : item.table) {
             const auto key_place = [&] { return key_of(table, field).text_place; };
-            if (!row.words.empty() && !is_known_field(table, field, row.words, key_place)) return std::nullopt;
-            made.emplace_back(field.key, field.kind == Kind::integer ? std::to_string(field.integer) : field.text);
+            if (!row.words.empty() && !is_known_field(table, field, row.words, key_place))
+                return std::nullopt;
+            made.emplace_back(
+                field.key, field.kind == Kind::integer ? std::to_string(field.integer) : field.text
+            );
         }
     }
     return list;
@@ -122,7 +148,8 @@ std::optional<FactValue> RuleLoader::to_fact(
     const ConfigTable& table, const FactDeclaration& row, const ConfigValue& value
 ) {
     if (value.kind == Kind::table) {
-        const bool is_unknown = value.table.size() == 1 && value.table[0].key == "unknown" && value.table[0].kind == Kind::text;
+        const bool is_unknown =
+            value.table.size() == 1 && value.table[0].key == "unknown" && value.table[0].kind == Kind::text;
         if (is_unknown) return Unknown{value.table[0].text};
         table.error(value.place, "expected a value, or { unknown = \"reason\" }");
         return std::nullopt;
@@ -144,7 +171,11 @@ std::optional<FactValue> RuleLoader::to_fact(
         case FactType::word:
             if (value.kind != Kind::text) break;
             if (!row.words.empty() && std::ranges::find(row.words, value.text) == row.words.end()) {
-                table.error(value.place, row.name + " is never \"" + value.text + '"', nearest_word(value.text, row.words));
+                table.error(
+                    value.place,
+                    row.name + " is never \"" + value.text + '"',
+                    nearest_word(value.text, row.words)
+                );
                 return std::nullopt;
             }
             fact = value.text;
@@ -172,17 +203,23 @@ void RuleLoader::read_given(const ConfigTable& table, const ConfigValue& given, 
         const auto fact = dictionary.find(member.key);
         if (!fact) {
             report(
-                table, key_of(table, member), 0, "unknown fact \"" + member.key + '"',
+                table,
+                key_of(table, member),
+                0,
+                "unknown fact \"" + member.key + '"',
                 nearest_word(member.key, dictionary.names())
             );
             continue;
         }
-        if (auto value = to_fact(table, dictionary.row(*fact), member)) test.given.set(*fact, std::move(*value));
+        if (auto value = to_fact(table, dictionary.row(*fact), member))
+            test.given.set(*fact, std::move(*value));
     }
 }
 
 void RuleLoader::check_rule_name(const ConfigTable& table, const ConfigValue& value) {
-    static constexpr std::array<std::string_view, 3> others = {"default", "threshold:junk", "threshold:reject"};
+    static constexpr std::array<std::string_view, 3> others = {
+        "default", "threshold:junk", "threshold:reject"
+    };
     if (std::ranges::find(others, value.text) != others.end()) return;
     auto ids = rule_ids();
     if (std::ranges::find(ids, value.text) != ids.end()) return;
@@ -192,7 +229,9 @@ void RuleLoader::check_rule_name(const ConfigTable& table, const ConfigValue& va
 
 void RuleLoader::read_expected(const ConfigTable& table, const ConfigValue& expect, RuleTest& test) {
     if (expect.kind != Kind::table || expect.table.empty()) {
-        table.error(expect.place, "\"expect\" must be a table: { verdict = \"reject\", rule = \"some-rule\" }");
+        table.error(
+            expect.place, "\"expect\" must be a table: { verdict = \"reject\", rule = \"some-rule\" }"
+        );
         return;
     }
     static const std::vector<std::string> known = {"verdict", "rule", "points"};
@@ -210,7 +249,9 @@ void RuleLoader::read_expected(const ConfigTable& table, const ConfigValue& expe
             test.verdict = parse_action(member.text);
             if (!test.verdict) {
                 table.error(
-                    member.place, "unknown verdict \"" + member.text + '"', nearest_word(member.text, verdict_words())
+                    member.place,
+                    "unknown verdict \"" + member.text + '"',
+                    nearest_word(member.text, verdict_words())
                 );
             }
         }

@@ -24,13 +24,15 @@ std::string difference_between(const RuleTest& test, const Verdict& verdict) {
     if (test.verdict && *test.verdict != verdict.action) {
         note("verdict", to_string(*test.verdict), to_string(verdict.action));
     }
-    if (test.rule && *test.rule != verdict.rule) note("rule", *test.rule, verdict.rule.empty() ? "none" : verdict.rule);
+    if (test.rule && *test.rule != verdict.rule)
+        note("rule", *test.rule, verdict.rule.empty() ? "none" : verdict.rule);
     if (test.points && *test.points != std::llround(verdict.points * 1000)) {
         note("points", number_text(static_cast<double>(*test.points) / 1000), number_text(verdict.points));
     }
     if (difference.empty()) return difference;
     std::string hits;
-    for (const RuleHit& hit : verdict.hits) hits += (hits.empty() ? "" : ", ") + hit.rule + ' ' + number_text(hit.points);
+    for (const RuleHit& hit : verdict.hits)
+        hits += (hits.empty() ? "" : ", ") + hit.rule + ' ' + number_text(hit.points);
     return difference + (hits.empty() ? "; no rule hit" : "; hits: " + hits);
 }
 

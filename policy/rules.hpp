@@ -47,13 +47,15 @@ struct RuleTestResult {
 /// Runs the [[test]] blocks of the rule set.
 std::vector<RuleTestResult> run_rule_tests(const RuleSet& rules);
 
-/// Pure: same rules, facts and stage, same verdict. Before Stage::end only `then` rules of that stage answer (or a
-/// total that stays over the reject threshold whatever credits may still come); at Stage::end points are summed.
-/// `action` none: nothing decided at this stage, go on; at the end it is never none. Facts of rcpt are those of one
-/// recipient; without one (rcpt.address absent) rules about recipients do not hit and overrides do not apply.
+/// Pure: same rules, facts and stage, same verdict. Before Stage::end only `then` rules of that stage answer
+/// (or a total that stays over the reject threshold whatever credits may still come); at Stage::end points
+/// are summed. `action` none: nothing decided at this stage, go on; at the end it is never none. Facts of
+/// rcpt are those of one recipient; without one (rcpt.address absent) rules about recipients do not hit and
+/// overrides do not apply.
 Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage);
 
-/// Two recipients whose keys differ are judged by different overrides or scopes: such a second one gets 452 4.5.3.
+/// Two recipients whose keys differ are judged by different overrides or scopes: such a second one gets
+/// 452 4.5.3.
 std::string policy_key(const RuleSet& rules, const Facts& facts);
 
 /// Verdicts of the invariants, which no rule can change, in the same shape.

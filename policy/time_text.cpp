@@ -72,7 +72,8 @@ std::optional<WallTime> parse_time(std::string_view text) {
     const auto day = take_digits(text, 2);
     if (!day) return std::nullopt;
     const std::chrono::year_month_day date{
-        std::chrono::year{*year}, std::chrono::month{static_cast<unsigned>(*month)},
+        std::chrono::year{*year},
+        std::chrono::month{static_cast<unsigned>(*month)},
         std::chrono::day{static_cast<unsigned>(*day)}
     };
     if (!date.ok()) return std::nullopt;

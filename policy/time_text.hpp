@@ -8,7 +8,8 @@
 
 namespace wicket {
 
-/// RFC 3339 section 5.6, or its date alone (midnight in UTC), or without an offset (UTC). nullopt for anything else.
+/// RFC 3339 section 5.6, or its date alone (midnight in UTC), or without an offset (UTC). nullopt for
+/// anything else.
 std::optional<WallTime> parse_time(std::string_view text);
 
 }  // namespace wicket

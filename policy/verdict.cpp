@@ -6,8 +6,9 @@
 namespace wicket {
 namespace {
 
-constexpr std::array<std::string_view, 9> action_words = {"none",  "accept",  "junk",   "quarantine", "greylist",
-                                                          "defer", "discard", "reject", "disconnect"};
+constexpr std::array<std::string_view, 9> action_words = {
+    "none", "accept", "junk", "quarantine", "greylist", "defer", "discard", "reject", "disconnect"
+};
 
 }  // namespace
 

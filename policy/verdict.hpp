@@ -44,12 +44,12 @@ struct RuleHit {
 struct Verdict {
     Action action = Action::none;
     Stage stage = Stage::connect;
-    std::string rule;  // a rule's id, threshold:junk, threshold:reject, builtin:..., default
-    SmtpReply reply;   // as it goes out, but without the id at its end
+    std::string rule;   // a rule's id, threshold:junk, threshold:reject, builtin:..., default
+    SmtpReply reply;    // as it goes out, but without the id at its end
     double points = 0;  // of the enforced hits
     std::vector<RuleHit> hits;
-    std::vector<std::string> unknown_rules;  // rules whose condition was unknown
-    bool answer_now = false;                 // not postponed to RCPT
+    std::vector<std::string> unknown_rules;                               // rules whose condition was unknown
+    bool answer_now = false;                                              // not postponed to RCPT
     std::vector<std::pair<std::string, std::string>> added_headers = {};  // by add-header
 
     bool operator==(const Verdict&) const = default;

@@ -1,6 +1,6 @@
-// Writes the protobuf wire format straight into one string: the record is on the path of every message, and building
-// message objects first costs several times as much. Borrows the string; one thread. Values that are zero or empty
-// are not written, as in proto3.
+// Writes the protobuf wire format straight into one string: the record is on the path of every message, and
+// building message objects first costs several times as much. Borrows the string; one thread. Values that are
+// zero or empty are not written, as in proto3.
 #pragma once
 
 #include <bit>
@@ -27,7 +27,8 @@ public:
         const auto bits = std::bit_cast<std::uint64_t>(value);
         if (bits == 0) return;
         tag(field, 1);
-        for (unsigned shift = 0; shift < 64; shift += 8) out_ += static_cast<char>((bits >> shift) & 0xFFU);
+        for (unsigned shift = 0; shift < 64; shift += 8)
+            out_ += static_cast<char>((bits >> shift) & 0xFFU);
     }
     void octets(int field, std::string_view value) {
         if (!value.empty()) element(field, value);
@@ -54,7 +55,8 @@ public:
         // Most are short: one octet was left for the length, and the others move what follows.
         out_[begun - 1] = static_cast<char>((length & 0x7FU) | 0x80U);
         std::string rest;
-        for (length >>= 7U; length >= 0x80; length >>= 7U) rest += static_cast<char>((length & 0x7FU) | 0x80U);
+        for (length >>= 7U; length >= 0x80; length >>= 7U)
+            rest += static_cast<char>((length & 0x7FU) | 0x80U);
         rest += static_cast<char>(length);
         out_.insert(begun, rest);
     }
@@ -62,7 +64,8 @@ public:
 private:
     void tag(int field, unsigned type) { varint((static_cast<std::uint64_t>(field) << 3U) | type); }
     void varint(std::uint64_t value) {
-        for (; value >= 0x80; value >>= 7U) out_ += static_cast<char>((value & 0x7FU) | 0x80U);
+        for (; value >= 0x80; value >>= 7U)
+            out_ += static_cast<char>((value & 0x7FU) | 0x80U);
         out_ += static_cast<char>(value);
     }
 

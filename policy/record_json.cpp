@@ -1,0 +1,239 @@
+// The contract of `explain --json` and `log --json` (design section 8): these names and shapes are for ever.
+#include "base/message_bytes.hpp"
+#include "base/text.hpp"
+#include "policy/record.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/monotonic_resource.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include <array>
+#include <cmath>
+
+namespace wicket {
+namespace {
+
+namespace json = boost::json;
+
+/// JSON is UTF-8 (RFC 8259 section 8.1), what peers say need not be: other octets are shown as \xHH.
+json::string json_text(std::string_view text) {
+    json::string made;
+    made.reserve(text.size());
+    while (!text.empty()) {
+        const std::size_t length = is_ascii(text.front()) ? 1 : utf8_length(text);
+        if (length == 0) {
+            made.append("\\x");
+            made.append(to_hex(text.substr(0, 1)));
+            text.remove_prefix(1);
+        } else {
+            made.append(text.substr(0, length));
+            text.remove_prefix(length);
+        }
+    }
+    return made;
+}
+
+/// Whole numbers without a fraction, so that points read 5 and not 5E0.
+json::value json_number(double number) {
+    if (std::abs(number) < 1e15 && number == std::floor(number)) return static_cast<std::int64_t>(number);
+    return number;
+}
+
+json::array json_texts(const std::vector<std::string>& texts) {
+    json::array made;
+    for (const std::string& text : texts)
+        made.push_back(json_text(text));
+    return made;
+}
+
+json::value json_reply(const Verdict& verdict, const SmtpReply& reply) {
+    if (verdict.action == Action::none && reply.text.empty()) return nullptr;
+    return json::object{
+        {"code",     reply.code               },
+        {"enhanced", json_text(reply.enhanced)},
+        {"text",     json_text(reply.text)    }
+    };
+}
+
+json::array json_hits(const Verdict& verdict) {
+    json::array made;
+    for (const RuleHit& hit : verdict.hits) {
+        json::object one{
+            {"rule",   json_text(hit.rule)    },
+            {"points", json_number(hit.points)},
+            {"mode",   to_string(hit.mode)    }
+        };
+        if (hit.action != Action::none) one["action"] = to_string(hit.action);
+        made.push_back(std::move(one));
+    }
+    return made;
+}
+
+struct ToJson {
+    json::value operator()(const Absent&) const { return nullptr; }
+    json::value operator()(const Unknown& value) const {
+        return json::object{
+            {"unknown", json_text(value.reason)}
+        };
+    }
+    json::value operator()(bool value) const { return value; }
+    json::value operator()(std::int64_t value) const { return value; }
+    json::value operator()(double value) const { return value; }
+    json::value operator()(const std::string& value) const { return json_text(value); }
+    json::value operator()(const IpAddress& value) const { return json::string(value.to_string()); }
+    json::value operator()(WallTime value) const { return json::string(to_rfc3339(value)); }
+    json::value operator()(const TextList& list) const { return json_texts(list.items); }
+    json::value operator()(const ResultList& list) const {
+        json::array made;
+        for (const ResultRow& row : list.rows) {
+            json::object one;
+            for (const auto& [name, value] : row)
+                one[json_text(name)] = json_text(value);
+            made.push_back(std::move(one));
+        }
+        return made;
+    }
+};
+
+const std::string* missing_of(const FactValue& value) {
+    const std::string* missing = nullptr;
+    if (const auto* texts = std::get_if<TextList>(&value)) missing = &texts->missing;
+    if (const auto* results = std::get_if<ResultList>(&value)) missing = &results->missing;
+    return missing != nullptr && !missing->empty() ? missing : nullptr;
+}
+
+/// Facts with their values; lists that are not complete are also noted in `incomplete`.
+json::object json_facts(const Facts& facts, const FactDictionary& dictionary, json::object& incomplete) {
+    json::object made;
+    for (std::size_t at = 0; at < facts.size() && at < dictionary.rows().size(); ++at) {
+        const FactValue& value = facts.get(static_cast<FactId>(at));
+        if (std::holds_alternative<Absent>(value)) continue;
+        const json::string name = json_text(dictionary.rows()[at].name);
+        made[name] = std::visit(ToJson{}, value);
+        if (const std::string* missing = missing_of(value)) incomplete[name] = json_text(*missing);
+    }
+    return made;
+}
+
+json::array json_recipients(const StoredRecord& stored, json::object& incomplete) {
+    json::array made;
+    for (const RecordRecipient& recipient : stored.record.recipients) {
+        json::object one{
+            {"address", json_text(recipient.address)},
+            {"verdict", to_string(recipient.verdict.action)},
+            {"rule", json_text(recipient.verdict.rule)},
+            {"points", json_number(recipient.verdict.points)},
+            {"hits", json_hits(recipient.verdict)},
+            {"reply", json_reply(recipient.verdict, recipient.verdict.reply)},
+            {"mailbox",
+             recipient.mailbox.empty() ? json::value(nullptr) : json::value(json_text(recipient.mailbox))},
+        };
+        if (!recipient.verdict.unknown_rules.empty())
+            one["unknown_rules"] = json_texts(recipient.verdict.unknown_rules);
+        if (recipient.facts != nullptr)
+            one["facts"] = json_facts(*recipient.facts, stored.dictionary, incomplete);
+        made.push_back(std::move(one));
+    }
+    return made;
+}
+
+json::array json_dns(const std::vector<DnsLookup>& lookups) {
+    json::array made;
+    for (const DnsLookup& lookup : lookups) {
+        json::array records;
+        for (const std::string& record : lookup.answer.records) {
+            records.push_back(json_text(record_to_text(lookup.question.type, record)));
+        }
+        json::object one{
+            {"name",    json_text(lookup.question.name)},
+            {"type",    to_string(lookup.question.type)},
+            {"status",  to_string(lookup.answer.status)},
+            {"records", std::move(records)             },
+            {"ttl",     lookup.answer.ttl_seconds      },
+            {"micros",  lookup.answer.micros           },
+        };
+        if (lookup.answer.is_authentic) one["authentic"] = true;
+        if (!lookup.answer.reason.empty()) one["reason"] = json_text(lookup.answer.reason);
+        made.push_back(std::move(one));
+    }
+    return made;
+}
+
+json::object json_client(const DecisionRecord& record) {
+    json::value tls = nullptr;
+    if (!record.tls_version.empty()) {
+        tls = json::object{
+            {"version", json_text(record.tls_version)},
+            {"cipher",  json_text(record.tls_cipher) }
+        };
+    }
+    const auto text_or_null = [](const std::string& text) {
+        return text.empty() ? json::value(nullptr) : json::value(json_text(text));
+    };
+    return {
+        {"ip",   record.client_ip.to_string()    },
+        {"port", record.client_port              },
+        {"name", text_or_null(record.client_name)},
+        {"helo", text_or_null(record.helo)       },
+        {"tls",  std::move(tls)                  },
+    };
+}
+
+json::array json_events(const DecisionRecord& record) {
+    json::array made;
+    for (const RecordEvent& event : record.events) {
+        made.push_back(json::object{
+            {"micros", event.micros          },
+            {"stage",  to_string(event.stage)},
+            {"what",   json_text(event.what) }
+        });
+    }
+    return made;
+}
+
+}  // namespace
+
+std::string record_to_json(const StoredRecord& stored, RecordJson form) {
+    const DecisionRecord& record = stored.record;
+    std::array<unsigned char, 16384> buffer;  // NOLINT: filled by the parser of objects, not read before
+    json::monotonic_resource memory(buffer.data(), buffer.size());
+    json::object incomplete(&memory);
+    json::array to(&memory);
+    for (const RecordRecipient& recipient : record.recipients)
+        to.push_back(json_text(recipient.address));
+    json::object made(&memory);
+    made["id"] = record.id.to_string();
+    made["time"] = to_rfc3339(record.time);
+    made["verdict"] = to_string(record.verdict.action);
+    made["stage"] = to_string(record.verdict.stage);
+    made["rule"] = json_text(record.verdict.rule);
+    made["reply"] = json_reply(record.verdict, record.reply);
+    made["points"] = json_number(record.verdict.points);
+    made["hits"] = json_hits(record.verdict);
+    made["unknown_rules"] = json_texts(record.verdict.unknown_rules);
+    made["client"] = json_client(record);
+    made["listener"] = json_text(record.listener);
+    made["from"] = record.has_from ? json::value(json_text(record.from)) : json::value(nullptr);
+    made["to"] = std::move(to);
+    made["size"] = record.size;
+    made["recipients"] = json_recipients(stored, incomplete);
+    made["facts"] = json_facts(record.facts, stored.dictionary, incomplete);
+    if (!incomplete.empty()) made["incomplete"] = std::move(incomplete);
+    if (form == RecordJson::full) made["dns"] = json_dns(record.lookups);
+    made["events"] = json_events(record);
+    if (!record.message_sha256.empty()) made["message_sha256"] = to_hex(record.message_sha256);
+    made["rules_hash"] = json_text(record.rules_hash);
+    made["policy_mode"] = record.policy_shadow ? "shadow" : "enforce";
+    if (record.scan_passes != 0) made["scan_passes"] = record.scan_passes;
+    if (record.folded_count > 1) {
+        made["folded"] = json::object{
+            {"count", record.folded_count           },
+            {"last",  to_rfc3339(record.folded_last)}
+        };
+    }
+    return json::serialize(made);
+}
+
+}  // namespace wicket

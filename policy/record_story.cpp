@@ -1,0 +1,232 @@
+// The story of `explain`: what a person needs to see why this was decided.
+#include "base/log.hpp"
+#include "base/message_bytes.hpp"
+#include "policy/record.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace wicket {
+namespace {
+
+using OriginOf = std::function<std::string(std::string_view)>;
+
+// One value fills no more of the screen than this; --json has it whole.
+constexpr std::size_t value_limit_octets = 300;
+
+std::string shown(std::string_view value) {
+    return escape_for_log(value, value_limit_octets);
+}
+
+std::string points_text(double points) {
+    return fmt::format("{:+g}", points);
+}
+
+std::string reply_text(const SmtpReply& reply) {
+    std::string text =
+        fmt::format("{}{}{}", reply.code, reply.enhanced.empty() ? "" : " ", shown(reply.enhanced));
+    std::string_view rest = reply.text;
+    if (!rest.empty()) text += ' ';
+    while (!rest.empty()) {
+        const auto end = rest.find('\n');
+        text += escape_for_log(rest.substr(0, end), 1000);
+        if (end == std::string_view::npos) break;
+        text += "\n           ";
+        rest.remove_prefix(end + 1);
+    }
+    return text;
+}
+
+std::string_view headline_verb(Action action) {
+    switch (action) {
+        case Action::none: return "Nothing was decided about";
+        case Action::accept: return "Accepted";
+        case Action::junk: return "Delivered to Junk:";
+        case Action::quarantine: return "Quarantined:";
+        case Action::greylist: return "Greylisted:";
+        case Action::defer: return "Deferred:";
+        case Action::discard: return "Discarded:";
+        case Action::reject: return "Rejected:";
+        case Action::disconnect: return "Rejected and disconnected:";
+    }
+    return "Decided:";
+}
+
+class Story {
+public:
+    Story(const StoredRecord& stored, const OriginOf& origin_of) : stored_(stored), origin_of_(origin_of) {}
+
+    std::string tell() {
+        tell_head();
+        tell_decision("Decision", record_.verdict);
+        for (const RecordRecipient& recipient : record_.recipients)
+            tell_recipient(recipient);
+        tell_events();
+        tell_facts("Facts", record_.facts);
+        tell_unknown();
+        tell_dns();
+        tell_rest();
+        return std::move(text_);
+    }
+
+private:
+    template <class... Arguments>
+    void add(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+        fmt::format_to(std::back_inserter(text_), format, std::forward<Arguments>(arguments)...);
+        text_ += '\n';
+    }
+
+    std::string rule_text(const std::string& rule) const {
+        const std::string origin = origin_of_ ? origin_of_(rule) : std::string();
+        return origin.empty() ? shown(rule) : fmt::format("{} ({})", shown(rule), shown(origin));
+    }
+
+    void tell_head() {
+        const std::string sender =
+            record_.has_from ? "mail from <" + shown(record_.from) + ">" : "a connection";
+        add("{} {} by {}",
+            headline_verb(record_.verdict.action),
+            sender,
+            record_.verdict.rule.empty() ? "no rule" : shown(record_.verdict.rule));
+        add("");
+        add("  id       {}", record_.id.to_string());
+        add("  time     {}", to_rfc3339(record_.time));
+        add("  client   {}[{}]:{}",
+            record_.client_name.empty() ? "unknown" : shown(record_.client_name),
+            record_.client_ip.to_string(),
+            record_.client_port);
+        if (!record_.helo.empty()) add("  helo     {}", shown(record_.helo));
+        if (!record_.tls_version.empty())
+            add("  tls      {} {}", shown(record_.tls_version), shown(record_.tls_cipher));
+        if (!record_.listener.empty()) add("  listener {}", shown(record_.listener));
+        for (const RecordRecipient& recipient : record_.recipients)
+            add("  to       <{}>", shown(recipient.address));
+        if (record_.size != 0) add("  size     {} octets", record_.size);
+        if (!record_.reply.text.empty()) add("  reply    {}", reply_text(record_.reply));
+        if (record_.policy_shadow)
+            add("  The policy ran in shadow mode: the verdict was recorded, and the mail accepted.");
+        if (record_.folded_count > 1) {
+            add("  This row stands for {} equal refusals, the last at {}.",
+                record_.folded_count,
+                to_rfc3339(record_.folded_last));
+        }
+    }
+
+    void tell_decision(std::string_view title, const Verdict& verdict) {
+        add("");
+        add("{}: {} at {}", title, to_string(verdict.action), to_string(verdict.stage));
+        if (!verdict.rule.empty()) add("  decided by {}", rule_text(verdict.rule));
+        double sum = 0;
+        for (const RuleHit& hit : verdict.hits) {
+            const bool counts = hit.mode == RuleMode::enforce;
+            if (counts) sum += hit.points;
+            const std::string effect =
+                hit.action != Action::none ? std::string(to_string(hit.action)) : points_text(hit.points);
+            add("  {:>10}  {}{}", effect, rule_text(hit.rule), counts ? "" : "  [shadow: without effect]");
+        }
+        if (sum != 0 || verdict.points != 0) add("  {:>10}  in total", fmt::format("{:g}", verdict.points));
+        for (const std::string& rule : verdict.unknown_rules)
+            add("  {:>10}  {}", "unknown", rule_text(rule));
+    }
+
+    void tell_recipient(const RecordRecipient& recipient) {
+        const std::string place = recipient.mailbox.empty() ? "" : " into " + shown(recipient.mailbox);
+        if (recipient.verdict == record_.verdict) {
+            add("  the same for <{}>{}", shown(recipient.address), place);
+        } else {
+            tell_decision("For <" + shown(recipient.address) + ">" + place, recipient.verdict);
+            if (!recipient.verdict.reply.text.empty()) add("  reply {}", reply_text(recipient.verdict.reply));
+        }
+        if (recipient.facts != nullptr)
+            tell_facts("Facts of <" + shown(recipient.address) + ">", *recipient.facts);
+    }
+
+    void tell_events() {
+        if (record_.events.empty()) return;
+        add("");
+        add("Timeline (ms since the connection)");
+        for (const RecordEvent& event : record_.events) {
+            add("  {:>10.3f}  {:<7}  {}",
+                static_cast<double>(event.micros) / 1000.0,
+                to_string(event.stage),
+                shown(event.what));
+        }
+    }
+
+    void tell_facts(std::string_view title, const Facts& facts) {
+        bool is_first = true;
+        for (std::size_t at = 0; at < facts.size() && at < stored_.dictionary.rows().size(); ++at) {
+            const FactValue& value = facts.get(static_cast<FactId>(at));
+            if (std::holds_alternative<Absent>(value)) continue;
+            const FactDeclaration& row = stored_.dictionary.rows()[at];
+            if (is_unknown(row, value))
+                unknown_.push_back(fmt::format("{}: {}", shown(row.name), shown(fact_to_text(value))));
+            if (std::exchange(is_first, false)) {
+                add("");
+                add("{}", title);
+            }
+            const auto* list = std::get_if<TextList>(&value);
+            const bool is_empty = list != nullptr && list->items.empty() && list->missing.empty();
+            add("  {:<24} {}", shown(row.name), is_empty ? "(nothing)" : shown(fact_to_text(value)));
+            if (list != nullptr && !list->missing.empty()) {
+                unknown_.push_back(fmt::format("{}: incomplete, {}", shown(row.name), shown(list->missing)));
+            }
+        }
+    }
+
+    void tell_unknown() {
+        if (unknown_.empty()) return;
+        add("");
+        add("Not known (no rule hit because of these)");
+        for (const std::string& line : unknown_)
+            add("  {}", line);
+    }
+
+    void tell_dns() {
+        if (record_.lookups.empty()) return;
+        add("");
+        add("DNS questions");
+        for (const DnsLookup& lookup : record_.lookups) {
+            std::string answer;
+            for (const std::string& record : lookup.answer.records) {
+                if (!answer.empty()) answer += ", ";
+                answer += shown(record_to_text(lookup.question.type, record));
+            }
+            if (answer.empty()) answer = to_string(lookup.answer.status);
+            if (!lookup.answer.reason.empty()) answer += " (" + shown(lookup.answer.reason) + ")";
+            const std::string timing =
+                lookup.answer.micros == 0
+                    ? "cached"
+                    : fmt::format("{:.1f} ms", static_cast<double>(lookup.answer.micros) / 1000.0);
+            add("  {} {}: {}  [ttl {}, {}{}]",
+                shown(lookup.question.name),
+                to_string(lookup.question.type),
+                answer,
+                lookup.answer.ttl_seconds,
+                timing,
+                lookup.answer.is_authentic ? ", DNSSEC" : "");
+        }
+    }
+
+    void tell_rest() {
+        add("");
+        if (!record_.message_sha256.empty()) add("message  sha256 {}", to_hex(record_.message_sha256));
+        if (record_.scan_passes != 0)
+            add("scan     {} pass{}", record_.scan_passes, record_.scan_passes == 1 ? "" : "es");
+        if (!record_.rules_hash.empty()) add("rules    {}", shown(record_.rules_hash));
+    }
+
+    const StoredRecord& stored_;
+    const DecisionRecord& record_ = stored_.record;
+    const OriginOf& origin_of_;
+    std::string text_;
+    std::vector<std::string> unknown_;
+};
+
+}  // namespace
+
+std::string record_to_story(const StoredRecord& stored, const OriginOf& origin_of) {
+    return Story(stored, origin_of).tell();
+}
+
+}  // namespace wicket
