@@ -53,7 +53,6 @@ CommandLine CommandLineReader::complete(std::string_view rest) {
 
 void CommandLineReader::hold(std::string_view part) {
     if (part.empty()) return;
-    if (octets_ == 0) first_octet_ = part.front();
     last_octet_ = part.back();
     octets_ = std::min(octets_ + part.size(), limit_octets_ + 1);
     if (octets_ > limit_octets_) {

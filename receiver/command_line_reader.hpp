@@ -31,8 +31,6 @@ public:
 
     /// Whether some octets of an incomplete line have come.
     bool has_part() const { return octets_ != 0 && !is_complete_; }
-    /// The first octet of the incomplete line; only if has_part().
-    char first_octet() const { return first_octet_; }
 
 private:
     CommandLine complete(std::string_view rest);
@@ -42,7 +40,7 @@ private:
     std::size_t limit_octets_;
     std::string held_;        // the incomplete line, unless it is too long
     std::size_t octets_ = 0;  // of the incomplete line, not more than the limit and one
-    char first_octet_ = '\0';
+
     char last_octet_ = '\0';    // a CR at the end of one part and an LF at the start of the next make a CRLF
     bool is_complete_ = false;  // held_ was given out, and goes with the next take()
 };

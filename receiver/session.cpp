@@ -88,7 +88,9 @@ SmtpSession::NextStep SmtpSession::run(const CommandRow& row, std::string_view a
     if (!row.is_allowed_in(state_)) {
         // RFC 5321 section 3.3: 554 if there are no recipients because all were refused. It is what a
         // pipelining client runs into without a mistake, so it is no error of the session.
-        if (row.command == Command::data && transaction_ && transaction_->recipients_tried != 0)
+        const bool all_refused =
+            transaction_ && transaction_->recipients_tried != 0 && transaction_->recipients_accepted == 0;
+        if (row.command == Command::data && all_refused)
             reply(554, "5.5.1", "No valid recipients");
         else
             refuse(503, "5.5.1", "Not now");

@@ -1,0 +1,295 @@
+#include "receiver/driver.hpp"
+
+#include "tests/unit/receiver/dialog.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <deque>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace wicket {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+/// What one read brings: octets or the end of waiting, after some time has passed.
+struct Arrival {
+    std::string octets;
+    IoStatus status = IoStatus::ok;
+    std::chrono::seconds after{0};
+};
+
+/// A connection whose peer follows a script. A read that the deadline overtakes times out, like a real one;
+/// when the script is over, the peer closes.
+class ScriptedConnection : public Connection {
+public:
+    ScriptedConnection(boost::asio::io_context& loop, ManualClock& clock, std::deque<Arrival> arrivals)
+        : loop_(loop), clock_(clock), arrivals_(std::move(arrivals)) {
+        peer_.ip = peer_.socket_ip = IpAddress::parse("192.0.2.1").value();
+    }
+
+    const Peer& peer() const override { return peer_; }
+    const TlsDetails& tls() const override { return tls_; }
+    const std::string& listener() const override { return listener_; }
+
+    boost::asio::awaitable<ReadResult> read(SteadyTime deadline, Drain drain) override {
+        give_back();
+        drains.push_back(drain);
+        if (arrivals_.empty()) co_return ReadResult{IoStatus::closed, {}};
+        Arrival& next = arrivals_.front();
+        if (clock_.steady() + next.after >= deadline) {
+            clock_.advance(std::chrono::duration_cast<std::chrono::microseconds>(deadline - clock_.steady()));
+            co_return ReadResult{IoStatus::timed_out, {}};
+        }
+        clock_.advance(next.after);
+        buffer_ = std::make_unique<std::string>(next.octets);
+        const IoStatus status = next.status;
+        arrivals_.pop_front();
+        co_return ReadResult{status, *buffer_};
+    }
+    boost::asio::awaitable<IoStatus> write(std::string octets, SteadyTime) override {
+        give_back();
+        writes.push_back(std::move(octets));
+        co_return write_status;
+    }
+    boost::asio::awaitable<IoStatus> start_tls(SteadyTime) override {
+        give_back();
+        tls_.version = "TLSv1.3";
+        co_return tls_status;
+    }
+    void close() override { is_closed = true; }
+    boost::asio::any_io_executor executor() override { return loop_.get_executor(); }
+
+    std::vector<std::string> writes;
+    std::vector<Drain> drains;
+    IoStatus write_status = IoStatus::ok;
+    IoStatus tls_status = IoStatus::ok;
+    bool is_closed = false;
+    Peer peer_;
+
+private:
+    /// What was read is valid no longer: a buffer of its own makes ASan see a mistake.
+    void give_back() { buffer_.reset(); }
+
+    boost::asio::io_context& loop_;
+    ManualClock& clock_;
+    std::deque<Arrival> arrivals_;
+    std::unique_ptr<std::string> buffer_;
+    TlsDetails tls_;
+    std::string listener_ = "smtp test";
+};
+
+/// The visit outlives the driver's, for the tests to look at.
+class BorrowedVisit : public Visit {
+public:
+    explicit BorrowedVisit(ScriptedVisit& visit) : visit_(visit) {}
+    boost::asio::awaitable<StageAnswer> connected() override { return visit_.connected(); }
+    boost::asio::awaitable<StageAnswer> helo(HeloArguments arguments) override {
+        return visit_.helo(std::move(arguments));
+    }
+    boost::asio::awaitable<StageAnswer> mail(MailArguments arguments) override {
+        return visit_.mail(std::move(arguments));
+    }
+    boost::asio::awaitable<StageAnswer> rcpt(Mailbox recipient) override {
+        return visit_.rcpt(std::move(recipient));
+    }
+    boost::asio::awaitable<StageAnswer> data() override { return visit_.data(); }
+    boost::asio::awaitable<SmtpReply> message(SharedMessage message) override {
+        return visit_.message(std::move(message));
+    }
+    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override {
+        return visit_.refused_by_session(stage, std::move(which), std::move(reply));
+    }
+    void abandon() override { visit_.abandon(); }
+    void tls_started(const TlsDetails& details) override { visit_.tls_started(details); }
+    void peer_changed(const Peer& peer) override { visit_.peer_changed(peer); }
+    void noticed(std::string what) override { visit_.noticed(std::move(what)); }
+    void ended() override { visit_.ended(); }
+
+private:
+    ScriptedVisit& visit_;
+};
+
+class SmtpDriverTest : public ::testing::Test {
+protected:
+    void serve(std::deque<Arrival> arrivals) {
+        connection = std::make_shared<ScriptedConnection>(loop, clock, std::move(arrivals));
+        if (prepare) prepare(*connection);
+        boost::asio::co_spawn(
+            loop,
+            serve_smtp(connection, std::make_unique<BorrowedVisit>(visit), options, budget, clock),
+            [this](std::exception_ptr error) { has_thrown = error != nullptr; }
+        );
+        loop.run();
+        EXPECT_FALSE(has_thrown);
+        EXPECT_TRUE(connection->is_closed);
+        EXPECT_EQ(std::ranges::count(visit.events, "ended"), 1);
+        EXPECT_EQ(visit.events.back(), "ended");
+    }
+    std::string last_write() const { return connection->writes.empty() ? "" : connection->writes.back(); }
+
+    boost::asio::io_context loop;
+    ManualClock clock{WallTime{}};
+    ReceiverOptions options = Dialog::default_options();
+    ByteBudget budget{1U << 30U, 1U << 30U};
+    ScriptedVisit visit;
+    std::function<void(ScriptedConnection&)> prepare;
+    std::shared_ptr<ScriptedConnection> connection;
+    bool has_thrown = false;
+};
+
+TEST_F(SmtpDriverTest, WritesOnceForAGroupOfCommands) {
+    serve({
+        {"EHLO x\r\n"},
+        {"MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"},
+        {"a: b\r\n\r\nc\r\n.\r\nMAIL FROM:<>\r\nRC"},
+        {"PT TO:<bob@example.test>\r\nRSET\r\nQUIT\r\n"},
+    });
+    std::vector<std::string> codes;
+    for (const std::string& octets : connection->writes)
+        codes.push_back(codes_of(octets));
+    EXPECT_THAT(codes, ElementsAre("220", "250", "250 250 354", "250 250", "250 250 221"));
+    EXPECT_THAT(visit.messages, ElementsAre("a: b\r\n\r\nc\r\n"));
+}
+
+TEST_F(SmtpDriverTest, SendsWhatWasSaidBeforeAMessageIsJudged) {
+    serve(
+        {{"EHLO x\r\n"},
+         {"MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nBDAT 6 LAST\r\na: b\r\nNOOP\r\nQUIT\r\n"}}
+    );
+    EXPECT_EQ(codes_of(connection->writes.at(2)), "250 250");
+    EXPECT_EQ(codes_of(connection->writes.at(3)), "250 250 221");
+}
+
+TEST_F(SmtpDriverTest, WakesForADrainOnlyBetweenTransactions) {
+    serve({
+        {"EHLO x\r\n"},
+        {"MAIL FROM:<>\r\n"},
+        {"RSET\r\n"},
+        {"", IoStatus::draining}
+    });
+    using enum Connection::Drain;
+    EXPECT_THAT(connection->drains, ElementsAre(wake, wake, ignore, wake));
+    EXPECT_THAT(last_write(), StartsWith("421 4.3.2 "));
+}
+
+TEST_F(SmtpDriverTest, GivesACommandItsTimeAndNoMore) {
+    serve({
+        {"EHLO x\r\n", IoStatus::ok, 299s},
+        {"NOOP\r\n",   IoStatus::ok, 299s},
+        {"QUIT\r\n",   IoStatus::ok, 301s}
+    });
+    EXPECT_EQ(connection->writes.size(), 4U);
+    EXPECT_THAT(last_write(), StartsWith("421 4.4.2 "));
+}
+
+TEST_F(SmtpDriverTest, LosesPatienceWithOctetsThatTrickle) {
+    for (const std::string_view before :
+         {"", "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"}) {
+        std::deque<Arrival> arrivals;
+        if (!before.empty()) arrivals.push_back({std::string(before)});
+        for (int i = 0; i < 100; ++i)
+            arrivals.push_back({"x", IoStatus::ok, 10s});
+        loop.restart();
+        visit = {};
+        const SteadyTime begin = clock.steady();
+        serve(std::move(arrivals));
+        EXPECT_THAT(last_write(), StartsWith("421 4.4.2 "));
+        EXPECT_LE(clock.steady() - begin, 71s);
+    }
+}
+
+TEST_F(SmtpDriverTest, IsPatientWithASlowButSteadyMessage) {
+    std::deque<Arrival> arrivals{{"EHLO x\r\n"}, {"MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"}};
+    for (int i = 0; i < 100; ++i)
+        arrivals.push_back({std::string(9998, 'x') + "\r\n", IoStatus::ok, 15s});
+    arrivals.push_back({".\r\n", IoStatus::ok, 15s});
+    serve(std::move(arrivals));
+    EXPECT_TRUE(visit.saw("message 1000000"));
+}
+
+TEST_F(SmtpDriverTest, EndsInOrderWhenThePeerVanishesOrCannotBeWrittenTo) {
+    const std::deque<Arrival> arrivals{
+        {"EHLO x\r\n"},
+        {"MAIL FROM:<>\r\n"},
+        {"RCPT TO:<bob@example.test>\r\n"},
+        {"DATA\r\n"},
+        {"a: b\r\n"},
+        {".\r\nNO"},
+        {"OP\r\n"},
+    };
+    for (std::size_t count = 0; count <= arrivals.size(); ++count) {
+        for (const IoStatus status : {IoStatus::closed, IoStatus::failed, IoStatus::timed_out}) {
+            std::deque<Arrival> some(arrivals.begin(), arrivals.begin() + static_cast<std::ptrdiff_t>(count));
+            some.push_back({"", status});
+            loop.restart();
+            visit = {};
+            serve(std::move(some));
+        }
+    }
+    prepare = [](ScriptedConnection& broken) { broken.write_status = IoStatus::closed; };
+    loop.restart();
+    visit = {};
+    serve(arrivals);
+    EXPECT_EQ(connection->writes.size(), 1U);
+}
+
+TEST_F(SmtpDriverTest, SaysSoWhenTheVisitThrows) {
+    visit.on_message = []() -> SmtpReply { throw std::runtime_error("a bug"); };
+    serve({{"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"}, {".\r\nNOOP\r\n"}});
+    EXPECT_THAT(last_write(), StartsWith("421 4.3.0 "));
+    EXPECT_THAT(last_write(), Not(HasSubstr("a bug")));
+    EXPECT_TRUE(visit.saw("abandon"));
+}
+
+TEST_F(SmtpDriverTest, TurnsTlsOnAndEndsWhenItCannot) {
+    serve({{"EHLO x\r\n"}, {"STARTTLS\r\n"}, {"EHLO x\r\n"}, {"QUIT\r\n"}});
+    EXPECT_TRUE(visit.saw("tls TLSv1.3"));
+    EXPECT_THAT(connection->writes.at(3), Not(HasSubstr("STARTTLS")));
+    prepare = [](ScriptedConnection& broken) { broken.tls_status = IoStatus::failed; };
+    loop.restart();
+    visit = {};
+    serve({{"EHLO x\r\n"}, {"STARTTLS\r\n"}, {"EHLO x\r\n"}});
+    EXPECT_EQ(connection->writes.size(), 3U);
+}
+
+TEST_F(SmtpDriverTest, WaitsForEarlyTalkersWhereItIsToldTo) {
+    options.limits.greet_wait = 2s;
+    serve({
+        {"EHLO x\r\n", IoStatus::ok, 1s},
+        {"QUIT\r\n"}
+    });
+    EXPECT_TRUE(visit.saw("noticed early_talker"));
+    EXPECT_EQ(codes_of(connection->writes.at(0)), "220 250");
+
+    visit = {};
+    loop.restart();
+    serve({
+        {"EHLO x\r\n", IoStatus::ok, 3s},
+        {"QUIT\r\n"}
+    });
+    EXPECT_FALSE(visit.saw("noticed early_talker"));
+
+    visit = {};
+    loop.restart();
+    prepare = [](ScriptedConnection& local) { local.peer_.ip = IpAddress::parse("127.0.0.1").value(); };
+    serve({
+        {"EHLO x\r\n", IoStatus::ok, 1s},
+        {"QUIT\r\n"}
+    });
+    EXPECT_FALSE(visit.saw("noticed early_talker"));
+}
+
+}  // namespace
+}  // namespace wicket
