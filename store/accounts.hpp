@@ -1,5 +1,5 @@
-// Accounts and their password verifiers. All of them are held in memory beside the database, so a lookup neither
-// blocks nor fails for the disk's sake; changes are synced before they are seen. Any thread.
+// Accounts and their password verifiers. All of them are held in memory beside the database, so a lookup
+// neither blocks nor fails for the disk's sake; changes are synced before they are seen. Any thread.
 #pragma once
 
 #include "base/result.hpp"
@@ -12,7 +12,7 @@
 namespace wicket {
 
 struct Account {
-    std::string address;        // canonical: local part as folded by canonical_account_name(), domain in lower case
+    std::string address;  // canonical: local part as folded by canonical_account_name(), domain in lower case
     std::string password_hash;  // argon2id in PHC form
     std::string scram_sha256;   // RFC 5803 form: SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY
     std::int64_t created_seconds = 0;
@@ -34,8 +34,8 @@ public:
     virtual Result<std::vector<Account>> list() = 0;
 };
 
-/// How an address is spelt as a key: the local part NFC-free ASCII-folded to lower case, the domain in lower case.
-/// A binary key: never a path, never a shell word.
+/// How an address is spelt as a key: the local part NFC-free ASCII-folded to lower case, the domain in lower
+/// case. A binary key: never a path, never a shell word.
 std::string canonical_account_name(std::string_view local_part, std::string_view domain);
 
 }  // namespace wicket

@@ -1,5 +1,5 @@
-// Decision records as opaque octets with the keys they are found by. Class (a) comes with Delivery, in the same
-// synced batch as the message; class (b), everything refused before DATA, comes through refuse().
+// Decision records as opaque octets with the keys they are found by. Class (a) comes with Delivery, in the
+// same synced batch as the message; class (b), everything refused before DATA, comes through refuse().
 #pragma once
 
 #include "base/clock.hpp"
@@ -40,8 +40,9 @@ class DecisionLog {
 public:
     virtual ~DecisionLog() = default;
 
-    /// Before a refusal is answered: nullopt if this one gets a full record (answer with its own id); else the id of
-    /// the last full sample of its kind, which the reply carries, while the row counts one more. Never blocks.
+    /// Before a refusal is answered: nullopt if this one gets a full record (answer with its own id); else
+    /// the id of the last full sample of its kind, which the reply carries, while the row counts one more.
+    /// Never blocks.
     virtual std::optional<RecordId> fold(const RefusalKind& kind, const RecordId& id, WallTime time) = 0;
     /// A full record of class (b). Visible to readers at once, not synced, never blocks for long.
     virtual void refuse(const RecordId& id, WallTime time, std::string record, RecordKeys keys) = 0;

@@ -1,6 +1,6 @@
 // Mailboxes and message blobs. A message's octets are kept once, as received; beside each mailbox row stand a
-// prefix (our trace fields) and cut ranges, so that the served view is prefix + octets without the cuts. Sizes
-// and reads speak of the served view, which is fixed at delivery.
+// prefix (our trace fields) and cut ranges, so that the served view is prefix + octets without the cuts.
+// Sizes and reads speak of the served view, which is fixed at delivery.
 #pragma once
 
 #include "base/clock.hpp"
@@ -38,9 +38,9 @@ struct MailboxDelivery {
 struct Delivery {
     RecordId id;
     WallTime time;
-    SharedMessage body;                   // nullptr: nothing is kept of the message
-    std::vector<MailboxDelivery> rows;    // empty for a refused message: the record alone
-    std::string record;                   // encoded; empty: none
+    SharedMessage body;                 // nullptr: nothing is kept of the message
+    std::vector<MailboxDelivery> rows;  // empty for a refused message: the record alone
+    std::string record;                 // encoded; empty: none
     RecordKeys record_keys;
 };
 
@@ -60,8 +60,8 @@ struct MailboxListing {
     std::vector<MailboxRow> rows;  // by UID
 };
 
-/// Reads the served view of one message, in pieces. Verifies the message's checksum over the whole as it goes: the
-/// last read fails with `corrupt` if it is wrong. One thread at a time.
+/// Reads the served view of one message, in pieces. Verifies the message's checksum over the whole as it
+/// goes: the last read fails with `corrupt` if it is wrong. One thread at a time.
 class MessageReader {
 public:
     virtual ~MessageReader() = default;
@@ -80,22 +80,30 @@ class MailStore {
 public:
     virtual ~MailStore() = default;
 
-    /// Hands the transaction to the committer, which merges what waits into one synced batch. Does not block, except
-    /// for nothing: large bodies are written by the store's own threads. The callback comes once, on a thread of the
-    /// store; it must not block. busy if too much waits; no_space or io if the disk refused: nothing is stored then.
+    /// Hands the transaction to the committer, which merges what waits into one synced batch. Does not block,
+    /// except for nothing: large bodies are written by the store's own threads. The callback comes once, on a
+    /// thread of the store; it must not block. busy if too much waits; no_space or io if the disk refused:
+    /// nothing is stored then.
     virtual void deliver(Delivery delivery, DeliverCallback callback) = 0;
 
     /// May block. An account without that mailbox has an empty one.
     virtual Result<MailboxListing> list(std::string_view account, std::string_view mailbox) = 0;
-    virtual Result<std::unique_ptr<MessageReader>> open_message(std::string_view account, std::string_view mailbox, Uid uid) = 0;
+    virtual Result<std::unique_ptr<MessageReader>> open_message(
+        std::string_view account, std::string_view mailbox, Uid uid
+    ) = 0;
     /// The octets as received, without prefix and cuts.
     virtual Result<std::unique_ptr<MessageReader>> open_raw(const RecordId& id) = 0;
-    /// Removes rows for good, in one synced batch; blobs that nothing refers to any more go too. Unknown UIDs are ignored.
-    virtual Result<> expunge(std::string_view account, std::string_view mailbox, const std::vector<Uid>& uids) = 0;
+    /// Removes rows for good, in one synced batch; blobs that nothing refers to any more go too. Unknown UIDs
+    /// are ignored.
+    virtual Result<> expunge(
+        std::string_view account, std::string_view mailbox, const std::vector<Uid>& uids
+    ) = 0;
     /// busy if somebody has it.
-    virtual Result<std::unique_ptr<MaildropLock>> lock_maildrop(std::string_view account, std::string_view mailbox) = 0;
-    /// Whether the last write was refused by the disk and no later one has succeeded: MAIL answers 452 then, and the
-    /// store tries by itself, at least every 5 s, whether it can write again. Never blocks.
+    virtual Result<std::unique_ptr<MaildropLock>> lock_maildrop(
+        std::string_view account, std::string_view mailbox
+    ) = 0;
+    /// Whether the last write was refused by the disk and no later one has succeeded: MAIL answers 452 then,
+    /// and the store tries by itself, at least every 5 s, whether it can write again. Never blocks.
     virtual Result<> writable() const = 0;
     /// Reads every blob and row and verifies them; calls `report` for each fault. May take long.
     virtual Result<std::uint64_t> verify(const std::function<void(const std::string&)>& report) = 0;

@@ -1,14 +1,14 @@
-// The store: one folder, two RocksDB databases and the segments of large blobs; format.md documents every octet.
-// `mail` (synced): blobs, mailboxes, accounts, records of transactions that took DATA. `refusals` (unsynced):
-// records of everything refused earlier. One process writes; others may read (open_reader). Any thread.
-// Nothing above may assume that the data is local: results are values, failures are Results.
+// The store: one folder, two RocksDB databases and the segments of large blobs; format.md documents every
+// octet. `mail` (synced): blobs, mailboxes, accounts, records of transactions that took DATA. `refusals`
+// (unsynced): records of everything refused earlier. One process writes; others may read (open_reader). Any
+// thread. Nothing above may assume that the data is local: results are values, failures are Results.
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/keyed_memory.hpp"
 #include "base/result.hpp"
 #include "store/accounts.hpp"
 #include "store/decision_log.hpp"
-#include "base/keyed_memory.hpp"
 #include "store/mail_store.hpp"
 
 #include <memory>
@@ -21,10 +21,10 @@ class Env;
 namespace wicket {
 
 struct StoreOptions {
-    std::string folder;           // state; created if it is missing
-    bool sync = true;             // false only in the test that proves that the power-cut test bites
-    rocksdb::Env* env = nullptr;  // tests: a file system that loses or refuses writes
-    const Clock* clock = nullptr; // nullptr: the system's
+    std::string folder;            // state; created if it is missing
+    bool sync = true;              // false only in the test that proves that the power-cut test bites
+    rocksdb::Env* env = nullptr;   // tests: a file system that loses or refuses writes
+    const Clock* clock = nullptr;  // nullptr: the system's
     std::uint64_t decision_quota_octets = 10ULL << 30U;
     std::uint64_t refusal_quota_octets = 10ULL << 30U;
     std::chrono::hours retention{24 * 30};
@@ -32,10 +32,11 @@ struct StoreOptions {
 
 class Store {
 public:
-    /// Opens for writing and repairs what a crash left (orphaned blobs). busy if another process has it open: message
-    /// says which. invalid if the format is newer than ours.
+    /// Opens for writing and repairs what a crash left (orphaned blobs). busy if another process has it open:
+    /// message says which. invalid if the format is newer than ours.
     static Result<std::unique_ptr<Store>> open(StoreOptions options);
-    /// Opens for reading while a server may be writing; sees what was written up to now, refresh() sees the rest.
+    /// Opens for reading while a server may be writing; sees what was written up to now, refresh() sees the
+    /// rest.
     static Result<std::unique_ptr<Store>> open_reader(const std::string& folder);
     virtual ~Store() = default;
 

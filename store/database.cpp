@@ -1,0 +1,379 @@
+#include "store/database.hpp"
+
+#include "base/log.hpp"
+#include "store/row_codec.hpp"
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/transaction_log.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+namespace wicket {
+
+namespace {
+
+// As large as a good batch: a disk that takes this much takes mail again.
+constexpr std::size_t probe_octets = 256U << 10U;
+
+// All tables are flushed when the log reaches this size, so that it can be dropped and recovery stays short:
+// about a second for this much.
+constexpr std::uint64_t wal_limit_octets = 256ULL << 20U;
+
+/// The folder that a secondary instance keeps its own log in; gone with it.
+class TemporaryFolder {
+public:
+    TemporaryFolder() = default;
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder() {
+        std::error_code ignored;
+        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+    }
+
+    Result<> create() {
+        std::error_code fault;
+        const auto base = std::filesystem::temp_directory_path(fault);
+        std::string path = (fault ? std::filesystem::path("/tmp") : base) / "mailwicket-reader-XXXXXX";
+        if (::mkdtemp(path.data()) == nullptr) return system_failure("cannot create " + path, errno);
+        path_ = path;
+        return {};
+    }
+    const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+}  // namespace
+
+Error to_error(std::string_view what, const rocksdb::Status& status) {
+    auto code = ErrorCode::io;
+    if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit)
+        code = ErrorCode::no_space;
+    else if (status.IsCorruption())
+        code = ErrorCode::corrupt;
+    else if (status.IsNotFound() || status.IsPathNotFound())
+        code = ErrorCode::not_found;
+    else if (status.IsBusy())
+        code = ErrorCode::busy;
+    else if (status.IsInvalidArgument() || status.IsNotSupported())
+        code = ErrorCode::invalid;
+    else if (status.IsShutdownInProgress())
+        code = ErrorCode::unavailable;
+    return {code, std::string(what) + ": " + status.ToString()};
+}
+
+struct Database::Handle {
+    TemporaryFolder secondary;
+    std::unique_ptr<rocksdb::DB> db;
+    std::vector<rocksdb::ColumnFamilyHandle*> tables;
+    bool is_writer = false;
+
+    Handle() = default;
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+    ~Handle() {
+        if (!db) return;
+        for (auto* table : tables)
+            db->DestroyColumnFamilyHandle(table).PermitUncheckedError();
+        db->Close().PermitUncheckedError();
+    }
+};
+
+/// Hears of errors in the background, and keeps RocksDB from recovering by itself: it would go on without the
+/// checks of recover().
+class Database::Listener : public rocksdb::EventListener {
+public:
+    explicit Listener(std::atomic<bool>& failed) : failed_(failed) {}
+
+    void OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status* /*error*/) override {
+        failed_.store(true, std::memory_order_release);
+    }
+    void OnErrorRecoveryBegin(
+        rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status /*error*/, bool* auto_recovery
+    ) override {
+        *auto_recovery = false;
+    }
+
+private:
+    std::atomic<bool>& failed_;
+};
+
+rocksdb::DB* Database::Use::operator->() const {
+    return handle_->db.get();
+}
+
+rocksdb::DB* Database::Use::get() const {
+    return handle_->db.get();
+}
+
+rocksdb::ColumnFamilyHandle* Database::Use::table(std::size_t index) const {
+    return handle_->tables.at(index);
+}
+
+Database::Database(Setup setup)
+    : setup_(std::move(setup)),
+      env_(setup_.env != nullptr ? setup_.env : rocksdb::Env::Default()),
+      listener_(std::make_shared<Listener>(failed_)) {
+    options_.env = env_;
+    options_.create_if_missing = true;
+    options_.create_missing_column_families = true;
+    options_.paranoid_checks = true;
+    options_.max_open_files = -1;  // a secondary instance needs its files open: the writer may delete them
+    options_.max_background_jobs = 2;
+    options_.max_total_wal_size = wal_limit_octets;
+    options_.max_manifest_file_size = 16U << 20U;
+    options_.max_bgerror_resume_count = 0;  // recover() does it, with its checks
+    options_.stats_dump_period_sec = 0;
+    options_.stats_persist_period_sec = 0;
+    options_.keep_log_file_num = 3;
+    options_.max_log_file_size = 4U << 20U;
+    options_.info_log_level = rocksdb::WARN_LEVEL;
+    options_.listeners.push_back(listener_);
+}
+
+Database::~Database() {
+    close();
+}
+
+Result<std::unique_ptr<Database>> Database::open(Setup setup) {
+    const Mode mode = setup.mode;
+    std::unique_ptr<Database> database(new Database(std::move(setup)));
+    if (auto opened = database->open_handle(mode); !opened) return std::unexpected(opened.error());
+    if (auto checked = database->check_format(); !checked) return std::unexpected(checked.error());
+    return database;
+}
+
+rocksdb::Status Database::open_writer(Handle& handle, rocksdb::WALRecoveryMode wal_mode) {
+    rocksdb::DBOptions options = options_;
+    options.wal_recovery_mode = wal_mode;
+    // A lost log would be noticed; the salvaging open must not fail for it again.
+    options.track_and_verify_wals_in_manifest =
+        wal_mode != rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+    std::vector<rocksdb::ColumnFamilyDescriptor> tables;
+    for (const Table& table : setup_.tables)
+        tables.emplace_back(table.name, table.options);
+    // Tables of a newer format must be opened too; check_format() then refuses.
+    std::vector<std::string> existing;
+    if (rocksdb::DB::ListColumnFamilies(options, setup_.folder, &existing).ok()) {
+        for (const std::string& name : existing) {
+            if (std::ranges::find(setup_.tables, name, &Table::name) == setup_.tables.end())
+                tables.emplace_back(name, rocksdb::ColumnFamilyOptions());
+        }
+    }
+    rocksdb::DB* db = nullptr;
+    auto status = rocksdb::DB::Open(options, setup_.folder, tables, &handle.tables, &db);
+    handle.db.reset(db);
+    handle.is_writer = status.ok();
+    return status;
+}
+
+Result<> Database::open_handle(Mode mode) {
+    auto handle = std::make_unique<Handle>();
+    rocksdb::Status status;
+    if (mode == Mode::write) {
+        const bool is_synced = setup_.durability == Durability::synced;
+        status = open_writer(
+            *handle,
+            is_synced ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
+                      : rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords
+        );
+        if (status.IsCorruption() && is_synced) {
+            log_error(
+                "store damaged: opening without what cannot be read; run `mailwicket verify`",
+                {
+                    {"folder", setup_.folder    },
+                    {"error",  status.ToString()}
+            }
+            );
+            handle = std::make_unique<Handle>();
+            status = open_writer(*handle, rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords);
+        }
+    } else {
+        if (auto made = handle->secondary.create(); !made) return made;
+        if (!env_->FileExists(setup_.folder + "/CURRENT").ok())
+            return failure(ErrorCode::not_found, "there is no store in " + setup_.folder);
+        rocksdb::DBOptions options = options_;
+        options.create_if_missing = false;
+        options.create_missing_column_families = false;
+        options.listeners.clear();
+        std::vector<rocksdb::ColumnFamilyDescriptor> tables;
+        for (const Table& table : setup_.tables)
+            tables.emplace_back(table.name, table.options);
+        rocksdb::DB* db = nullptr;
+        status = rocksdb::DB::OpenAsSecondary(
+            options, setup_.folder, handle->secondary.path(), tables, &handle->tables, &db
+        );
+        handle->db.reset(db);
+    }
+    if (!status.ok()) return std::unexpected(to_error("cannot open " + setup_.folder, status));
+    handle_ = std::move(handle);
+    return {};
+}
+
+Result<> Database::check_format() {
+    const auto pinned = use();
+    std::string value;
+    auto status = pinned->Get({}, pinned.table(0), rocksdb::Slice(rows::format_key), &value);
+    if (status.IsNotFound()) {
+        if (!handle_->is_writer) return {};  // its writer has only just begun
+        rocksdb::WriteBatch batch;
+        status = batch.Put(
+            pinned.table(0), rocksdb::Slice(rows::format_key), rows::encode_format(rows::format_number)
+        );
+        if (!status.ok()) return std::unexpected(to_error("cannot write the format's row", status));
+        return write(pinned, batch, setup_.durability == Durability::synced ? Sync::yes : Sync::no);
+    }
+    if (!status.ok()) return std::unexpected(to_error("cannot read the format's row", status));
+    // The version octet of this one row never changes, so that any program can read the number.
+    const auto number = rows::decode_format(value);
+    if (!number) return failure(ErrorCode::corrupt, "the format's row of " + setup_.folder + " is damaged");
+    if (*number > rows::format_number) {
+        return failure(
+            ErrorCode::invalid,
+            setup_.folder + " was written by a newer version of mailwicket (format " +
+                std::to_string(*number) + "; this one knows " + std::to_string(rows::format_number) +
+                "): use that version, or restore a backup made before the upgrade"
+        );
+    }
+    return {};
+}
+
+Result<> Database::write(const Use& use, rocksdb::WriteBatch& batch, Sync sync) {
+    rocksdb::WriteOptions options;
+    options.sync = sync == Sync::yes;
+    const auto status = use->Write(options, &batch);
+    if (status.ok()) return {};
+    failed_.store(true, std::memory_order_release);
+    return std::unexpected(to_error("cannot write to " + setup_.folder, status));
+}
+
+Result<> Database::try_disk() const {
+    const auto& files = env_->GetFileSystem();
+    const std::string path = setup_.folder + "/probe.tmp";
+    rocksdb::FileOptions options;
+    options.use_mmap_writes = false;
+    std::unique_ptr<rocksdb::FSWritableFile> file;
+    auto status = files->NewWritableFile(path, options, &file, nullptr);
+    if (status.ok()) status = file->Append(std::string(probe_octets, '\0'), {}, nullptr);
+    if (status.ok()) status = file->Fsync({}, nullptr);
+    if (file) {
+        const auto closed = file->Close({}, nullptr);
+        if (status.ok()) status = closed;
+    }
+    files->DeleteFile(path, {}, nullptr).PermitUncheckedError();
+    if (!status.ok()) return std::unexpected(to_error("the disk still refuses " + path, status));
+    return {};
+}
+
+std::uint64_t Database::current_wal(const Use& use) const {
+    std::unique_ptr<rocksdb::LogFile> file;
+    if (!use->GetCurrentWalFile(&file).ok() || !file) return 0;
+    return file->LogNumber();
+}
+
+Result<> Database::resume(Sync sync) {
+    const auto pinned = use();
+    if (!pinned) return failure(ErrorCode::unavailable, setup_.folder + " is closed");
+    if (!handle_->is_writer) return failure(ErrorCode::io, setup_.folder + " is open for reading only");
+    const std::uint64_t before = current_wal(pinned);
+    auto status = pinned->Resume();
+    if (!status.ok()) return std::unexpected(to_error("cannot resume " + setup_.folder, status));
+    const auto put_probe = [&](Sync how) {
+        rocksdb::WriteBatch batch;
+        batch.Put(pinned.table(0), rocksdb::Slice(rows::probe_key), rows::encode_probe(setup_.clock->wall()))
+            .PermitUncheckedError();
+        rocksdb::WriteOptions options;
+        options.sync = how == Sync::yes;
+        return pinned->Write(options, &batch);
+    };
+    // With a row in memory the flush always ends the log; with all tables flushed nothing needs the old one.
+    status = put_probe(Sync::no);
+    if (status.ok()) {
+        std::vector<rocksdb::ColumnFamilyHandle*> tables;
+        for (std::size_t i = 0; i < setup_.tables.size(); ++i)
+            tables.push_back(pinned.table(i));
+        status = pinned->Flush(rocksdb::FlushOptions(), tables);
+    }
+    if (status.ok() && current_wal(pinned) <= before)
+        return failure(ErrorCode::io, "the write-ahead log of " + setup_.folder + " was not renewed");
+    if (status.ok()) status = put_probe(sync);
+    if (!status.ok()) return std::unexpected(to_error("cannot write to " + setup_.folder, status));
+    return {};
+}
+
+Result<> Database::reopen() {
+    const std::unique_lock lock(mutex_);
+    if (is_closed_) return failure(ErrorCode::unavailable, setup_.folder + " is closed");
+    handle_.reset();
+    auto opened = open_handle(Mode::write);
+    if (opened) {
+        log_info(
+            "store opened anew after an error of the disk",
+            {
+                {"folder", setup_.folder}
+        }
+        );
+        return opened;
+    }
+    // Reading must go on.
+    auto handle = std::make_unique<Handle>();
+    std::vector<rocksdb::ColumnFamilyDescriptor> tables;
+    for (const Table& table : setup_.tables)
+        tables.emplace_back(table.name, table.options);
+    rocksdb::DB* db = nullptr;
+    const auto status = rocksdb::DB::OpenForReadOnly(options_, setup_.folder, tables, &handle->tables, &db);
+    handle->db.reset(db);
+    if (!status.ok())
+        log_error(
+            "store closed: cannot even be read",
+            {
+                {"folder", setup_.folder    },
+                {"error",  status.ToString()}
+        }
+        );
+    else
+        handle_ = std::move(handle);
+    return opened;
+}
+
+Result<> Database::recover(Sync sync) {
+    if (auto tried = try_disk(); !tried) return tried;
+    auto recovered = resume(sync);
+    if (!recovered) {
+        log_warning(
+            "store cannot resume, opening it anew",
+            {
+                {"folder", setup_.folder            },
+                {"error",  recovered.error().message}
+        }
+        );
+        recovered = reopen();
+        if (!recovered) return recovered;
+        recovered = resume(sync);
+    }
+    if (recovered) failed_.store(false, std::memory_order_release);
+    return recovered;
+}
+
+Result<> Database::catch_up() {
+    const auto pinned = use();
+    if (!pinned) return failure(ErrorCode::unavailable, setup_.folder + " is closed");
+    if (setup_.mode == Mode::write) return {};
+    const auto status = pinned->TryCatchUpWithPrimary();
+    if (!status.ok()) return std::unexpected(to_error("cannot catch up in " + setup_.folder, status));
+    return {};
+}
+
+void Database::close() {
+    const std::unique_lock lock(mutex_);
+    if (handle_ && handle_->is_writer && !has_failed()) handle_->db->SyncWAL().PermitUncheckedError();
+    handle_.reset();
+    is_closed_ = true;
+}
+
+}  // namespace wicket

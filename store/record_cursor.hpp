@@ -1,0 +1,34 @@
+// Steps through one table of records in pieces, so that the database is not held while somebody looks at
+// them, and goes on behind what cannot be read. One thread.
+#pragma once
+
+#include "base/record_id.hpp"
+#include "base/result.hpp"
+#include "store/database.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+struct ReadRecord {
+    RecordId id;
+    Result<std::string> value;  // as on disk
+};
+
+/// The least id that is greater; nullopt behind the last.
+std::optional<RecordId> successor(const RecordId& id);
+
+struct RecordPiece {
+    std::vector<ReadRecord> records;  // by id
+    bool is_last = true;
+};
+
+/// Records from `from` on, some hundred of them.
+Result<RecordPiece> read_piece(Database& database, std::size_t table, const RecordId& from);
+
+/// How many keys a table has.
+Result<std::uint64_t> count_keys(Database& database, std::size_t table);
+
+}  // namespace wicket

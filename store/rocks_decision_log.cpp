@@ -1,0 +1,340 @@
+#include "store/rocks_decision_log.hpp"
+
+#include "base/log.hpp"
+#include "store/record_cursor.hpp"
+#include "store/row_codec.hpp"
+
+#include <rocksdb/convenience.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace wicket {
+namespace {
+
+// Folded counts are written this often; a disk that refused is tried again as often.
+constexpr std::chrono::seconds fold_interval{1};
+
+// Deleting stops this far below the quota, so that it is not done again at once.
+constexpr std::uint64_t trim_percent = 90;
+
+/// Both classes and what waits in memory, as one sequence by id.
+class Merge {
+public:
+    using Visit = std::function<bool(const RecordId&, Result<std::string_view>)>;
+
+    Merge(Database& mail, Database& refusals, RecordId from)
+        : mail_(mail), refusals_(refusals), from_(from) {}
+
+    /// Visits one piece; `waiting` gives what memory holds, and is asked before the disk, since rows go from
+    /// memory to disk. False if there is no more, or `visit` wants no more.
+    template <class Waiting>
+    Result<bool> step(const Waiting& waiting, const Visit& visit) {
+        const std::vector<ReadRecord> from_memory = waiting(from_);
+        auto refused = read_piece(refusals_, static_cast<std::size_t>(RefusalTable::refusals), from_);
+        if (!refused) return std::unexpected(refused.error());
+        auto decided = read_piece(mail_, static_cast<std::size_t>(MailTable::decisions), from_);
+        if (!decided) return std::unexpected(decided.error());
+        // Beyond the end of a piece that is not the last, the others would come too early.
+        std::optional<RecordId> end;
+        for (const RecordPiece* piece : {&*refused, &*decided}) {
+            if (!piece->is_last && (!end || piece->records.back().id < *end)) end = piece->records.back().id;
+        }
+        std::vector<const ReadRecord*> all;
+        const auto take = [&](const std::vector<ReadRecord>& records) {
+            for (const ReadRecord& record : records) {
+                if (!end || record.id <= *end) all.push_back(&record);
+            }
+        };
+        take(decided->records);
+        take(refused->records);
+        take(from_memory);
+        std::ranges::sort(all, {}, [](const ReadRecord* record) {
+            return std::pair(record->id, !record->value.has_value());
+        });
+        const ReadRecord* last = nullptr;
+        for (const ReadRecord* record : all) {
+            const bool is_repeated = last != nullptr && last->id == record->id && record->value.has_value();
+            last = record;
+            if (!is_repeated && !show(*record, visit)) return false;
+        }
+        const auto next = end ? successor(*end) : std::nullopt;
+        if (next) from_ = *next;
+        return next.has_value();
+    }
+
+private:
+    static bool show(const ReadRecord& record, const Visit& visit) {
+        if (!record.value) return visit(record.id, std::unexpected(record.value.error()));
+        const auto decoded = rows::decode_record(*record.value);
+        if (!decoded)
+            return visit(
+                record.id, failure(ErrorCode::corrupt, "record " + record.id.to_string() + " is damaged")
+            );
+        return visit(record.id, *decoded);
+    }
+
+    Database& mail_;
+    Database& refusals_;
+    RecordId from_;
+};
+
+Result<std::string> read_record(const Database& database, std::size_t table, const RecordId& id) {
+    const auto use = database.use();
+    if (!use) return failure(ErrorCode::unavailable, "the store is closed");
+    std::string value;
+    const auto status = use->Get({}, use.table(table), rocksdb::Slice(rows::id_key(id)), &value);
+    if (!status.ok()) return std::unexpected(to_error("record " + id.to_string(), status));
+    const auto record = rows::decode_record(value);
+    if (!record) return failure(ErrorCode::corrupt, "record " + id.to_string() + " is damaged");
+    return std::string(*record);
+}
+
+}  // namespace
+
+RocksDecisionLog::RocksDecisionLog(Database& mail, Database& refusals, Role role)
+    : mail_(mail), refusals_(refusals), role_(role) {
+    if (role == Role::writer) thread_ = std::thread([this] { write_until_closed(); });
+}
+
+RocksDecisionLog::~RocksDecisionLog() {
+    close();
+}
+
+void RocksDecisionLog::close() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (is_closing_) return;
+        is_closing_ = true;
+    }
+    work_.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+std::optional<RecordId> RocksDecisionLog::fold(const RefusalKind& kind, const RecordId& id, WallTime time) {
+    if (role_ == Role::reader) return std::nullopt;
+    return folds_.fold(kind, id, time);
+}
+
+void RocksDecisionLog::refuse(
+    const RecordId& id, WallTime /*the id has it*/, std::string record, RecordKeys keys
+) {
+    if (role_ == Role::reader) return;
+    std::string value = rows::encode_decision_head(keys);
+    value += record;
+    const std::lock_guard lock(mutex_);
+    if (is_closing_ || waiting_octets_ + value.size() > refusal_buffer_limit_octets) {
+        dropped_ += 1;
+        return;
+    }
+    const std::size_t size = value.size();
+    const bool was_empty = waiting_.empty();
+    if (waiting_.emplace(id, std::move(value)).second) waiting_octets_ += size;
+    if (was_empty || waiting_.size() == refusal_batch_limit) work_.notify_one();
+}
+
+void RocksDecisionLog::write_until_closed() {
+    std::unique_lock lock(mutex_);
+    auto until_folds = fold_interval / refusal_wait;
+    for (;;) {
+        work_.wait_for(lock, fold_interval, [this] { return is_closing_ || !waiting_.empty(); });
+        const bool was_idle = waiting_.empty();
+        if (!was_idle) {
+            work_.wait_for(lock, refusal_wait, [this] {
+                return is_closing_ || waiting_.size() >= refusal_batch_limit;
+            });
+        }
+        const bool is_last = is_closing_;
+        const std::uint64_t dropped = std::exchange(dropped_, 0);
+        lock.unlock();
+        if (dropped != 0)
+            log_warning(
+                "records of refusals were dropped: the disk is too slow",
+                {
+                    {"count", std::to_string(dropped)}
+            }
+            );
+        bool is_good = true;
+        if (refusals_.has_failed()) is_good = refusals_.recover(Database::Sync::no).has_value();
+        is_good = is_good && write_waiting();
+        if (is_good && (was_idle || is_last || --until_folds <= 0)) {
+            is_good = write_folds();
+            until_folds = fold_interval / refusal_wait;
+        }
+        lock.lock();
+        if (is_last && (waiting_.empty() || !is_good)) return;
+        // A disk that refuses is not asked again at once.
+        if (!is_good) work_.wait_for(lock, fold_interval, [this] { return is_closing_; });
+    }
+}
+
+bool RocksDecisionLog::write_waiting() {
+    std::vector<std::map<RecordId, std::string>::iterator> chosen;
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto at = waiting_.begin(); at != waiting_.end() && chosen.size() < 4 * refusal_batch_limit;
+             ++at)
+            chosen.push_back(at);
+    }
+    if (chosen.empty()) return true;
+    {
+        const auto use = refusals_.use();
+        if (!use) return false;
+        rocksdb::WriteBatch batch;
+        for (const auto& at : chosen)
+            batch.Put(use[RefusalTable::refusals], rocksdb::Slice(rows::id_key(at->first)), at->second)
+                .PermitUncheckedError();
+        if (!refusals_.write(use, batch, Database::Sync::no)) return false;
+    }
+    const std::lock_guard lock(mutex_);
+    for (const auto& at : chosen) {
+        waiting_octets_ -= at->second.size();
+        waiting_.erase(at);
+    }
+    return true;
+}
+
+bool RocksDecisionLog::write_folds() {
+    const auto counts = folds_.take();
+    if (counts.empty()) return true;
+    const auto use = refusals_.use();
+    bool is_good = static_cast<bool>(use);
+    if (is_good) {
+        rocksdb::WriteBatch batch;
+        for (const auto& [sample, more] : counts) {
+            const rocksdb::Slice key(rows::id_key(sample));
+            Folded sum = more;
+            std::string value;
+            if (use->Get({}, use[RefusalTable::folds], key, &value).ok()) {
+                if (const auto before = rows::decode_folded(value)) sum.count += before->count;
+            }
+            batch.Put(use[RefusalTable::folds], key, rows::encode(sum)).PermitUncheckedError();
+        }
+        is_good = refusals_.write(use, batch, Database::Sync::no).has_value();
+    }
+    if (!is_good) folds_.give_back(counts);
+    return is_good;
+}
+
+Result<std::string> RocksDecisionLog::find(const RecordId& id) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto found = waiting_.find(id); found != waiting_.end()) {
+            if (const auto record = rows::decode_record(found->second)) return std::string(*record);
+        }
+    }
+    auto decided = read_record(mail_, static_cast<std::size_t>(MailTable::decisions), id);
+    if (decided || decided.error().code != ErrorCode::not_found) return decided;
+    return read_record(refusals_, static_cast<std::size_t>(RefusalTable::refusals), id);
+}
+
+Result<DecisionLog::Folded> RocksDecisionLog::folded(const RecordId& id) {
+    Folded sum = folds_.counted(id);
+    std::string value;
+    rocksdb::Status status;
+    {
+        const auto use = refusals_.use();
+        if (!use) return failure(ErrorCode::unavailable, "the store is closed");
+        status = use->Get({}, use[RefusalTable::folds], rocksdb::Slice(rows::id_key(id)), &value);
+    }
+    if (status.ok()) {
+        const auto written = rows::decode_folded(value);
+        if (!written)
+            return failure(ErrorCode::corrupt, "the count of record " + id.to_string() + " is damaged");
+        sum.count += written->count;
+        sum.last = std::max(sum.last, written->last);
+    } else if (!status.IsNotFound()) {
+        return std::unexpected(to_error("cannot read the count of record " + id.to_string(), status));
+    }
+    if (sum.count != 0) return sum;
+    // Nothing was folded into it; there may be no such record at all.
+    if (auto record = find(id); !record) return std::unexpected(record.error());
+    return sum;
+}
+
+Result<> RocksDecisionLog::scan(
+    WallTime since, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
+) {
+    Merge merge(mail_, refusals_, RecordId::first_at(since));
+    const auto waiting = [this](const RecordId& from) {
+        std::vector<ReadRecord> records;
+        const std::lock_guard lock(mutex_);
+        for (auto at = waiting_.lower_bound(from); at != waiting_.end(); ++at)
+            records.push_back({at->first, at->second});
+        return records;
+    };
+    for (;;) {
+        auto goes_on = merge.step(waiting, visit);
+        if (!goes_on) return std::unexpected(goes_on.error());
+        if (!*goes_on) return {};
+    }
+}
+
+Result<std::uint64_t> RocksDecisionLog::count() {
+    std::size_t waiting = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        waiting = waiting_.size();
+    }
+    const auto refused = count_keys(refusals_, static_cast<std::size_t>(RefusalTable::refusals));
+    if (!refused) return refused;
+    const auto decided = count_keys(mail_, static_cast<std::size_t>(MailTable::decisions));
+    if (!decided) return decided;
+    return *refused + *decided + waiting;
+}
+
+Result<> trim_decisions(Database& mail, Committer& committer, WallTime oldest, std::uint64_t quota_octets) {
+    RecordId end = RecordId::first_at(oldest);
+    {
+        const auto use = mail.use();
+        if (!use) return failure(ErrorCode::unavailable, "the store is closed");
+        rocksdb::ColumnFamilyMetaData tables;
+        use->GetColumnFamilyMetaData(use[MailTable::decisions], &tables);
+        std::vector<std::pair<std::string, std::uint64_t>> files;  // greatest key, octets
+        std::uint64_t total = 0;
+        for (const auto& level : tables.levels) {
+            for (const auto& file : level.files) {
+                files.emplace_back(file.largestkey, file.size);
+                total += file.size;
+            }
+        }
+        std::ranges::sort(files);
+        if (total > quota_octets) {
+            for (const auto& [greatest, size] : files) {
+                if (total <= quota_octets / 100 * trim_percent) break;
+                total -= size;
+                if (const auto id = RecordId::from_octets(greatest))
+                    end = std::max(end, successor(*id).value_or(*id));
+            }
+        }
+        // Nothing that old: no tombstone for nothing.
+        const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator({}, use[MailTable::decisions]));
+        at->SeekToFirst();
+        if (!at->Valid() || at->key().compare(rocksdb::Slice(rows::id_key(end))) >= 0) return {};
+    }
+    const RecordId begin;
+    auto removed = committer.run(
+        [&](Committer&, const Database::Use& use, rocksdb::WriteBatch& batch, Committer::Aftermath&)
+            -> Result<> {
+            batch
+                .DeleteRange(
+                    use[MailTable::decisions],
+                    rocksdb::Slice(rows::id_key(begin)),
+                    rocksdb::Slice(rows::id_key(end))
+                )
+                .PermitUncheckedError();
+            return {};
+        }
+    );
+    if (!removed) return removed;
+    // Gives the space back at once; what lies across the border goes with the next compaction.
+    const auto use = mail.use();
+    if (!use) return {};
+    const rocksdb::Slice from(rows::id_key(begin));
+    const rocksdb::Slice to(rows::id_key(end));
+    const auto status = rocksdb::DeleteFilesInRange(use.get(), use[MailTable::decisions], &from, &to, false);
+    if (!status.ok()) return std::unexpected(to_error("cannot remove old records", status));
+    return {};
+}
+
+}  // namespace wicket

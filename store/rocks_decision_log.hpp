@@ -1,0 +1,67 @@
+// DecisionLog on both databases. Refusals wait in memory for at most 50 ms, where find and scan see them; a
+// thread of its own writes them, unsynced, and folded counts once a second. Any thread.
+#pragma once
+
+#include "store/committer.hpp"
+#include "store/decision_log.hpp"
+#include "store/refusal_folds.hpp"
+#include "store/tables.hpp"
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace wicket {
+
+// How long a refusal may wait for company before it is written, and how many make it go at once: the CPU of
+// one write is shared by some hundred.
+inline constexpr std::chrono::milliseconds refusal_wait{50};
+inline constexpr std::size_t refusal_batch_limit = 256;
+// While the disk refuses: half a minute of a flood of 1 KB records. Beyond, records are dropped and counted.
+inline constexpr std::size_t refusal_buffer_limit_octets = 64U << 20U;
+
+class RocksDecisionLog : public DecisionLog {
+public:
+    enum class Role : std::uint8_t { writer, reader };
+    RocksDecisionLog(Database& mail, Database& refusals, Role role);
+    ~RocksDecisionLog() override;
+    RocksDecisionLog(const RocksDecisionLog&) = delete;
+    RocksDecisionLog& operator=(const RocksDecisionLog&) = delete;
+
+    std::optional<RecordId> fold(const RefusalKind& kind, const RecordId& id, WallTime time) override;
+    void refuse(const RecordId& id, WallTime time, std::string record, RecordKeys keys) override;
+    Result<std::string> find(const RecordId& id) override;
+    Result<Folded> folded(const RecordId& id) override;
+    Result<> scan(WallTime since, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit)
+        override;
+    Result<std::uint64_t> count() override;
+
+    /// Writes what waits and ends the thread.
+    void close();
+
+private:
+    void write_until_closed();
+    bool write_waiting();
+    bool write_folds();
+
+    Database& mail_;
+    Database& refusals_;
+    Role role_;
+    RefusalFolds folds_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable work_;
+    std::map<RecordId, std::string> waiting_;  // values as they go to disk; only the writing thread erases
+    std::size_t waiting_octets_ = 0;
+    std::uint64_t dropped_ = 0;
+    bool is_closing_ = false;
+    std::thread thread_;
+};
+
+/// Deletes the decisions of `mail` that are older than `oldest`, and the oldest ones while they take more
+/// than `quota_octets` on disk.
+Result<> trim_decisions(Database& mail, Committer& committer, WallTime oldest, std::uint64_t quota_octets);
+
+}  // namespace wicket

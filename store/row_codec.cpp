@@ -1,0 +1,373 @@
+#include "store/row_codec.hpp"
+
+#include <algorithm>
+#include <concepts>
+#include <limits>
+
+namespace wicket::rows {
+namespace {
+
+class Writer {
+public:
+    Writer() { u8(row_version); }
+    struct Key {};
+    explicit Writer(Key /*no version*/) {}
+
+    void u8(std::uint8_t value) { out_.push_back(static_cast<char>(value)); }
+    void u16(std::uint16_t value) { integer(value); }
+    void u32(std::uint32_t value) { integer(value); }
+    void u64(std::uint64_t value) { integer(value); }
+    void time(WallTime value) { u64(static_cast<std::uint64_t>(value.time_since_epoch().count())); }
+    void octets(std::string_view value) { out_.append(value); }
+    void text16(std::string_view value) {
+        value = value.substr(0, std::numeric_limits<std::uint16_t>::max());
+        u16(static_cast<std::uint16_t>(value.size()));
+        octets(value);
+    }
+    void text32(std::string_view value) {
+        u32(static_cast<std::uint32_t>(value.size()));
+        octets(value);
+    }
+    std::string take() { return std::move(out_); }
+
+private:
+    template <std::unsigned_integral Integer>
+    void integer(Integer value) {
+        for (int shift = static_cast<int>(sizeof(Integer)) * 8 - 8; shift >= 0; shift -= 8)
+            out_.push_back(static_cast<char>(static_cast<std::uint8_t>(value >> shift)));
+    }
+
+    std::string out_;
+};
+
+/// Reads on after a fault gives zeros; is_done() tells in the end.
+class Reader {
+public:
+    explicit Reader(std::string_view value) : rest_(value) { is_good_ = u8() == row_version && is_good_; }
+    Reader(std::string_view value, Writer::Key /*no version*/) : rest_(value) {}
+
+    std::uint8_t u8() { return integer<std::uint8_t>(); }
+    std::uint16_t u16() { return integer<std::uint16_t>(); }
+    std::uint32_t u32() { return integer<std::uint32_t>(); }
+    std::uint64_t u64() { return integer<std::uint64_t>(); }
+    WallTime time() { return WallTime(std::chrono::microseconds(static_cast<std::int64_t>(u64()))); }
+    std::string_view octets(std::size_t count) {
+        if (count > rest_.size()) {
+            is_good_ = false;
+            rest_ = {};
+            return {};
+        }
+        const auto taken = rest_.substr(0, count);
+        rest_.remove_prefix(count);
+        return taken;
+    }
+    std::string_view text16() { return octets(u16()); }
+    std::string_view text32() { return octets(u32()); }
+    std::string_view rest() { return octets(rest_.size()); }
+    RecordId id() {
+        const auto id = RecordId::from_octets(octets(13));
+        is_good_ = is_good_ && id.has_value();
+        return id.value_or(RecordId());
+    }
+    void require(bool condition) { is_good_ = is_good_ && condition; }
+
+    bool is_good() const { return is_good_; }
+    /// Nothing was wrong, and nothing is left.
+    bool is_done() const { return is_good_ && rest_.empty(); }
+
+private:
+    template <std::unsigned_integral Integer>
+    Integer integer() {
+        Integer value = 0;
+        for (const char c : octets(sizeof(Integer)))
+            value = static_cast<Integer>(
+                (static_cast<std::uint64_t>(value) << 8U) | static_cast<std::uint8_t>(c)
+            );
+        return value;
+    }
+
+    std::string_view rest_;
+    bool is_good_ = true;
+};
+
+template <class Row>
+std::optional<Row> finished(const Reader& in, Row row) {
+    if (!in.is_done()) return std::nullopt;
+    return row;
+}
+
+}  // namespace
+
+std::string_view id_key(const RecordId& id) {
+    return {reinterpret_cast<const char*>(id.octets().data()), id.octets().size()};
+}
+
+std::string mailbox_name_prefix(std::string_view account) {
+    Writer out{Writer::Key()};
+    out.octets("n");
+    out.text16(account);
+    return out.take();
+}
+
+std::string mailbox_name_key(std::string_view account, std::string_view mailbox) {
+    return mailbox_name_prefix(account).append(mailbox);
+}
+
+std::optional<std::pair<std::string, std::string>> parse_mailbox_name_key(std::string_view key) {
+    Reader in(key, Writer::Key());
+    in.require(in.octets(1) == "n");
+    std::string account(in.text16());
+    std::string mailbox(in.rest());
+    return finished(in, std::pair(std::move(account), std::move(mailbox)));
+}
+
+std::string mailbox_entry_key(std::uint64_t mailbox, Uid uid) {
+    Writer out{Writer::Key()};
+    out.octets(entry_key_prefix);
+    out.u64(mailbox);
+    out.u32(uid);
+    return out.take();
+}
+
+std::optional<std::pair<std::uint64_t, Uid>> parse_mailbox_entry_key(std::string_view key) {
+    Reader in(key, Writer::Key());
+    in.require(in.octets(1) == entry_key_prefix);
+    const auto mailbox = in.u64();
+    const auto uid = in.u32();
+    return finished(in, std::pair(mailbox, uid));
+}
+
+std::string view_key(std::uint64_t mailbox, Uid uid) {
+    Writer out{Writer::Key()};
+    out.u64(mailbox);
+    out.u32(uid);
+    return out.take();
+}
+
+std::string encode_format(std::uint32_t number) {
+    Writer out;
+    out.u32(number);
+    return out.take();
+}
+
+std::optional<std::uint32_t> decode_format(std::string_view value) {
+    Reader in(value);
+    const auto number = in.u32();
+    return finished(in, number);
+}
+
+std::string encode_probe(WallTime time) {
+    Writer out;
+    out.time(time);
+    return out.take();
+}
+
+std::string encode(const Counters& counters) {
+    Writer out;
+    out.u64(counters.next_mailbox);
+    out.u32(counters.last_uid_validity);
+    return out.take();
+}
+
+std::optional<Counters> decode_counters(std::string_view value) {
+    Reader in(value);
+    Counters counters;
+    counters.next_mailbox = in.u64();
+    counters.last_uid_validity = in.u32();
+    return finished(in, counters);
+}
+
+std::string encode(const MailboxName& name) {
+    Writer out;
+    out.u64(name.number);
+    out.u32(name.uid_validity);
+    out.u32(name.next_uid);
+    return out.take();
+}
+
+std::optional<MailboxName> decode_mailbox_name(std::string_view value) {
+    Reader in(value);
+    MailboxName name;
+    name.number = in.u64();
+    name.uid_validity = in.u32();
+    name.next_uid = in.u32();
+    return finished(in, name);
+}
+
+std::string encode(const MailboxEntry& entry) {
+    Writer out;
+    out.octets(id_key(entry.id));
+    out.u64(entry.size_octets);
+    out.time(entry.received);
+    return out.take();
+}
+
+std::optional<MailboxEntry> decode_mailbox_entry(std::string_view value) {
+    Reader in(value);
+    MailboxEntry entry;
+    entry.id = in.id();
+    entry.size_octets = in.u64();
+    entry.received = in.time();
+    return finished(in, entry);
+}
+
+std::string encode_view(std::string_view prefix, const std::vector<CutRange>& cuts) {
+    Writer out;
+    out.text32(prefix);
+    out.u32(static_cast<std::uint32_t>(cuts.size()));
+    for (const CutRange& cut : cuts) {
+        out.u64(cut.offset);
+        out.u64(cut.length);
+    }
+    return out.take();
+}
+
+std::optional<View> decode_view(std::string_view value) {
+    Reader in(value);
+    View view;
+    view.prefix = in.text32();
+    const auto count = in.u32();
+    for (std::uint32_t i = 0; i < count && in.is_good(); ++i) {
+        const auto offset = in.u64();
+        view.cuts.push_back({offset, in.u64()});
+    }
+    return finished(in, std::move(view));
+}
+
+std::string encode(const Message& message) {
+    Writer out;
+    out.u32(message.references);
+    out.u8(static_cast<std::uint8_t>(message.place));
+    out.u64(message.size_octets);
+    out.octets({reinterpret_cast<const char*>(message.sha256.data()), message.sha256.size()});
+    return out.take();
+}
+
+std::optional<Message> decode_message(std::string_view value) {
+    Reader in(value);
+    Message message;
+    message.references = in.u32();
+    const auto place = in.u8();
+    in.require(place == 1 || place == 2);
+    message.place = place == 2 ? BodyPlace::file : BodyPlace::row;
+    message.size_octets = in.u64();
+    const auto digest = in.octets(message.sha256.size());
+    std::ranges::transform(digest, message.sha256.begin(), [](char c) {
+        return static_cast<unsigned char>(c);
+    });
+    return finished(in, message);
+}
+
+std::string encode(const Account& account) {
+    Writer out;
+    out.u64(static_cast<std::uint64_t>(account.created_seconds));
+    out.text32(account.password_hash);
+    out.text32(account.scram_sha256);
+    return out.take();
+}
+
+std::optional<Account> decode_account(std::string_view address, std::string_view value) {
+    Reader in(value);
+    Account account;
+    account.address = address;
+    account.created_seconds = static_cast<std::int64_t>(in.u64());
+    account.password_hash = in.text32();
+    account.scram_sha256 = in.text32();
+    return finished(in, std::move(account));
+}
+
+std::string encode(const DecisionLog::Folded& folded) {
+    Writer out;
+    out.u64(folded.count);
+    out.time(folded.last);
+    return out.take();
+}
+
+std::optional<DecisionLog::Folded> decode_folded(std::string_view value) {
+    Reader in(value);
+    DecisionLog::Folded folded;
+    folded.count = in.u64();
+    folded.last = in.time();
+    return finished(in, folded);
+}
+
+std::string encode_remembered(WallTime until, std::string_view value) {
+    Writer out;
+    out.time(until);
+    out.octets(value);
+    return out.take();
+}
+
+std::optional<Remembered> decode_remembered(std::string_view value) {
+    Reader in(value);
+    Remembered remembered;
+    remembered.until = in.time();
+    if (!in.is_good()) return std::nullopt;
+    remembered.value = in.rest();
+    return remembered;
+}
+
+std::string encode_decision_head(const RecordKeys& keys) {
+    Writer body{Writer::Key()};
+    const auto ip = keys.client_ip.octets();
+    body.u8(static_cast<std::uint8_t>(ip.size()));
+    body.octets(ip);
+    body.text16(keys.sender_domain);
+    body.text16(keys.rule);
+    body.text16(keys.verdict);
+    const auto count =
+        std::min<std::size_t>(keys.recipients.size(), std::numeric_limits<std::uint16_t>::max());
+    body.u16(static_cast<std::uint16_t>(count));
+    for (std::size_t i = 0; i < count; ++i)
+        body.text16(keys.recipients[i]);
+    Writer out;
+    out.text32(body.take());
+    return out.take();
+}
+
+std::optional<std::string_view> decode_record(std::string_view value) {
+    Reader in(value);
+    in.text32();
+    if (!in.is_good()) return std::nullopt;
+    return in.rest();
+}
+
+std::optional<Decision> decode_decision(std::string_view value) {
+    Reader in(value);
+    Reader keys(in.text32(), Writer::Key());
+    if (!in.is_good()) return std::nullopt;
+    Decision decision;
+    decision.record = in.rest();
+    const auto ip = IpAddress::from_octets(keys.octets(keys.u8()));
+    keys.require(ip.has_value());
+    decision.keys.client_ip = ip.value_or(IpAddress());
+    decision.keys.sender_domain = keys.text16();
+    decision.keys.rule = keys.text16();
+    decision.keys.verdict = keys.text16();
+    const auto count = keys.u16();
+    for (std::uint32_t i = 0; i < count && keys.is_good(); ++i)
+        decision.keys.recipients.emplace_back(keys.text16());
+    return finished(keys, std::move(decision));
+}
+
+std::optional<std::string_view> decode_body(std::string_view value) {
+    Reader in(value);
+    if (!in.is_good()) return std::nullopt;
+    return in.rest();
+}
+
+std::optional<std::uint64_t> served_size(
+    std::uint64_t body_octets, std::uint64_t prefix_octets, const std::vector<CutRange>& cuts
+) {
+    std::uint64_t end = 0;
+    std::uint64_t removed = 0;
+    for (const CutRange& cut : cuts) {
+        if (cut.offset < end || cut.offset > body_octets || cut.length > body_octets - cut.offset)
+            return std::nullopt;
+        end = cut.offset + cut.length;
+        removed += cut.length;
+    }
+    return prefix_octets + body_octets - removed;
+}
+
+}  // namespace wicket::rows

@@ -1,0 +1,118 @@
+// Keys and values of the store, octet by octet as format.md has them. Pure functions; any thread. Decoders
+// take whatever the disk gives: nullopt for a wrong version, length or order, and never more work than the
+// input is long.
+#pragma once
+
+#include "base/message_bytes.hpp"
+#include "store/accounts.hpp"
+#include "store/decision_log.hpp"
+#include "store/mail_store.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wicket::rows {
+
+inline constexpr std::uint8_t row_version = 1;
+inline constexpr std::uint32_t format_number = 1;
+
+inline constexpr std::string_view format_key = "format";
+inline constexpr std::string_view counters_key = "counters";
+inline constexpr std::string_view probe_key = "probe";
+
+struct Counters {
+    std::uint64_t next_mailbox = 1;
+    std::uint32_t last_uid_validity = 0;
+    bool operator==(const Counters&) const = default;
+};
+
+struct MailboxName {
+    std::uint64_t number = 0;
+    std::uint32_t uid_validity = 0;
+    Uid next_uid = 1;
+    bool operator==(const MailboxName&) const = default;
+};
+
+struct MailboxEntry {
+    RecordId id;
+    std::uint64_t size_octets = 0;
+    WallTime received{};
+    bool operator==(const MailboxEntry&) const = default;
+};
+
+struct View {
+    std::string prefix;
+    std::vector<CutRange> cuts;
+    bool operator==(const View&) const = default;
+};
+
+enum class BodyPlace : std::uint8_t { row = 1, file = 2 };
+
+struct Message {
+    std::uint32_t references = 0;
+    BodyPlace place = BodyPlace::row;
+    std::uint64_t size_octets = 0;
+    Sha256 sha256{};
+    bool operator==(const Message&) const = default;
+};
+
+struct Remembered {
+    WallTime until{};
+    std::string_view value;  // of the octets decoded
+};
+
+std::string_view id_key(const RecordId& id);
+std::string mailbox_name_key(std::string_view account, std::string_view mailbox);
+/// What the names of all mailboxes of an account begin with.
+std::string mailbox_name_prefix(std::string_view account);
+/// Account and mailbox of a name's key.
+std::optional<std::pair<std::string, std::string>> parse_mailbox_name_key(std::string_view key);
+std::string mailbox_entry_key(std::uint64_t mailbox, Uid uid);
+/// What the entries of all mailboxes begin with.
+inline constexpr std::string_view entry_key_prefix = "r";
+std::optional<std::pair<std::uint64_t, Uid>> parse_mailbox_entry_key(std::string_view key);
+std::string view_key(std::uint64_t mailbox, Uid uid);
+
+std::string encode_format(std::uint32_t number);
+std::optional<std::uint32_t> decode_format(std::string_view value);
+std::string encode_probe(WallTime time);
+std::string encode(const Counters& counters);
+std::optional<Counters> decode_counters(std::string_view value);
+std::string encode(const MailboxName& name);
+std::optional<MailboxName> decode_mailbox_name(std::string_view value);
+std::string encode(const MailboxEntry& entry);
+std::optional<MailboxEntry> decode_mailbox_entry(std::string_view value);
+std::string encode_view(std::string_view prefix, const std::vector<CutRange>& cuts);
+std::optional<View> decode_view(std::string_view value);
+std::string encode(const Message& message);
+std::optional<Message> decode_message(std::string_view value);
+std::string encode(const Account& account);
+/// The address is the key.
+std::optional<Account> decode_account(std::string_view address, std::string_view value);
+std::string encode(const DecisionLog::Folded& folded);
+std::optional<DecisionLog::Folded> decode_folded(std::string_view value);
+std::string encode_remembered(WallTime until, std::string_view value);
+std::optional<Remembered> decode_remembered(std::string_view value);
+
+/// Everything of a decision's value but the record itself, which follows.
+std::string encode_decision_head(const RecordKeys& keys);
+struct Decision {
+    RecordKeys keys;
+    std::string_view record;  // of the octets decoded
+};
+std::optional<Decision> decode_decision(std::string_view value);
+/// The record alone: cheaper, the keys are skipped.
+std::optional<std::string_view> decode_record(std::string_view value);
+
+/// The body of a row of `bodies`.
+std::optional<std::string_view> decode_body(std::string_view value);
+
+/// Octets of the served view; nullopt if the cuts are unsorted, overlap or reach beyond the body.
+std::optional<std::uint64_t> served_size(
+    std::uint64_t body_octets, std::uint64_t prefix_octets, const std::vector<CutRange>& cuts
+);
+
+}  // namespace wicket::rows

@@ -1,0 +1,56 @@
+// A file system for the store's tests that forgets what was not synced, refuses writes, and is slow. It
+// stands on the real one; nothing is really synced, so a test is fast. Any thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace rocksdb {
+class Env;
+}
+
+namespace wicket::test {
+
+class FaultFileSystem;
+
+enum class Fault : std::uint8_t { none, no_space, io };
+
+class FaultEnv {
+public:
+    /// `graveyard`: a folder outside the store, where deleted files wait for their folder's sync.
+    explicit FaultEnv(std::string graveyard);
+    ~FaultEnv();
+
+    rocksdb::Env* env() const { return env_.get(); }
+
+    /// The power goes after this many more appends, syncs, renames, creations and deletions.
+    void cut_after(std::uint64_t operations);
+    bool is_off() const;
+    /// After the store is closed: makes the disk what it may look like after the cut, and turns the power on.
+    /// Unsynced bytes, creations, renames and deletions are lost, or kept, or kept in part, by chance.
+    void restore(std::uint64_t seed);
+
+    /// Appends and syncs of files whose path contains `of` fail from now on.
+    void fail_appends(Fault fault, std::string of = {});
+    void fail_syncs(Fault fault, std::string of = {});
+    /// Syncs wait until released.
+    void hold_syncs();
+    void release_syncs();
+    /// How many syncs wait now.
+    std::size_t held_syncs() const;
+
+private:
+    std::shared_ptr<FaultFileSystem> files_;
+    std::unique_ptr<rocksdb::Env> env_;
+};
+
+}  // namespace wicket::test
