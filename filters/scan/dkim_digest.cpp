@@ -1,0 +1,143 @@
+#include "filters/scan/dkim_digest.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <new>
+#include <stdexcept>
+#include <sys/types.h>
+
+extern "C" {
+// The header is C99 and uses its boolean.
+#define _Bool bool  // NOLINT(bugprone-reserved-identifier)
+#include <opendkim/dkim.h>
+#undef _Bool
+}
+
+namespace wicket {
+namespace {
+
+struct LibraryDeleter {
+    void operator()(DKIM_LIB* library) const { dkim_close(library); }
+};
+struct MessageDeleter {
+    void operator()(DKIM* message) const { dkim_free(message); }
+};
+
+/// libopendkim's interface knows no const; it copies fields and only reads the body.
+unsigned char* octets_of(std::string_view text) {
+    return reinterpret_cast<unsigned char*>(const_cast<char*>(text.data()));
+}
+
+/// Keys are not its business: without this it would ask the DNS by itself.
+DKIM_CBSTAT
+no_key(DKIM* /*message*/, DKIM_SIGINFO* /*signature*/, unsigned char* /*buffer*/, size_t /*size*/) noexcept {
+    return DKIM_CBSTAT_NOTFOUND;
+}
+
+std::string tag_of(DKIM_SIGINFO* signature, const char* name) {
+    const unsigned char* const value = dkim_sig_gettagvalue(signature, false, octets_of(name));
+    return value == nullptr ? std::string() : reinterpret_cast<const char*>(value);
+}
+
+/// RFC 6376 section 3.4.3 and 3.4.4: the length of the canonical body.
+std::uint64_t canonical_length(DKIM_SIGINFO* signature, std::string_view body) {
+    dkim_canon_t header_canon = DKIM_CANON_SIMPLE;
+    dkim_canon_t body_canon = DKIM_CANON_SIMPLE;
+    dkim_sig_getcanons(signature, &header_canon, &body_canon);
+    const bool is_relaxed = body_canon == DKIM_CANON_RELAXED;
+    std::uint64_t length = 0;       // to the end of the last line that is not empty
+    std::uint64_t empty_lines = 0;  // since then
+    while (!body.empty()) {
+        const std::size_t end = std::min(body.find("\r\n"), body.size());
+        std::string_view line = body.substr(0, end);
+        body.remove_prefix(std::min(end + 2, body.size()));
+        std::uint64_t line_length = line.size();
+        if (is_relaxed) {
+            while (!line.empty() && (line.back() == ' ' || line.back() == '\t'))
+                line.remove_suffix(1);
+            line_length = 0;
+            bool is_in_space = false;
+            for (const char c : line) {
+                const bool is_space = c == ' ' || c == '\t';
+                if (!is_space || !is_in_space) ++line_length;
+                is_in_space = is_space;
+            }
+        }
+        if (line_length == 0) {
+            ++empty_lines;
+        } else {
+            length += 2 * empty_lines + line_length + 2;
+            empty_lines = 0;
+        }
+    }
+    return length == 0 && !is_relaxed ? 2 : length;
+}
+
+std::expected<DkimDigest, std::string> digest_of(DKIM_SIGINFO* signature, std::string_view message_body) {
+    const int error = dkim_sig_geterror(signature);
+    // "No key" is what it makes of no_key.
+    if (error != DKIM_SIGERROR_UNKNOWN && error != DKIM_SIGERROR_OK && error != DKIM_SIGERROR_NOKEY) {
+        const char* const words = dkim_sig_geterrorstr(error);
+        return std::unexpected(words != nullptr ? words : "the signature cannot be processed");
+    }
+    void* header = nullptr;
+    void* body = nullptr;
+    std::size_t header_size = 0;
+    std::size_t body_size = 0;
+    if (dkim_sig_gethashes(signature, &header, &header_size, &body, &body_size) != DKIM_STAT_OK) {
+        return std::unexpected("the digests cannot be computed");
+    }
+    DkimDigest digest;
+    digest.header_sha256.assign(static_cast<const char*>(header), header_size);
+    digest.body_sha256.assign(static_cast<const char*>(body), body_size);
+    digest.body_hash_tag = tag_of(signature, "bh");
+    digest.signature_tag = tag_of(signature, "b");
+    // libopendkim counts no further than l= says, so how far the body goes is counted here.
+    if (!tag_of(signature, "l").empty()) digest.body_octets = canonical_length(signature, message_body);
+    return digest;
+}
+
+}  // namespace
+
+struct DkimDigester::State {
+    std::unique_ptr<DKIM_LIB, LibraryDeleter> library;
+};
+
+DkimDigester::DkimDigester() : state_(std::make_unique<State>()) {
+    state_->library.reset(dkim_init(nullptr, nullptr));
+    if (!state_->library) throw std::runtime_error("libopendkim cannot be started");
+    // Without BADSIGHANDLES a signature that it dislikes vanishes from the list without a word.
+    unsigned flags = DKIM_LIBFLAGS_BADSIGHANDLES | DKIM_LIBFLAGS_DELAYSIGPROC;
+    dkim_options(state_->library.get(), DKIM_OP_SETOPT, DKIM_OPTS_FLAGS, &flags, sizeof flags);
+    dkim_set_key_lookup(state_->library.get(), no_key);
+}
+
+DkimDigester::~DkimDigester() = default;
+
+std::vector<std::expected<DkimDigest, std::string>> DkimDigester::digest(
+    const std::vector<std::string_view>& fields, std::string_view body
+) {
+    DKIM_STAT status = DKIM_STAT_OK;
+    const std::unique_ptr<DKIM, MessageDeleter> message(
+        dkim_verify(state_->library.get(), octets_of("scan"), nullptr, &status)
+    );
+    if (!message) throw std::bad_alloc();
+    for (const std::string_view field : fields) {
+        // A field that it takes for malformed is left out, as a signer would have.
+        if (!field.empty()) dkim_header(message.get(), octets_of(field), field.size());
+    }
+    dkim_eoh(message.get());
+    if (!body.empty()) dkim_body(message.get(), octets_of(body), body.size());
+    // Says that no signature is good, since it has no keys.
+    dkim_eom(message.get(), nullptr);
+    std::vector<std::expected<DkimDigest, std::string>> digests;
+    DKIM_SIGINFO** signatures = nullptr;
+    int count = 0;
+    if (dkim_getsiglist(message.get(), &signatures, &count) != DKIM_STAT_OK) return digests;
+    for (int index = 0; index < count; ++index)
+        digests.push_back(digest_of(signatures[index], body));
+    return digests;
+}
+
+}  // namespace wicket
