@@ -9,6 +9,9 @@
 namespace wicket {
 namespace {
 
+// Words of a display name or local part: nobody has more, and each takes a little memory.
+constexpr std::size_t words_limit = 1000;
+
 bool is_wsp(char c) {
     return c == ' ' || c == '\t';
 }
@@ -165,6 +168,17 @@ private:
         token_ = token ? std::move(*token) : Token();
     }
 
+    /// Words and dots, which obs-phrase and obs-local-part allow (RFC 5322 sections 4.1 and 4.4).
+    void read_words() {
+        words_.clear();
+        while (token_.is_word() || token_.is('.')) {
+            if (words_.size() == words_limit) is_malformed_ = true;
+            if (is_malformed_) return;
+            words_.push_back(std::move(token_));
+            advance();
+        }
+    }
+
     Fault read_list(std::vector<FromAddress>& addresses) {
         bool is_in_group = false;
         while (true) {
@@ -192,12 +206,8 @@ private:
 
     /// One mailbox, or the name and colon of a group.
     Fault read_address(std::vector<FromAddress>& addresses, bool& begins_group) {
-        words_.clear();
-        // An addr-spec, or a display name: which, its end shows. obs-phrase allows dots (section 4.1).
-        while (token_.is_word() || token_.is('.')) {
-            words_.push_back(std::move(token_));
-            advance();
-        }
+        // An addr-spec, or a display name: which, its end shows.
+        read_words();
         if (is_malformed_) return FromFault::malformed;
         if (token_.is(':')) {
             if (words_.empty() || words_.front().is('.')) return FromFault::malformed;
@@ -242,11 +252,7 @@ private:
         if (has_route) {
             if (const Fault fault = skip_route()) return fault;
         }
-        words_.clear();
-        while (token_.is_word() || token_.is('.')) {
-            words_.push_back(std::move(token_));
-            advance();
-        }
+        read_words();
         FromAddress address{std::move(name), {}, {}};
         if (is_malformed_ || !token_.is('@')) return FromFault::malformed;
         if (const Fault fault = read_addr_spec(words_, address)) return fault;
