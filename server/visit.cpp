@@ -1,27 +1,16 @@
-#include "server/visit.hpp"
-
 #include "base/log.hpp"
 #include "base/random.hpp"
-#include "base/text.hpp"
-#include "server/delivery.hpp"
-#include "server/directory.hpp"
-#include "server/message_facts.hpp"
-#include "server/visit_transaction.hpp"
-
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include "server/server_visit.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <utility>
 
 namespace wicket {
-namespace {
 
 using boost::asio::awaitable;
 
-constexpr std::string_view stage_verb(Stage stage) {
+std::string_view stage_verb(Stage stage) {
     switch (stage) {
         case Stage::connect: return "CONNECT";
         case Stage::helo: return "HELO";
@@ -33,575 +22,340 @@ constexpr std::string_view stage_verb(Stage stage) {
     std::unreachable();
 }
 
-class ServerVisit : public Visit {
-public:
-    ServerVisit(
-        const VisitServices& services,
-        std::size_t listener_index,
-        const Peer& peer,
-        const TlsDetails& tls,
-        std::string listener_name,
-        boost::asio::any_io_executor executor
-    )
-        : services_(services),
-          policy_(services.policy.get()),
-          listener_(policy_->config->listeners.at(listener_index)),
-          listener_name_(std::move(listener_name)),
-          executor_(std::move(executor)),
-          peer_(peer),
-          tls_(tls),
-          connected_(services.clock.steady()),
-          run_(policy_->chain, policy_->dictionary, services.dns, services.clock, executor_) {}
+ServerVisit::ServerVisit(
+    const VisitServices& services,
+    std::size_t listener_index,
+    const Peer& peer,
+    const TlsDetails& tls,
+    std::string listener_name,
+    boost::asio::any_io_executor executor
+)
+    : services_(services),
+      policy_(services.policy.get()),
+      listener_(policy_->config->listeners.at(listener_index)),
+      listener_name_(std::move(listener_name)),
+      executor_(std::move(executor)),
+      peer_(peer),
+      tls_(tls),
+      connected_(services.clock.steady()),
+      run_(policy_->chain, policy_->dictionary, services.dns, services.clock, executor_) {}
 
-    awaitable<StageAnswer> connected() override {
-        begin_connection();
-        co_return co_await answer_now(Stage::connect);
+awaitable<StageAnswer> ServerVisit::connected() {
+    begin_connection();
+    co_return co_await answer_now(Stage::connect);
+}
+
+awaitable<StageAnswer> ServerVisit::helo(HeloArguments arguments) {
+    run_.forget_from(Stage::helo);
+    helo_ = std::move(arguments.name);
+    is_esmtp_ = arguments.is_ehlo;
+    run_.provide(id_of(CoreFact::helo_name), helo_);
+    run_.begin(Stage::helo);
+    co_return co_await answer_now(Stage::helo);
+}
+
+awaitable<StageAnswer> ServerVisit::mail(MailArguments arguments) {
+    const WallTime now = services_.clock.wall();
+    run_.forget_from(Stage::mail);
+    run_.provide(id_of(CoreFact::time_now), now);
+    transaction_.emplace();
+    transaction_->id = RecordId::make(now, services_.node, static_cast<std::uint32_t>(random_u64()));
+    transaction_->began = now;
+    transaction_->from = std::move(arguments.from);
+    had_transaction_ = true;
+    provide_mail_facts(arguments);
+    // The design's promise that 250 means on disk: with a disk that refuses there is no use in beginning.
+    if (const auto writable = services_.store.mail().writable(); !writable) {
+        const SmtpReply reply =
+            writable.error().code == ErrorCode::no_space
+                ? SmtpReply{452, "4.3.1", "Insufficient system storage, try again later"}
+                : SmtpReply{451, "4.3.0", "The mail store does not answer, try again later"};
+        co_return refuse(builtin_verdict("store", Stage::mail, reply), "");
     }
+    run_.begin(Stage::mail);
+    co_return co_await answer_now(Stage::mail);
+}
 
-    awaitable<StageAnswer> helo(HeloArguments arguments) override {
-        run_.forget_from(Stage::helo);
-        helo_ = std::move(arguments.name);
-        is_esmtp_ = arguments.is_ehlo;
-        run_.provide(id_of(CoreFact::helo_name), helo_);
-        run_.begin(Stage::helo);
-        co_return co_await answer_now(Stage::helo);
-    }
-
-    awaitable<StageAnswer> mail(MailArguments arguments) override {
-        const WallTime now = services_.clock.wall();
-        run_.forget_from(Stage::mail);
-        run_.provide(id_of(CoreFact::time_now), now);
-        transaction_.emplace();
-        transaction_->id = RecordId::make(now, services_.node, static_cast<std::uint32_t>(random_u64()));
-        transaction_->began = now;
-        transaction_->from = std::move(arguments.from);
-        had_transaction_ = true;
-        provide_mail_facts(arguments);
-        // The design's promise that 250 means on disk: with a disk that refuses there is no use in beginning.
-        if (const auto writable = services_.store.mail().writable(); !writable) {
-            const SmtpReply reply =
-                writable.error().code == ErrorCode::no_space
-                    ? SmtpReply{452, "4.3.1", "Insufficient system storage, try again later"}
-                    : SmtpReply{451, "4.3.0", "The mail store does not answer, try again later"};
-            co_return refuse(builtin_verdict("store", Stage::mail, reply), "");
-        }
-        run_.begin(Stage::mail);
-        co_return co_await answer_now(Stage::mail);
-    }
-
-    awaitable<StageAnswer> rcpt(Mailbox recipient) override {
-        ++transaction_->asked_count;
-        RecipientLookup found = look_up_recipient(*policy_->config, services_.store.accounts(), recipient);
-        switch (found.standing) {
-            case RecipientStanding::ours: break;
-            case RecipientStanding::not_ours:
-                co_return refuse(
-                    builtin_verdict(
-                        "relay",
-                        Stage::rcpt,
-                        {550, "5.7.1", "Relaying denied: this server takes mail for its own domains only"}
-                    ),
-                    found.address
-                );
-            case RecipientStanding::unknown:
-                ++unknown_recipients_;
-                co_return refuse(
-                    builtin_verdict(
-                        "unknown-user", Stage::rcpt, {550, "5.1.1", "There is no such user here"}
-                    ),
-                    found.address
-                );
-            case RecipientStanding::temporary:
-                co_return refuse(
-                    builtin_verdict(
-                        "store",
-                        Stage::rcpt,
-                        {451, "4.3.0", "The user cannot be looked up for now, try again later"}
-                    ),
-                    found.address
-                );
-        }
-        if (std::ranges::find(transaction_->accepted, found.address, &VisitRecipient::address) !=
-            transaction_->accepted.end())
-            co_return StageAnswer{};
-
-        VisitRecipient added = new_recipient(recipient, std::move(found));
-        const Facts facts = facts_for(added);
-        added.policy_key = policy_key(*policy_->rules, facts);
-        if (listener_.mixed == MixedVerdicts::split && !transaction_->accepted.empty() &&
-            transaction_->accepted.front().policy_key != added.policy_key)
+awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
+    ++transaction_->asked_count;
+    RecipientLookup found = look_up_recipient(*policy_->config, services_.store.accounts(), recipient);
+    switch (found.standing) {
+        case RecipientStanding::ours: break;
+        case RecipientStanding::not_ours:
             co_return refuse(
                 builtin_verdict(
-                    "limit",
+                    "relay",
                     Stage::rcpt,
-                    {452, "4.5.3", "This recipient has other rules: send to it in a transaction of its own"}
+                    {550, "5.7.1", "Relaying denied: this server takes mail for its own domains only"}
                 ),
-                added.address
+                found.address
             );
-
-        if (answers_before(Stage::data)) {
-            co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
-            added.verdict = decide_until_rcpt(added);
-            if (!passes(added.verdict) && listener_.late == LateAnswers::rcpt)
-                co_return refuse(std::move(added.verdict), added.address);
-        }
-        transaction_->accepted.push_back(std::move(added));
+        case RecipientStanding::unknown:
+            ++unknown_recipients_;
+            co_return refuse(
+                builtin_verdict("unknown-user", Stage::rcpt, {550, "5.1.1", "There is no such user here"}),
+                found.address
+            );
+        case RecipientStanding::temporary:
+            co_return refuse(
+                builtin_verdict(
+                    "store",
+                    Stage::rcpt,
+                    {451, "4.3.0", "The user cannot be looked up for now, try again later"}
+                ),
+                found.address
+            );
+    }
+    if (std::ranges::find(transaction_->accepted, found.address, &VisitRecipient::address) !=
+        transaction_->accepted.end())
         co_return StageAnswer{};
+
+    VisitRecipient added = new_recipient(recipient, std::move(found));
+    const Facts facts = facts_for(added);
+    added.policy_key = policy_key(*policy_->rules, facts);
+    if (listener_.mixed == MixedVerdicts::split && !transaction_->accepted.empty() &&
+        transaction_->accepted.front().policy_key != added.policy_key)
+        co_return refuse(
+            builtin_verdict(
+                "limit",
+                Stage::rcpt,
+                {452, "4.5.3", "This recipient has other rules: send to it in a transaction of its own"}
+            ),
+            added.address
+        );
+
+    if (answers_before(Stage::data)) {
+        co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
+        added.verdict = decide_until_rcpt(added);
+        if (!passes(added.verdict) && listener_.late == LateAnswers::rcpt)
+            co_return refuse(std::move(added.verdict), added.address);
     }
+    transaction_->accepted.push_back(std::move(added));
+    co_return StageAnswer{};
+}
 
-    awaitable<StageAnswer> data() override {
-        if (!policy_->rules->answers_at(Stage::data)) co_return StageAnswer{};
-        co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
-        bool is_any_left = false;
-        for (VisitRecipient& recipient : transaction_->accepted) {
-            if (recipient.verdict.action == Action::none)
-                merge(recipient.verdict, decide(*policy_->rules, facts_for(recipient), Stage::data));
-            is_any_left |= passes(recipient.verdict) || listener_.late == LateAnswers::data;
-        }
-        if (is_any_left) co_return StageAnswer{};
-        co_return refuse(transaction_->accepted.front().verdict, "");
+awaitable<StageAnswer> ServerVisit::data() {
+    if (!policy_->rules->answers_at(Stage::data)) co_return StageAnswer{};
+    co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
+    bool is_any_left = false;
+    for (VisitRecipient& recipient : transaction_->accepted) {
+        if (recipient.verdict.action == Action::none)
+            merge(recipient.verdict, decide(*policy_->rules, facts_for(recipient), Stage::data));
+        is_any_left |= passes(recipient.verdict) || listener_.late == LateAnswers::data;
     }
+    if (is_any_left) co_return StageAnswer{};
+    co_return refuse(transaction_->accepted.front().verdict, "");
+}
 
-    awaitable<SmtpReply> message(SharedMessage message) override {
-        VisitTransaction& transaction = *transaction_;
-        transaction.took_data = true;
-        transaction.size = message->size();
-        transaction.message_sha256.assign(message->sha256().begin(), message->sha256().end());
-        const MessageFacts found = examine_message(*message, policy_->config->hostname);
-        provide_message_facts(found, message->size());
-        run_.begin(Stage::end, message);
-        co_await run_.settle(Stage::end, services_.clock.steady() + end_of_data_budget);
-
-        if (std::optional<Verdict> refusal = invariant_refusal(found))
-            co_return co_await refuse_message(std::move(*refusal));
-        for (VisitRecipient& recipient : transaction.accepted)
-            if (recipient.verdict.action == Action::none)
-                merge(recipient.verdict, decide(*policy_->rules, facts_for(recipient), Stage::end));
-
-        if (!policy_->config->is_policy_shadow) {
-            const auto is_deferred = [](const VisitRecipient& r) {
-                return r.verdict.action == Action::defer || r.verdict.action == Action::greylist;
-            };
-            const auto deferred = std::ranges::find_if(transaction.accepted, is_deferred);
-            // RFC 5321 section 4.2.5: one reply for all, so if one must come again, all do, and nothing is
-            // kept.
-            if (deferred != transaction.accepted.end()) co_return co_await refuse_message(deferred->verdict);
-            const auto is_refused = [](const VisitRecipient& r) { return !r.verdict.lets_pass(); };
-            if (std::ranges::all_of(transaction.accepted, is_refused))
-                co_return co_await refuse_message(transaction.accepted.front().verdict);
-        }
-        co_return co_await deliver(message, found);
-    }
-
-    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override {
-        Verdict verdict = builtin_verdict(which, stage, std::move(reply));
-        if (!transaction_) {
-            const RecordId id = connection_id();
-            last_connection_verdict_ = verdict;
-            last_connection_reply_ = with_id(verdict.reply, id);
-            log_refusal(verdict.stage, last_connection_reply_, "", "");
-            return last_connection_reply_;
-        }
-        if (stage == Stage::end) {
-            // The message was read to its end: a record of the first class, though nobody waits for it to be
-            // synced.
-            transaction_->took_data = true;
-            const SmtpReply answer = finish_refused(std::move(verdict));
-            keep_record_unwaited();
-            return answer;
-        }
-        return *refuse(std::move(verdict), "").refusal;
-    }
-
-    void abandon() override {
-        if (!transaction_) return;
-        if (!transaction_->has_refusal || transaction_->has_unfolded_refusal)
-            keep_refusal_record(make_record(*transaction_, context(), run_));
-        transaction_.reset();
-        run_.forget_from(Stage::mail);
-    }
-
-    void tls_started(const TlsDetails& details) override {
-        abandon();
-        tls_ = details;
-        forget_greeting();
-        provide_tls_facts();
-    }
-
-    void peer_changed(const Peer& peer) override {
-        abandon();
-        peer_ = peer;
-        forget_greeting();
-        run_.forget_from(Stage::connect);
-        begin_connection();
-    }
-
-    void noticed(std::string what) override {
-        if (std::ranges::find(notices_, what) == notices_.end()) notices_.push_back(std::move(what));
-        TextList list;
-        list.items = notices_;
-        run_.provide(id_of(CoreFact::client_behaviour), std::move(list));
-    }
-
-    void ended() override {
-        abandon();
-        if (had_transaction_) return;
-        const RefusalKind kind{
-            peer_.ip, last_connection_verdict_.rule, static_cast<std::uint8_t>(last_connection_verdict_.stage)
-        };
+SmtpReply ServerVisit::refused_by_session(Stage stage, std::string which, SmtpReply reply) {
+    Verdict verdict = builtin_verdict(which, stage, std::move(reply));
+    if (!transaction_) {
         const RecordId id = connection_id();
-        if (services_.store.decisions().fold(kind, id, id.time())) return;
-        VisitTransaction nothing;
-        nothing.id = id;
-        nothing.began = id.time();
-        nothing.last_verdict = last_connection_verdict_;
-        nothing.last_reply = last_connection_reply_;
-        DecisionRecord record = make_record(nothing, context(), run_);
-        record.has_from = false;
-        keep_refusal_record(record);
-    }
-
-private:
-    RecordContext context() const { return {peer_, tls_, listener_name_, helo_, *policy_, connected_}; }
-
-    RecordId connection_id() {
-        if (connection_id_.is_null())
-            connection_id_ = RecordId::make(
-                services_.clock.wall(), services_.node, static_cast<std::uint32_t>(random_u64())
-            );
-        return connection_id_;
-    }
-
-    void begin_connection() {
-        run_.provide(id_of(CoreFact::time_now), services_.clock.wall());
-        run_.provide(id_of(CoreFact::client_ip), peer_.ip);
-        run_.provide(id_of(CoreFact::client_port), std::int64_t{peer_.port});
-        run_.provide(id_of(CoreFact::listener_service), std::string(to_string(listener_.service)));
-        run_.provide(id_of(CoreFact::listener_address), peer_.local_ip);
-        run_.provide(id_of(CoreFact::client_behaviour), TextList{notices_, ""});
-        provide_tls_facts();
-        run_.begin(Stage::connect);
-    }
-
-    void provide_tls_facts() {
-        if (!tls_.is_on()) return;
-        run_.provide(id_of(CoreFact::client_tls), tls_.version);
-        run_.provide(id_of(CoreFact::client_cipher), tls_.cipher);
-    }
-
-    void forget_greeting() {
-        helo_.clear();
-        run_.forget_from(Stage::helo);
-    }
-
-    void provide_mail_facts(const MailArguments& arguments) {
-        const std::optional<Mailbox>& from = transaction_->from;
-        run_.provide(id_of(CoreFact::mail_from), from ? from->to_string() : std::string());
-        if (from && !from->domain().starts_with('['))
-            run_.provide(id_of(CoreFact::mail_domain), from->domain());
-        run_.provide(id_of(CoreFact::mail_is_null), !from.has_value());
-        run_.provide(id_of(CoreFact::mail_size), static_cast<std::int64_t>(arguments.declared_size));
-        run_.provide(id_of(CoreFact::mail_smtputf8), arguments.is_smtputf8);
-    }
-
-    void provide_message_facts(const MessageFacts& found, std::uint64_t size) {
-        for (const auto& [fact, value] : found.facts)
-            run_.provide(fact, value);
-        run_.provide(id_of(CoreFact::message_size), static_cast<std::int64_t>(size));
-    }
-
-    VisitRecipient new_recipient(const Mailbox& recipient, RecipientLookup found) const {
-        VisitRecipient added;
-        added.address = std::move(found.address);
-        added.accounts = std::move(found.accounts);
-        added.local_part = recipient.local_part();
-        added.domain = added.address.substr(added.address.rfind('@') + 1);
-        return added;
-    }
-
-    Facts facts_for(const VisitRecipient& recipient) const {
-        Facts facts = run_.facts();
-        facts.set(id_of(CoreFact::rcpt_address), recipient.address);
-        facts.set(id_of(CoreFact::rcpt_domain), recipient.domain);
-        facts.set(id_of(CoreFact::rcpt_local_part), recipient.local_part);
-        facts.set(id_of(CoreFact::rcpt_count), static_cast<std::int64_t>(transaction_->asked_count));
-        facts.set(id_of(CoreFact::rcpt_unknown_count), static_cast<std::int64_t>(unknown_recipients_));
-        return facts;
-    }
-
-    /// Whether a verdict lets SMTP go on; in shadow mode every verdict of policy does.
-    bool passes(const Verdict& verdict) const {
-        return verdict.lets_pass() || policy_->config->is_policy_shadow;
-    }
-
-    bool answers_before(Stage end) const {
-        for (int stage = 0; stage < static_cast<int>(end); ++stage)
-            if (policy_->rules->answers_at(static_cast<Stage>(stage))) return true;
-        return false;
-    }
-
-    Verdict decide_until_rcpt(const VisitRecipient& recipient) const {
-        const Facts facts = facts_for(recipient);
-        Verdict verdict;
-        for (const Stage stage : {Stage::connect, Stage::helo, Stage::mail, Stage::rcpt}) {
-            if (policy_->rules->answers_at(stage)) merge(verdict, decide(*policy_->rules, facts, stage));
-            if (verdict.action != Action::none) break;
-        }
-        return verdict;
-    }
-
-    /// Rules with answer = "now": the only ones that are not answered at RCPT.
-    awaitable<StageAnswer> answer_now(Stage stage) {
-        if (!policy_->rules->has_immediate_answers(stage)) co_return StageAnswer{};
-        co_await run_.settle(stage, services_.clock.steady() + recipient_budget);
-        Verdict verdict = decide(*policy_->rules, run_.facts(), stage);
-        if (!verdict.answer_now || passes(verdict)) co_return StageAnswer{};
-        if (transaction_) co_return refuse(std::move(verdict), "");
-        const SmtpReply reply = refused_verdict_without_transaction(std::move(verdict));
-        co_return StageAnswer{
-            reply, last_connection_verdict_.action == Action::disconnect || stage == Stage::connect
-        };
-    }
-
-    SmtpReply refused_verdict_without_transaction(Verdict verdict) {
-        last_connection_verdict_ = std::move(verdict);
-        last_connection_reply_ = with_id(last_connection_verdict_.reply, connection_id());
-        log_refusal(last_connection_verdict_.stage, last_connection_reply_, "", "");
+        last_connection_verdict_ = verdict;
+        last_connection_reply_ = with_id(verdict.reply, id);
+        log_refusal(verdict.stage, last_connection_reply_, "", "");
         return last_connection_reply_;
     }
-
-    /// Answers MAIL, RCPT or DATA with a refusal; the record follows when the transaction ends.
-    StageAnswer refuse(Verdict verdict, const std::string& recipient) {
-        VisitTransaction& transaction = *transaction_;
-        const RefusalKind kind{peer_.ip, verdict.rule, static_cast<std::uint8_t>(verdict.stage)};
-        const std::optional<RecordId> folded =
-            services_.store.decisions().fold(kind, transaction.id, transaction.began);
-        if (!folded) transaction.has_unfolded_refusal = true;
-        transaction.has_refusal = true;
-        const SmtpReply reply = with_id(verdict.reply, folded.value_or(transaction.id));
-        transaction.last_verdict = verdict;
-        transaction.last_reply = reply;
-        if (!recipient.empty() && transaction.refused.size() < recorded_refusals_limit)
-            transaction.refused.push_back({recipient, verdict, "", nullptr});
-        log_refusal(verdict.stage, reply, transaction.from ? transaction.from->to_string() : "", recipient);
-        return {reply, verdict.action == Action::disconnect};
-    }
-
-    void log_refusal(Stage stage, const SmtpReply& reply, const std::string& from, const std::string& to)
-        const {
-        const auto* name = std::get_if<std::string>(&run_.facts().get(id_of(CoreFact::client_name)));
-        const std::string message = fmt::format(
-            "NOQUEUE: reject: {} from {}[{}]: {} {} {}",
-            stage_verb(stage),
-            name != nullptr ? *name : "unknown",
-            peer_.ip.to_string(),
-            reply.code,
-            reply.enhanced,
-            escape_for_log(reply.text)
-        );
-        const std::string id = transaction_ ? transaction_->id.to_string() : connection_id_.to_string();
-        log_info(
-            message,
-            {
-                {"from",  from                        },
-                {"to",    to                          },
-                {"proto", is_esmtp_ ? "ESMTP" : "SMTP"},
-                {"helo",  helo_                       },
-                {"id",    id                          }
-        }
-        );
-    }
-
-    /// What no rule can allow: loops, and messages that crash the scanner.
-    std::optional<Verdict> invariant_refusal(const MessageFacts& found) const {
-        const auto* poison = std::get_if<bool>(&run_.facts().get(id_of(CoreFact::message_poisonous)));
-        if (poison != nullptr && *poison)
-            return builtin_verdict(
-                "worker",
-                Stage::end,
-                {554,
-                 "5.6.0",
-                 "This message makes the scanner crash and cannot be taken; the postmaster has been told"}
-            );
-        const auto was_delivered_here = [&](const VisitRecipient& recipient) {
-            return std::ranges::any_of(recipient.accounts, [&](const std::string& account) {
-                return std::ranges::find(found.delivered_to, account) != found.delivered_to.end();
-            });
-        };
-        // RFC 5321 section 6.3: simple counting, and our own marks.
-        if (found.own_received > own_received_limit ||
-            std::ranges::any_of(transaction_->accepted, was_delivered_here))
-            return builtin_verdict(
-                "protocol", Stage::end, {554, "5.4.6", "Mail loop: this message was here before"}
-            );
-        return std::nullopt;
-    }
-
-    SmtpReply finish_refused(Verdict verdict) {
-        VisitTransaction& transaction = *transaction_;
-        transaction.last_reply = with_id(verdict.reply, transaction.id);
-        transaction.last_verdict = std::move(verdict);
-        for (VisitRecipient& recipient : transaction.accepted)
-            if (recipient.verdict.action == Action::none) recipient.verdict = transaction.last_verdict;
-        log_refusal(
-            Stage::end,
-            transaction.last_reply,
-            transaction.from ? transaction.from->to_string() : "",
-            recipients_text()
-        );
-        return transaction.last_reply;
-    }
-
-    std::string recipients_text() const {
-        std::string text;
-        for (const VisitRecipient& recipient : transaction_->accepted)
-            text += (text.empty() ? "" : ",") + recipient.address;
-        return text;
-    }
-
-    Delivery record_delivery(const DecisionRecord& record) const {
-        Delivery delivery;
-        delivery.id = record.id;
-        delivery.time = record.time;
-        delivery.record = encode_record(record, *policy_->dictionary);
-        delivery.record_keys = keys_of(record);
-        return delivery;
-    }
-
-    void keep_record_unwaited() {
-        services_.store.mail().deliver(
-            record_delivery(make_record(*transaction_, context(), run_)),
-            [](const Result<std::vector<Uid>>&) {}
-        );
-        transaction_.reset();
-        run_.forget_from(Stage::mail);
-    }
-
-    void keep_refusal_record(const DecisionRecord& record) {
-        services_.store.decisions().refuse(
-            record.id, record.time, encode_record(record, *policy_->dictionary), keys_of(record)
-        );
-    }
-
-    /// A refused message: the record is synced before the reply, as every record of a transaction that took
-    /// DATA.
-    awaitable<SmtpReply> refuse_message(Verdict verdict) {
-        const SmtpReply reply = finish_refused(std::move(verdict));
-        const auto stored = co_await commit(record_delivery(make_record(*transaction_, context(), run_)));
-        if (!stored)
-            log_error(
-                "the record of a refused message could not be kept",
-                {
-                    {"id",    transaction_->id.to_string()},
-                    {"error", stored.error().message      }
-            }
-            );
-        transaction_.reset();
-        run_.forget_from(Stage::mail);
-        co_return reply;
-    }
-
-    awaitable<SmtpReply> deliver(SharedMessage message, const MessageFacts& found) {
-        VisitTransaction& transaction = *transaction_;
-        const bool is_shadow = policy_->config->is_policy_shadow;
-        const DeliveryTrace trace{
-            peer_, tls_, policy_->config->hostname, helo_, is_esmtp_, transaction, run_.facts()
-        };
-        std::vector<MailboxDelivery> rows =
-            plan_rows(transaction, trace, found.cuts, is_shadow ? ShadowPolicy::on : ShadowPolicy::off);
-        const auto taker = std::ranges::find_if(transaction.accepted, [](const VisitRecipient& r) {
-            return r.verdict.lets_pass();
-        });
-        transaction.last_verdict =
-            taker != transaction.accepted.end() ? taker->verdict : transaction.accepted.front().verdict;
-        transaction.last_reply = with_id({250, "2.0.0", "Message accepted"}, transaction.id);
-
-        Delivery delivery = record_delivery(make_record(transaction, context(), run_));
-        if (!rows.empty()) delivery.body = std::move(message);
-        delivery.rows = std::move(rows);
-        const auto stored = co_await commit(std::move(delivery));
-        if (!stored) co_return store_refusal(stored.error());
-        log_info(
-            fmt::format(
-                "{}: message accepted: {}",
-                transaction.id.to_string(),
-                to_string(transaction.last_verdict.action)
-            ),
-            {
-                {"from",   transaction.from ? transaction.from->to_string() : ""},
-                {"to",     recipients_text()                                    },
-                {"size",   std::to_string(transaction.size)                     },
-                {"client", peer_.ip.to_string()                                 },
-                {"helo",   helo_                                                },
-                {"rule",   transaction.last_verdict.rule                        }
-        }
-        );
-        const SmtpReply reply = transaction.last_reply;
-        transaction_.reset();
-        run_.forget_from(Stage::mail);
-        co_return reply;
-    }
-
-    SmtpReply store_refusal(const Error& error) {
-        log_error(
-            "a message could not be stored",
-            {
-                {"id",    transaction_->id.to_string()},
-                {"error", error.message               }
-        }
-        );
-        const SmtpReply reply =
-            error.code == ErrorCode::no_space
-                ? SmtpReply{452, "4.3.1", "Insufficient system storage, try again later"}
-                : SmtpReply{451, "4.3.0", "The message could not be stored, try again later"};
-        for (VisitRecipient& recipient : transaction_->accepted) {
-            recipient.mailbox.clear();
-            recipient.verdict = builtin_verdict("store", Stage::end, reply);
-        }
-        const SmtpReply answer = finish_refused(builtin_verdict("store", Stage::end, reply));
-        keep_refusal_record(make_record(*transaction_, context(), run_));
-        transaction_.reset();
-        run_.forget_from(Stage::mail);
+    if (stage == Stage::end) {
+        // The message was read to its end: a record of the first class, though nobody waits for it to be
+        // synced.
+        transaction_->took_data = true;
+        const SmtpReply answer = finish_refused(std::move(verdict));
+        keep_record_unwaited();
         return answer;
     }
+    return *refuse(std::move(verdict), "").refusal;
+}
 
-    awaitable<Result<std::vector<Uid>>> commit(Delivery delivery) {
-        MailStore& store = services_.store.mail();
-        const auto initiate = [&store, executor = executor_](auto handler, Delivery handed) {
-            auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-            store.deliver(std::move(handed), [shared, executor](Result<std::vector<Uid>> result) {
-                boost::asio::post(executor, [shared, result = std::move(result)]() mutable {
-                    (*shared)(std::move(result));
-                });
-            });
-        };
-        using Signature = void(Result<std::vector<Uid>>);
-        co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, Signature>(
-            initiate, boost::asio::use_awaitable, std::move(delivery)
-        );
+void ServerVisit::abandon() {
+    if (!transaction_) return;
+    if (!transaction_->has_refusal || transaction_->has_unfolded_refusal)
+        keep_refusal_record(make_record(*transaction_, context(), run_));
+    transaction_.reset();
+    run_.forget_from(Stage::mail);
+}
+
+void ServerVisit::tls_started(const TlsDetails& details) {
+    abandon();
+    tls_ = details;
+    forget_greeting();
+    provide_tls_facts();
+}
+
+void ServerVisit::peer_changed(const Peer& peer) {
+    abandon();
+    peer_ = peer;
+    forget_greeting();
+    run_.forget_from(Stage::connect);
+    begin_connection();
+}
+
+void ServerVisit::noticed(std::string what) {
+    if (std::ranges::find(notices_, what) == notices_.end()) notices_.push_back(std::move(what));
+    TextList list;
+    list.items = notices_;
+    run_.provide(id_of(CoreFact::client_behaviour), std::move(list));
+}
+
+void ServerVisit::ended() {
+    abandon();
+    if (had_transaction_) return;
+    const RefusalKind kind{
+        peer_.ip, last_connection_verdict_.rule, static_cast<std::uint8_t>(last_connection_verdict_.stage)
+    };
+    const RecordId id = connection_id();
+    if (services_.store.decisions().fold(kind, id, id.time())) return;
+    VisitTransaction nothing;
+    nothing.id = id;
+    nothing.began = id.time();
+    nothing.last_verdict = last_connection_verdict_;
+    nothing.last_reply = last_connection_reply_;
+    DecisionRecord record = make_record(nothing, context(), run_);
+    record.has_from = false;
+    keep_refusal_record(record);
+}
+
+RecordContext ServerVisit::context() const {
+    return {peer_, tls_, listener_name_, helo_, *policy_, connected_};
+}
+
+RecordId ServerVisit::connection_id() {
+    if (connection_id_.is_null())
+        connection_id_ =
+            RecordId::make(services_.clock.wall(), services_.node, static_cast<std::uint32_t>(random_u64()));
+    return connection_id_;
+}
+
+void ServerVisit::begin_connection() {
+    run_.provide(id_of(CoreFact::time_now), services_.clock.wall());
+    run_.provide(id_of(CoreFact::client_ip), peer_.ip);
+    run_.provide(id_of(CoreFact::client_port), std::int64_t{peer_.port});
+    run_.provide(id_of(CoreFact::listener_service), std::string(to_string(listener_.service)));
+    run_.provide(id_of(CoreFact::listener_address), peer_.local_ip);
+    run_.provide(id_of(CoreFact::client_behaviour), TextList{notices_, ""});
+    provide_tls_facts();
+    run_.begin(Stage::connect);
+}
+
+void ServerVisit::provide_tls_facts() {
+    if (!tls_.is_on()) return;
+    run_.provide(id_of(CoreFact::client_tls), tls_.version);
+    run_.provide(id_of(CoreFact::client_cipher), tls_.cipher);
+}
+
+void ServerVisit::forget_greeting() {
+    helo_.clear();
+    run_.forget_from(Stage::helo);
+}
+
+void ServerVisit::provide_mail_facts(const MailArguments& arguments) {
+    const std::optional<Mailbox>& from = transaction_->from;
+    run_.provide(id_of(CoreFact::mail_from), from ? from->to_string() : std::string());
+    if (from && !from->domain().starts_with('[')) run_.provide(id_of(CoreFact::mail_domain), from->domain());
+    run_.provide(id_of(CoreFact::mail_is_null), !from.has_value());
+    run_.provide(id_of(CoreFact::mail_size), static_cast<std::int64_t>(arguments.declared_size));
+    run_.provide(id_of(CoreFact::mail_smtputf8), arguments.is_smtputf8);
+}
+
+VisitRecipient ServerVisit::new_recipient(const Mailbox& recipient, RecipientLookup found) const {
+    VisitRecipient added;
+    added.address = std::move(found.address);
+    added.accounts = std::move(found.accounts);
+    added.local_part = recipient.local_part();
+    added.domain = added.address.substr(added.address.rfind('@') + 1);
+    return added;
+}
+
+Facts ServerVisit::facts_for(const VisitRecipient& recipient) const {
+    Facts facts = run_.facts();
+    facts.set(id_of(CoreFact::rcpt_address), recipient.address);
+    facts.set(id_of(CoreFact::rcpt_domain), recipient.domain);
+    facts.set(id_of(CoreFact::rcpt_local_part), recipient.local_part);
+    facts.set(id_of(CoreFact::rcpt_count), static_cast<std::int64_t>(transaction_->asked_count));
+    facts.set(id_of(CoreFact::rcpt_unknown_count), static_cast<std::int64_t>(unknown_recipients_));
+    return facts;
+}
+
+bool ServerVisit::passes(const Verdict& verdict) const {
+    return verdict.lets_pass() || policy_->config->is_policy_shadow;
+}
+
+bool ServerVisit::answers_before(Stage end) const {
+    for (int stage = 0; stage < static_cast<int>(end); ++stage)
+        if (policy_->rules->answers_at(static_cast<Stage>(stage))) return true;
+    return false;
+}
+
+Verdict ServerVisit::decide_until_rcpt(const VisitRecipient& recipient) const {
+    const Facts facts = facts_for(recipient);
+    Verdict verdict;
+    for (const Stage stage : {Stage::connect, Stage::helo, Stage::mail, Stage::rcpt}) {
+        if (policy_->rules->answers_at(stage)) merge(verdict, decide(*policy_->rules, facts, stage));
+        if (verdict.action != Action::none) break;
     }
+    return verdict;
+}
 
-    VisitServices services_;
-    std::shared_ptr<const PolicyState> policy_;
-    const ListenerConfig& listener_;  // of policy_
-    std::string listener_name_;
-    boost::asio::any_io_executor executor_;
-    Peer peer_;
-    TlsDetails tls_;
-    SteadyTime connected_;
-    ChainRun run_;
-    std::string helo_;
-    bool is_esmtp_ = false;
-    std::vector<std::string> notices_;
-    std::optional<VisitTransaction> transaction_;
-    bool had_transaction_ = false;
-    std::uint64_t unknown_recipients_ = 0;
-    RecordId connection_id_;
-    Verdict last_connection_verdict_;
-    SmtpReply last_connection_reply_{0, "", ""};
-};
+awaitable<StageAnswer> ServerVisit::answer_now(Stage stage) {
+    if (!policy_->rules->has_immediate_answers(stage)) co_return StageAnswer{};
+    co_await run_.settle(stage, services_.clock.steady() + recipient_budget);
+    Verdict verdict = decide(*policy_->rules, run_.facts(), stage);
+    if (!verdict.answer_now || passes(verdict)) co_return StageAnswer{};
+    if (transaction_) co_return refuse(std::move(verdict), "");
+    const SmtpReply reply = refused_verdict_without_transaction(std::move(verdict));
+    co_return StageAnswer{
+        reply, last_connection_verdict_.action == Action::disconnect || stage == Stage::connect
+    };
+}
 
-}  // namespace
+SmtpReply ServerVisit::refused_verdict_without_transaction(Verdict verdict) {
+    last_connection_verdict_ = std::move(verdict);
+    last_connection_reply_ = with_id(last_connection_verdict_.reply, connection_id());
+    log_refusal(last_connection_verdict_.stage, last_connection_reply_, "", "");
+    return last_connection_reply_;
+}
+
+StageAnswer ServerVisit::refuse(Verdict verdict, const std::string& recipient) {
+    VisitTransaction& transaction = *transaction_;
+    const RefusalKind kind{peer_.ip, verdict.rule, static_cast<std::uint8_t>(verdict.stage)};
+    const std::optional<RecordId> folded =
+        services_.store.decisions().fold(kind, transaction.id, transaction.began);
+    if (!folded) transaction.has_unfolded_refusal = true;
+    transaction.has_refusal = true;
+    const SmtpReply reply = with_id(verdict.reply, folded.value_or(transaction.id));
+    transaction.last_verdict = verdict;
+    transaction.last_reply = reply;
+    if (!recipient.empty() && transaction.refused.size() < recorded_refusals_limit)
+        transaction.refused.push_back({recipient, verdict, "", nullptr});
+    log_refusal(verdict.stage, reply, transaction.from ? transaction.from->to_string() : "", recipient);
+    return {reply, verdict.action == Action::disconnect};
+}
+
+void ServerVisit::log_refusal(
+    Stage stage, const SmtpReply& reply, const std::string& from, const std::string& to
+) const {
+    const auto* name = std::get_if<std::string>(&run_.facts().get(id_of(CoreFact::client_name)));
+    const std::string message = fmt::format(
+        "NOQUEUE: reject: {} from {}[{}]: {} {} {}",
+        stage_verb(stage),
+        name != nullptr ? *name : "unknown",
+        peer_.ip.to_string(),
+        reply.code,
+        reply.enhanced,
+        escape_for_log(reply.text)
+    );
+    const std::string id = transaction_ ? transaction_->id.to_string() : connection_id_.to_string();
+    log_info(
+        message,
+        {
+            {"from",  from                        },
+            {"to",    to                          },
+            {"proto", is_esmtp_ ? "ESMTP" : "SMTP"},
+            {"helo",  helo_                       },
+            {"id",    id                          }
+    }
+    );
+}
 
 std::unique_ptr<Visit> make_visit(
     const VisitServices& services,

@@ -1,0 +1,98 @@
+// The Visit of a running server, as declared for its two sources: visit.cpp (what each stage asks and
+// answers), visit_message.cpp (the finished message: verdicts, delivery, records). Private to them; others
+// use visit.hpp.
+#pragma once
+
+#include "server/directory.hpp"
+#include "server/message_facts.hpp"
+#include "server/visit.hpp"
+#include "server/visit_transaction.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+class ServerVisit : public Visit {
+public:
+    ServerVisit(
+        const VisitServices& services,
+        std::size_t listener_index,
+        const Peer& peer,
+        const TlsDetails& tls,
+        std::string listener_name,
+        boost::asio::any_io_executor executor
+    );
+    boost::asio::awaitable<StageAnswer> connected() override;
+    boost::asio::awaitable<StageAnswer> helo(HeloArguments arguments) override;
+    boost::asio::awaitable<StageAnswer> mail(MailArguments arguments) override;
+    boost::asio::awaitable<StageAnswer> rcpt(Mailbox recipient) override;
+    boost::asio::awaitable<StageAnswer> data() override;
+    boost::asio::awaitable<SmtpReply> message(SharedMessage message) override;
+    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override;
+    void abandon() override;
+    void tls_started(const TlsDetails& details) override;
+    void peer_changed(const Peer& peer) override;
+    void noticed(std::string what) override;
+    void ended() override;
+
+private:
+    RecordContext context() const;
+    RecordId connection_id();
+    void begin_connection();
+    void provide_tls_facts();
+    void forget_greeting();
+    void provide_mail_facts(const MailArguments& arguments);
+    void provide_message_facts(const MessageFacts& found, std::uint64_t size);
+    VisitRecipient new_recipient(const Mailbox& recipient, RecipientLookup found) const;
+    Facts facts_for(const VisitRecipient& recipient) const;
+    /// Whether a verdict lets SMTP go on; in shadow mode every verdict of policy does.
+    bool passes(const Verdict& verdict) const;
+    bool answers_before(Stage end) const;
+    Verdict decide_until_rcpt(const VisitRecipient& recipient) const;
+    /// Rules with answer = "now": the only ones that are not answered at RCPT.
+    boost::asio::awaitable<StageAnswer> answer_now(Stage stage);
+    SmtpReply refused_verdict_without_transaction(Verdict verdict);
+    /// Answers MAIL, RCPT or DATA with a refusal; the record follows when the transaction ends.
+    StageAnswer refuse(Verdict verdict, const std::string& recipient);
+    void log_refusal(Stage stage, const SmtpReply& reply, const std::string& from, const std::string& to)
+        const;
+    /// What no rule can allow: loops, and messages that crash the scanner.
+    std::optional<Verdict> invariant_refusal(const MessageFacts& found) const;
+    SmtpReply finish_refused(Verdict verdict);
+    std::string recipients_text() const;
+    Delivery record_delivery(const DecisionRecord& record) const;
+    void keep_record_unwaited();
+    void keep_refusal_record(const DecisionRecord& record);
+    /// A refused message: the record is synced before the reply, as every record of a transaction that took
+    /// DATA.
+    boost::asio::awaitable<SmtpReply> refuse_message(Verdict verdict);
+    boost::asio::awaitable<SmtpReply> deliver(SharedMessage message, const MessageFacts& found);
+    SmtpReply store_refusal(const Error& error);
+    boost::asio::awaitable<Result<std::vector<Uid>>> commit(Delivery delivery);
+
+    VisitServices services_;
+    std::shared_ptr<const PolicyState> policy_;
+    const ListenerConfig& listener_;  // of policy_
+    std::string listener_name_;
+    boost::asio::any_io_executor executor_;
+    Peer peer_;
+    TlsDetails tls_;
+    SteadyTime connected_;
+    ChainRun run_;
+    std::string helo_;
+    bool is_esmtp_ = false;
+    std::vector<std::string> notices_;
+    std::optional<VisitTransaction> transaction_;
+    bool had_transaction_ = false;
+    std::uint64_t unknown_recipients_ = 0;
+    RecordId connection_id_;
+    Verdict last_connection_verdict_;
+    SmtpReply last_connection_reply_{0, "", ""};
+};
+
+/// "MAIL", "RCPT", ...: the word of a log line.
+std::string_view stage_verb(Stage stage);
+
+}  // namespace wicket

@@ -1,0 +1,216 @@
+#include "base/log.hpp"
+#include "server/delivery.hpp"
+#include "server/server_visit.hpp"
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
+
+namespace wicket {
+
+using boost::asio::awaitable;
+
+awaitable<SmtpReply> ServerVisit::message(SharedMessage message) {
+    VisitTransaction& transaction = *transaction_;
+    transaction.took_data = true;
+    transaction.size = message->size();
+    transaction.message_sha256.assign(message->sha256().begin(), message->sha256().end());
+    const MessageFacts found = examine_message(*message, policy_->config->hostname);
+    provide_message_facts(found, message->size());
+    run_.begin(Stage::end, message);
+    co_await run_.settle(Stage::end, services_.clock.steady() + end_of_data_budget);
+
+    if (std::optional<Verdict> refusal = invariant_refusal(found))
+        co_return co_await refuse_message(std::move(*refusal));
+    for (VisitRecipient& recipient : transaction.accepted)
+        if (recipient.verdict.action == Action::none)
+            merge(recipient.verdict, decide(*policy_->rules, facts_for(recipient), Stage::end));
+
+    if (!policy_->config->is_policy_shadow) {
+        const auto is_deferred = [](const VisitRecipient& r) {
+            return r.verdict.action == Action::defer || r.verdict.action == Action::greylist;
+        };
+        const auto deferred = std::ranges::find_if(transaction.accepted, is_deferred);
+        // RFC 5321 section 4.2.5: one reply for all, so if one must come again, all do, and nothing is
+        // kept.
+        if (deferred != transaction.accepted.end()) co_return co_await refuse_message(deferred->verdict);
+        const auto is_refused = [](const VisitRecipient& r) { return !r.verdict.lets_pass(); };
+        if (std::ranges::all_of(transaction.accepted, is_refused))
+            co_return co_await refuse_message(transaction.accepted.front().verdict);
+    }
+    co_return co_await deliver(message, found);
+}
+
+void ServerVisit::provide_message_facts(const MessageFacts& found, std::uint64_t size) {
+    for (const auto& [fact, value] : found.facts)
+        run_.provide(fact, value);
+    run_.provide(id_of(CoreFact::message_size), static_cast<std::int64_t>(size));
+}
+
+std::optional<Verdict> ServerVisit::invariant_refusal(const MessageFacts& found) const {
+    const auto* poison = std::get_if<bool>(&run_.facts().get(id_of(CoreFact::message_poisonous)));
+    if (poison != nullptr && *poison)
+        return builtin_verdict(
+            "worker",
+            Stage::end,
+            {554,
+             "5.6.0",
+             "This message makes the scanner crash and cannot be taken; the postmaster has been told"}
+        );
+    const auto was_delivered_here = [&](const VisitRecipient& recipient) {
+        return std::ranges::any_of(recipient.accounts, [&](const std::string& account) {
+            return std::ranges::find(found.delivered_to, account) != found.delivered_to.end();
+        });
+    };
+    // RFC 5321 section 6.3: simple counting, and our own marks.
+    if (found.own_received > own_received_limit ||
+        std::ranges::any_of(transaction_->accepted, was_delivered_here))
+        return builtin_verdict(
+            "protocol", Stage::end, {554, "5.4.6", "Mail loop: this message was here before"}
+        );
+    return std::nullopt;
+}
+
+SmtpReply ServerVisit::finish_refused(Verdict verdict) {
+    VisitTransaction& transaction = *transaction_;
+    transaction.last_reply = with_id(verdict.reply, transaction.id);
+    transaction.last_verdict = std::move(verdict);
+    for (VisitRecipient& recipient : transaction.accepted)
+        if (recipient.verdict.action == Action::none) recipient.verdict = transaction.last_verdict;
+    log_refusal(
+        Stage::end,
+        transaction.last_reply,
+        transaction.from ? transaction.from->to_string() : "",
+        recipients_text()
+    );
+    return transaction.last_reply;
+}
+
+std::string ServerVisit::recipients_text() const {
+    std::string text;
+    for (const VisitRecipient& recipient : transaction_->accepted)
+        text += (text.empty() ? "" : ",") + recipient.address;
+    return text;
+}
+
+Delivery ServerVisit::record_delivery(const DecisionRecord& record) const {
+    Delivery delivery;
+    delivery.id = record.id;
+    delivery.time = record.time;
+    delivery.record = encode_record(record, *policy_->dictionary);
+    delivery.record_keys = keys_of(record);
+    return delivery;
+}
+
+void ServerVisit::keep_record_unwaited() {
+    services_.store.mail().deliver(
+        record_delivery(make_record(*transaction_, context(), run_)), [](const Result<std::vector<Uid>>&) {}
+    );
+    transaction_.reset();
+    run_.forget_from(Stage::mail);
+}
+
+void ServerVisit::keep_refusal_record(const DecisionRecord& record) {
+    services_.store.decisions().refuse(
+        record.id, record.time, encode_record(record, *policy_->dictionary), keys_of(record)
+    );
+}
+
+awaitable<SmtpReply> ServerVisit::refuse_message(Verdict verdict) {
+    const SmtpReply reply = finish_refused(std::move(verdict));
+    const auto stored = co_await commit(record_delivery(make_record(*transaction_, context(), run_)));
+    if (!stored)
+        log_error(
+            "the record of a refused message could not be kept",
+            {
+                {"id",    transaction_->id.to_string()},
+                {"error", stored.error().message      }
+        }
+        );
+    transaction_.reset();
+    run_.forget_from(Stage::mail);
+    co_return reply;
+}
+
+awaitable<SmtpReply> ServerVisit::deliver(SharedMessage message, const MessageFacts& found) {
+    VisitTransaction& transaction = *transaction_;
+    const bool is_shadow = policy_->config->is_policy_shadow;
+    const DeliveryTrace trace{
+        peer_, tls_, policy_->config->hostname, helo_, is_esmtp_, transaction, run_.facts()
+    };
+    std::vector<MailboxDelivery> rows =
+        plan_rows(transaction, trace, found.cuts, is_shadow ? ShadowPolicy::on : ShadowPolicy::off);
+    const auto taker = std::ranges::find_if(transaction.accepted, [](const VisitRecipient& r) {
+        return r.verdict.lets_pass();
+    });
+    transaction.last_verdict =
+        taker != transaction.accepted.end() ? taker->verdict : transaction.accepted.front().verdict;
+    transaction.last_reply = with_id({250, "2.0.0", "Message accepted"}, transaction.id);
+
+    Delivery delivery = record_delivery(make_record(transaction, context(), run_));
+    if (!rows.empty()) delivery.body = std::move(message);
+    delivery.rows = std::move(rows);
+    const auto stored = co_await commit(std::move(delivery));
+    if (!stored) co_return store_refusal(stored.error());
+    log_info(
+        fmt::format(
+            "{}: message accepted: {}", transaction.id.to_string(), to_string(transaction.last_verdict.action)
+        ),
+        {
+            {"from",   transaction.from ? transaction.from->to_string() : ""},
+            {"to",     recipients_text()                                    },
+            {"size",   std::to_string(transaction.size)                     },
+            {"client", peer_.ip.to_string()                                 },
+            {"helo",   helo_                                                },
+            {"rule",   transaction.last_verdict.rule                        }
+    }
+    );
+    const SmtpReply reply = transaction.last_reply;
+    transaction_.reset();
+    run_.forget_from(Stage::mail);
+    co_return reply;
+}
+
+SmtpReply ServerVisit::store_refusal(const Error& error) {
+    log_error(
+        "a message could not be stored",
+        {
+            {"id",    transaction_->id.to_string()},
+            {"error", error.message               }
+    }
+    );
+    const SmtpReply reply = error.code == ErrorCode::no_space
+                                ? SmtpReply{452, "4.3.1", "Insufficient system storage, try again later"}
+                                : SmtpReply{451, "4.3.0", "The message could not be stored, try again later"};
+    for (VisitRecipient& recipient : transaction_->accepted) {
+        recipient.mailbox.clear();
+        recipient.verdict = builtin_verdict("store", Stage::end, reply);
+    }
+    const SmtpReply answer = finish_refused(builtin_verdict("store", Stage::end, reply));
+    keep_refusal_record(make_record(*transaction_, context(), run_));
+    transaction_.reset();
+    run_.forget_from(Stage::mail);
+    return answer;
+}
+
+awaitable<Result<std::vector<Uid>>> ServerVisit::commit(Delivery delivery) {
+    MailStore& store = services_.store.mail();
+    const auto initiate = [&store, executor = executor_](auto handler, Delivery handed) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        store.deliver(std::move(handed), [shared, executor](Result<std::vector<Uid>> result) {
+            boost::asio::post(executor, [shared, result = std::move(result)]() mutable {
+                (*shared)(std::move(result));
+            });
+        });
+    };
+    using Signature = void(Result<std::vector<Uid>>);
+    co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, Signature>(
+        initiate, boost::asio::use_awaitable, std::move(delivery)
+    );
+}
+
+}  // namespace wicket
