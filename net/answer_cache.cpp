@@ -29,7 +29,8 @@ public:
                 static_cast<std::uint64_t>(product & prime) + static_cast<std::uint64_t>(product >> 61U);
             sum = folded >= prime ? folded - prime : folded;
         }
-        return sum;
+        // Names that differ in their last octets must not lie side by side.
+        return sum * 0x9E3779B97F4A7C15U;
     }
 
 private:
@@ -92,7 +93,7 @@ AnswerCache::AnswerCache(std::size_t entries) {
 AnswerCache::~AnswerCache() = default;
 
 AnswerCache::Shard& AnswerCache::shard_of(std::size_t hash) const {
-    return *shards_[(hash >> 8U) % shard_count];
+    return *shards_[(hash >> 56U) % shard_count];
 }
 
 std::optional<DnsAnswer> AnswerCache::find(const DnsQuestion& question, SteadyTime now) {
