@@ -5,6 +5,7 @@ Documentation networks (RFC 5737, RFC 3849) stand for hosts of the Internet. Not
 import dataclasses
 import ipaddress
 import pathlib
+import re
 import subprocess
 import tomllib
 
@@ -39,6 +40,7 @@ HOSTS = {
     'worst': Host('203.0.113.66', 'mx.cheap-pills.example'),
     'bad': Host('203.0.113.67', 'mx.casino.example'),
     'odd': Host('203.0.113.68', 'mx.bulk.example'),
+    'stolen': Host('203.0.113.70', 'mail.hijacked.example'),
     'zombie': Host('203.0.113.80', 'pc-80.isp.example', 'dyn-80.113.0.203.isp.example'),
     'liar': Host('203.0.113.81', 'mx.example.test', 'dyn-81.113.0.203.isp.example'),
     'bare': Host('203.0.113.82', '203.0.113.82', 'dyn-82.113.0.203.isp.example'),
@@ -65,7 +67,12 @@ SPF = {
     'visitor.example': 'v=spf1 ip4:127.0.0.0/8 ip6:::1 -all',
 }
 NULL_MX = ['no-mail.example']
-LISTED = {'203.0.113.66': '127.0.0.9', '203.0.113.67': '127.0.0.2', '203.0.113.68': '127.0.0.10'}
+ZEN = 'zen.spamhaus.org'  # the demo's own copy: nobody outside is asked
+LISTED = [
+    (DEMO_LIST, '203.0.113.66', '127.0.0.9'), (DEMO_LIST, '203.0.113.67', '127.0.0.2'), (DEMO_LIST, '203.0.113.68', '127.0.0.10'),
+    (ZEN, '203.0.113.70', '127.0.0.9'), (ZEN, '203.0.113.70', '127.0.0.2'),
+    (ZEN, '203.0.113.80', '127.0.0.4'), (ZEN, '203.0.113.80', '127.0.0.11'), (ZEN, '203.0.113.82', '127.0.0.10'),
+]
 # (domain, selector, bits of its RSA key); a key that is too short, and one that is not published.
 DKIM_KEYS = [('bakery.example', 'may', 2048), ('partner.example', 'p1', 2048), ('letters.example', 'l', 2048), ('shop.example', 's', 2048),
              ('school.example', 'old', 768), ('bank.example', 'gone', 2048)]
@@ -121,6 +128,7 @@ MAILS = [
     Mail('worst', 'deals@cheap-pills.example', ALICE, 'Pills'),
     Mail('worst', 'deals@cheap-pills.example', BOB, 'Pills, cheaper'),
     Mail('worst', 'deals@cheap-pills.example', (f'postmaster@{DOMAIN}',), 'Why am I blocked?'),
+    Mail('stolen', 'offer@hijacked.example', BOB, 'From a hijacked network'),
     Mail('bad', 'win@casino.example', ALICE, 'You have won'),
     Mail('bad', 'win@casino.example', ALICE + BOB, 'You have won again'),
     Mail('odd', 'mailing@bulk.example', BOB, 'One list has a small doubt'),
@@ -216,7 +224,7 @@ def zone_records(keys, rules_folder):
             key = public_key(keys / f'{domain}.{selector}.pem')
             records.append((f'{selector}._domainkey.{domain}', 'TXT', txt(f'v=DKIM1; k=rsa; p={key}')))
     records.append((reverse_name('127.0.0.1'), 'PTR', 'visitor.example.'))
-    records += [(listed_name(address, DEMO_LIST), 'A', code) for address, code in LISTED.items()]
+    records += [(listed_name(address, zone), 'A', code) for zone, address, code in LISTED]
     for zone, entry in {DEMO_LIST: {}, **list_zones(rules_folder)}.items():
         records += health_records(zone, entry)
     return list(dict.fromkeys(records))
@@ -224,8 +232,8 @@ def zone_records(keys, rules_folder):
 
 def health_records(zone, entry):
     """The entries by which a list shows that it is well (RFC 5782 section 5)."""
-    codes = entry.get('listed', {})
-    first = str(next(iter(codes.values()), '127.0.0.2')).partition('-')[0] if isinstance(codes, dict) else '127.0.0.2'
+    first = next(iter(entry.get('listed', {}).values()), '127.0.0.2')
+    first = re.sub(r'-\d+', '', first[0] if isinstance(first, list) else first)  # the first code of a range
     if '.ip' in '.' + entry.get('of', 'client.ip'):
         return [(listed_name('127.0.0.2', zone), 'A', first), (listed_name('::ffff:7f00:2', zone), 'A', first)]
     return [(f'test.{zone}', 'A', first)]

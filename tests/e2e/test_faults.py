@@ -226,6 +226,14 @@ def test_f10_no_privileges_are_left():
         check(core == 0, 'core dumps are on')
 
 
+def test_a_worker_can_open_start_and_trace_nothing():
+    """The binary under test proves its own sandbox; of the release binary this runs in CI."""
+    result = subprocess.run([BINARY, 'scan', '--self-test'], capture_output=True, text=True, timeout=60)
+    equal(result.returncode, 0, f'exit code, with {result.stdout}{result.stderr}')
+    for what in ('open', 'socket', 'execve', 'fork', 'ptrace'):
+        check(re.search(rf'^{what}\b.*refused', result.stdout, re.M), f'{what}: {result.stdout}')
+
+
 def test_sigterm_lets_a_session_finish():
     with Server() as server, Smtp(server) as client:
         client.hello()

@@ -25,8 +25,8 @@ ARROWS = {
     'mail': {'base', 'mail'},
     'net': {'base', 'net'},
     'policy': {'base', 'mail', 'policy'},
-    # Interfaces of the network only: no socket, no event loop of its own.
-    'filters': {'base', 'mail', 'filters', 'net/resolver.hpp'},
+    # Of net/ the resolver's interface and the deadline of an awaitable, which hides its timer.
+    'filters': {'base', 'mail', 'filters', 'filters/scan', 'net/resolver.hpp', 'net/timeout.hpp'},
     'filters/scan': {'base', 'mail', 'filters', 'filters/scan'},
     'store': {'base', 'mail', 'store'},
     'auth': {'base', 'mail', 'auth'},
