@@ -17,6 +17,13 @@ bool any_glob_matches(const std::vector<std::string>& globs, const std::string* 
            std::ranges::any_of(globs, [&](const std::string& glob) { return matches_glob(glob, *text); });
 }
 
+bool any_network_contains(const std::vector<IpNetwork>& networks, const Facts& facts, CoreFact fact) {
+    const auto* address = std::get_if<IpAddress>(&facts.get(id_of(fact)));
+    return address != nullptr && std::ranges::any_of(networks, [&](const IpNetwork& network) {
+               return network.contains(*address);
+           });
+}
+
 Millipoints least_points(const Rule& rule) {
     Millipoints least = 0;
     for (const PointsCase& one : rule.cases)
@@ -37,14 +44,12 @@ bool PolicyScope::includes(const Facts& facts) const {
     if (!domains.empty() && !any_glob_matches(domains, text_of(facts, CoreFact::rcpt_domain))) return false;
     if (!recipients.empty() && !any_glob_matches(recipients, text_of(facts, CoreFact::rcpt_address)))
         return false;
-    if (!listeners.empty() && !any_glob_matches(listeners, text_of(facts, CoreFact::listener_service)) &&
-        !any_glob_matches(listeners, text_of(facts, CoreFact::listener_address))) {
-        return false;
-    }
-    if (clients.empty()) return true;
-    const auto* address = std::get_if<IpAddress>(&facts.get(id_of(CoreFact::client_ip)));
-    return address != nullptr &&
-           std::ranges::any_of(clients, [&](const IpNetwork& network) { return network.contains(*address); });
+    const auto is_listener = [&] {
+        return any_glob_matches(services, text_of(facts, CoreFact::listener_service)) ||
+               any_network_contains(listeners, facts, CoreFact::listener_address);
+    };
+    if ((!services.empty() || !listeners.empty()) && !is_listener()) return false;
+    return clients.empty() || any_network_contains(clients, facts, CoreFact::client_ip);
 }
 
 std::string CompiledRules::origin_of(std::string_view rule_id) const {

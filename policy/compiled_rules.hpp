@@ -25,11 +25,14 @@ inline constexpr Millipoints default_reject_threshold = 12000;
 struct PolicyScope {
     std::vector<std::string> domains;     // globs over rcpt.domain
     std::vector<std::string> recipients;  // globs over rcpt.address
-    std::vector<std::string> listeners;   // services or address:port
+    std::vector<std::string> services;    // listener.service
+    std::vector<IpNetwork> listeners;     // listener.address
     std::vector<IpNetwork> clients;
 
     bool is_about_recipients() const { return !domains.empty() || !recipients.empty(); }
-    bool is_empty() const { return !is_about_recipients() && listeners.empty() && clients.empty(); }
+    bool is_empty() const {
+        return !is_about_recipients() && services.empty() && listeners.empty() && clients.empty();
+    }
     bool includes(const Facts& facts) const;
 };
 

@@ -176,6 +176,10 @@ ExpressionOperands::Index ExpressionOperands::compare_with_fact(
         return std::nullopt;
     }
     note(other);
+    if (made.unknown_word == ExpressionNode::none && !row(other).unknown_word.empty()) {
+        made.unknown_word = size_of(program_->texts);
+        program_->texts.push_back(row(other).unknown_word);
+    }
     made.op = ExpressionOp::compare_fact;
     made.other_fact = other;
     return add(made);

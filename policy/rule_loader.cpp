@@ -291,6 +291,26 @@ void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
     list = NamedList::parse(kind, *content, path, diagnostics_);
 }
 
+void RuleLoader::read_listeners(ConfigTable& table, PolicyScope& scope) {
+    const auto items = table.texts("listeners", ConfigTable::OneOrList::one_or_list);
+    if (!items) return;
+    if (items->empty()) table.error(table.value_place("listeners"), "an empty list: it would match nobody");
+    const auto& services = made_->dictionary_.row(id_of(CoreFact::listener_service)).words;
+    for (const ConfigValue& item : *items) {
+        if (const auto network = IpNetwork::parse(item.text)) {
+            scope.listeners.push_back(*network);
+        } else if (std::ranges::find(services, item.text) != services.end()) {
+            scope.services.push_back(item.text);
+        } else {
+            table.error(
+                item.place,
+                "\"" + item.text + "\" is neither a service nor an address",
+                nearest_word(item.text, services)
+            );
+        }
+    }
+}
+
 PolicyScope RuleLoader::read_scope(ConfigTable& table) {
     PolicyScope scope;
     const auto take = [&](std::string_view key, std::vector<std::string>& out) {
@@ -304,7 +324,7 @@ PolicyScope RuleLoader::read_scope(ConfigTable& table) {
     };
     take("domains", scope.domains);
     take("recipients", scope.recipients);
-    take("listeners", scope.listeners);
+    read_listeners(table, scope);
     for (const std::string& recipient : scope.recipients) {
         if (!recipient.contains('@') && !recipient.ends_with('*')) {
             table.error(

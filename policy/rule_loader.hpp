@@ -57,6 +57,7 @@ private:
     /// The key of a member of `value()`, with its place.
     static Text key_of(const ConfigTable& table, const ConfigValue& member);
     PolicyScope read_scope(ConfigTable& table);
+    void read_listeners(ConfigTable& table, PolicyScope& scope);
     bool claim_name(
         const ConfigTable& table,
         std::string_view key,

@@ -293,9 +293,10 @@ void RuleLoader::read_rule(ConfigTable& table) {
         rule.place = table.place_of("id");
     }
     if (auto scope = table.table("scope")) {
+        const std::size_t errors_in_scope = diagnostics_.error_count();
         rule.scope = read_scope(*scope);
         scope->finish();
-        if (rule.scope.is_empty()) {
+        if (rule.scope.is_empty() && diagnostics_.error_count() == errors_in_scope) {
             scope->error(
                 scope->place(),
                 "an empty scope; it has \"domains\", \"recipients\", \"listeners\" or \"clients\""

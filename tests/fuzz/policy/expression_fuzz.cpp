@@ -1,0 +1,88 @@
+// Rule files and their expressions: whatever stands there, loading ends with rules or with mistakes that have
+// places, and conditions that compile can be evaluated. The first octet chooses between a condition and a
+// whole file.
+#include "policy/expression.hpp"
+#include "policy/reply_template.hpp"
+#include "policy/rules.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+namespace {
+
+const wicket::FactDictionary& dictionary() {
+    static const wicket::FactDictionary made = [] {
+        wicket::FactDictionary facts;
+        facts.declare({
+            "dnsbl.zen", wicket::FactType::texts, wicket::Stage::connect, "dnsbl", "", {"sbl", "xbl"}
+        });
+        facts.declare({"test.real", wicket::FactType::real, wicket::Stage::connect, "test", ""});
+        return facts;
+    }();
+    return made;
+}
+
+wicket::Facts facts_from(std::string_view octets) {
+    wicket::Facts facts;
+    facts.set(wicket::id_of(wicket::CoreFact::client_ip), wicket::IpAddress());
+    facts.set(wicket::id_of(wicket::CoreFact::helo_name), std::string(octets));
+    facts.set(wicket::id_of(wicket::CoreFact::spf_result), std::string("temperror"));
+    facts.set(wicket::id_of(wicket::CoreFact::client_port), std::int64_t{25});
+    facts.set(wicket::id_of(wicket::CoreFact::mail_is_null), true);
+    facts.set(wicket::id_of(wicket::CoreFact::helo_resolves), wicket::Unknown{"time-out"});
+    facts.set(*dictionary().find("dnsbl.zen"), wicket::TextList{{"xbl"}, "time-out"});
+    facts.set(*dictionary().find("test.real"), 0.5);
+    return facts;
+}
+
+void fuzz_condition(std::string_view text) {
+    const auto compiled = wicket::compile_expression(text, dictionary(), {});
+    if (!compiled) {
+        if (compiled.error().message.empty() || compiled.error().offset > text.size()) std::abort();
+        return;
+    }
+    const wicket::Facts facts = facts_from(text);
+    if (compiled->evaluate(facts) != compiled->evaluate(facts)) std::abort();
+    static_cast<void>(compiled->evaluate(wicket::Facts()));
+}
+
+void fuzz_file(std::string_view text) {
+    wicket::Diagnostics diagnostics;
+    const auto rules = wicket::compile_rules(
+        {
+            {"rules.toml", std::string(text)}
+    },
+        diagnostics
+    );
+    if ((rules == nullptr) != diagnostics.has_errors()) std::abort();
+    for (const wicket::Diagnostic& one : diagnostics.sorted())
+        static_cast<void>(wicket::render(one));
+    if (rules == nullptr) return;
+    static_cast<void>(wicket::run_rule_tests(*rules));
+    const wicket::Facts facts = facts_from(text.substr(0, 100));
+    for (const auto stage : {wicket::Stage::connect, wicket::Stage::rcpt, wicket::Stage::end}) {
+        const wicket::Verdict verdict = wicket::decide(*rules, facts, stage);
+        if (stage == wicket::Stage::end && verdict.action == wicket::Action::none) std::abort();
+        for (const char c : verdict.reply.text) {
+            if (c < 0x20 || c == 0x7F) std::abort();
+        }
+    }
+    static_cast<void>(wicket::policy_key(*rules, facts));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return 0;
+    const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
+    if (data[0] == 'F') {
+        fuzz_file(text);
+    } else if (data[0] == 'T') {
+        static_cast<void>(wicket::ReplyTemplate::compile(text, dictionary()));
+    } else {
+        fuzz_condition(text);
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+// Octets of the store read as a decision record: an error, or a record that can be told in every form, and
+// that stays the same when it is written and read again.
+#include "policy/record.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view octets(reinterpret_cast<const char*>(data), size);
+    const auto stored = wicket::decode_record(octets);
+    if (!stored) {
+        if (stored.error().code != wicket::ErrorCode::corrupt) std::abort();
+        return 0;
+    }
+    const std::string json = wicket::record_to_json(*stored, wicket::RecordJson::full);
+    if (wicket::record_to_line(*stored).find('\n') != std::string::npos) std::abort();
+    static_cast<void>(wicket::record_to_story(*stored, {}));
+    static const auto query =
+        wicket::RecordQuery::parse({"verdict:reject", "-ip:192.0.2.0/24", "from:*@*", "fact:*=*a*"});
+    static_cast<void>(query->matches(*stored));
+    const auto again = wicket::decode_record(wicket::encode_record(stored->record, stored->dictionary));
+    if (!again || wicket::record_to_json(*again, wicket::RecordJson::full) != json) std::abort();
+    return 0;
+}

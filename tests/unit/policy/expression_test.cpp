@@ -1,0 +1,363 @@
+#include "policy/expression.hpp"
+
+#include "policy/time_text.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace wicket {
+namespace {
+
+/// A dictionary with facts of every type; core facts serve where they can.
+const FactDictionary& dictionary() {
+    static const FactDictionary made = [] {
+        FactDictionary facts;
+        facts.declare({
+            "dnsbl.zen", FactType::texts, Stage::connect, "dnsbl", "", {"sbl", "xbl", "drop"}
+        });
+        facts.declare({"test.real", FactType::real, Stage::connect, "test", ""});
+        facts.declare({"test.flag", FactType::boolean, Stage::connect, "test", ""});
+        return facts;
+    }();
+    return made;
+}
+
+const NamedLists& lists() {
+    static const NamedLists made = [] {
+        Diagnostics diagnostics;
+        NamedLists all;
+        all["partners"] = NamedList::parse(ListKind::ip, "192.0.2.0/24\n2001:db8::/32\n", "p", diagnostics);
+        all["bad-domains"] =
+            NamedList::parse(ListKind::domain, "spam.example # a comment\n", "d", diagnostics);
+        return all;
+    }();
+    return made;
+}
+
+Facts sample_facts() {
+    Facts facts;
+    const auto set = [&facts](std::string_view name, FactValue value) {
+        facts.set(dictionary().find(name).value(), std::move(value));
+    };
+    set("time.now", *parse_time("2026-06-01T12:00:00Z"));
+    set("client.ip", *IpAddress::parse("192.0.2.7"));
+    set("client.port", std::int64_t{2525});
+    set("client.name", std::string("Mail.Example.org"));
+    set("iprev.result", std::string("temperror"));
+    set("spf.result", std::string("fail"));
+    set("spf.helo.result", std::string("fail"));
+    set("mail.from", std::string(""));
+    set("mail.domain", std::string("example.org"));
+    set("mail.is_null", true);
+    set("mail.smtputf8", false);
+    set("mail.size", Unknown{"time-out"});
+    set("message.size", std::int64_t{10'485'760});
+    set("from.domain", std::string("a.spam.example"));
+    set("dkim.pass",
+        TextList{
+            {"example.org", "list.example"},
+            ""
+    });
+    set("dnsbl.zen", TextList{{"xbl"}, "time-out"});
+    set("header.missing", TextList{});
+    set("test.real", 1.5);
+    set("helo.resolves", Unknown{"time-out"});
+    return facts;
+}
+
+struct TruthCase {
+    std::string_view condition;
+    Truth want;
+};
+
+void check(const std::vector<TruthCase>& cases) {
+    const Facts facts = sample_facts();
+    for (const auto& [condition, want] : cases) {
+        SCOPED_TRACE(condition);
+        const auto compiled = compile_expression(condition, dictionary(), lists());
+        ASSERT_TRUE(compiled) << compiled.error().offset << ": " << compiled.error().message;
+        EXPECT_EQ(compiled->evaluate(facts), want);
+    }
+}
+
+constexpr Truth no = Truth::no;
+constexpr Truth unknown = Truth::unknown;
+constexpr Truth yes = Truth::yes;
+
+TEST(Expression, ComparesValuesOfEveryType) {
+    check({
+        {"spf.result == fail",                    yes},
+        {"spf.result == \"fail\"",                yes},
+        {"spf.result != fail",                    no },
+        {"spf.result == pass",                    no },
+        {"spf.result == spf.helo.result",         yes},
+        {"client.name == \"mail.example.ORG\"",   yes},
+        {"client.name != \"mail.example.net\"",   yes},
+        {"mail.from == \"\"",                     yes},
+        {"mail.domain == from.domain",            no },
+        {"client.port == 2525",                   yes},
+        {"client.port >= 2525",                   yes},
+        {"client.port > 2525",                    no },
+        {"client.port < 2525.5",                  yes},
+        {"client.port != -1",                     yes},
+        {"client.port <= 2524",                   no },
+        {"message.size == 10M",                   yes},
+        {"message.size > 1G",                     no },
+        {"client.port > 42m",                     yes}, // 2520 seconds
+        {"test.real == 1.5",                      yes},
+        {"test.real < 2",                         yes},
+        {"test.real < client.port",               yes},
+        {"client.ip == \"192.0.2.7\"",            yes},
+        {"client.ip != \"192.0.2.8\"",            yes},
+        {"time.now > 2026-01-01",                 yes},
+        {"time.now < 2026-06-01T12:00:01Z",       yes},
+        {"time.now >= 2026-06-01T14:00:00+02:00", yes},
+        {"mail.is_null",                          yes},
+        {"mail.is_null == true",                  yes},
+        {"mail.is_null != true",                  no },
+        {"mail.smtputf8",                         no },
+        {"mail.smtputf8 == false",                yes},
+        {"true",                                  yes},
+        {"false",                                 no },
+    });
+}
+
+TEST(Expression, LooksIntoListsAndNetworks) {
+    check({
+        {"client.ip in \"192.0.2.0/24\"",                     yes},
+        {"client.ip in [\"198.51.100.0/24\", \"192.0.2.7\"]", yes},
+        {"client.ip in \"2001:db8::/32\"",                    no },
+        {"client.ip not in \"192.0.2.0/24\"",                 no },
+        {"client.ip in list(partners)",                       yes},
+        {"client.ip not in list(\"partners\")",               no },
+        {"from.domain in list(bad-domains)",                  yes},
+        {"mail.domain in list(bad-domains)",                  no },
+        {"mail.domain in [\"example.net\", \"EXAMPLE.org\"]", yes},
+        {"spf.result in [fail, softfail]",                    yes},
+        {"spf.result in [pass]",                              no },
+        {"client.port in [25, 2525]",                         yes},
+        {"dkim.pass has \"example.org\"",                     yes},
+        {"dkim.pass has \"EXAMPLE.ORG\"",                     yes},
+        {"dkim.pass has mail.domain",                         yes},
+        {"dkim.pass has from.domain",                         no },
+        {"dkim.pass has [\"x.example\", \"list.example\"]",   yes},
+        {"dkim.pass has \"x.example\"",                       no },
+        {"header.missing has date",                           no },
+        {"client.name matches \"(?i)^mail[.]\"",              yes},
+        {"client.name matches \"^mail\"",                     no },
+        {"client.name matches \"\\.org$\"",                   yes},
+        {"spf.result matches \"^(soft)?fail$\"",              yes},
+    });
+}
+
+TEST(Expression, KeepsAbsentAndUnknownApart) {
+    check({
+        {"from.count == 1",           no     },
+        {"from.count != 1",           no     }, // a comparison with what is absent is false
+        {"not from.count == 1",       yes    },
+        {"from.count is absent",      yes    },
+        {"from.count is not absent",  no     },
+        {"from.count is unknown",     no     },
+        {"helo.name in [\"x\"]",      no     },
+        {"helo.name matches \".\"",   no     },
+        {"dkim.weak has \"x\"",       no     },
+        {"test.flag",                 no     },
+        {"not test.flag",             yes    },
+        {"mail.domain == helo.name",  no     },
+        {"helo.name == mail.domain",  no     },
+        {"dkim.pass has helo.name",   no     },
+        {"mail.size > 1",             unknown},
+        {"mail.size is unknown",      yes    },
+        {"mail.size is not unknown",  no     },
+        {"mail.size is absent",       no     },
+        {"helo.resolves",             unknown},
+        {"not helo.resolves",         unknown},
+        {"message.size > mail.size",  unknown},
+        {"dnsbl.zen has xbl",         yes    },
+        {"dnsbl.zen has drop",        unknown}, // the list is not complete
+        {"dnsbl.zen is unknown",      yes    },
+        {"header.missing is unknown", no     },
+        {"header.missing is absent",  no     },
+    });
+}
+
+TEST(Expression, TakesTemperrorAsUnknownUnlessItIsAskedFor) {
+    check({
+        {"iprev.result == fail",              unknown},
+        {"iprev.result != fail",              unknown},
+        {"iprev.result == temperror",         yes    },
+        {"iprev.result != temperror",         no     },
+        {"iprev.result in [fail, none]",      unknown},
+        {"iprev.result in [fail, temperror]", yes    },
+        {"iprev.result matches \"temp\"",     unknown},
+        {"iprev.result is unknown",           yes    },
+        {"iprev.result == spf.result",        unknown},
+        {"spf.result == iprev.result",        unknown},
+        {"client.name == iprev.result",       unknown},
+        {"spf.result == temperror",           no     },
+    });
+}
+
+TEST(Expression, JoinsByKleenesTables) {
+    // mail.is_null is yes, mail.smtputf8 is no, helo.resolves is unknown.
+    const std::array<std::pair<std::string, Truth>, 3> values = {
+        {{"mail.smtputf8", no}, {"helo.resolves", unknown}, {"mail.is_null", yes}}
+    };
+    const Facts facts = sample_facts();
+    for (const auto& [left, left_truth] : values) {
+        for (const auto& [right, right_truth] : values) {
+            SCOPED_TRACE(left + " and/or " + right);
+            const auto both = compile_expression(left + " and " + right, dictionary(), lists());
+            const auto either = compile_expression(left + " or " + right, dictionary(), lists());
+            ASSERT_TRUE(both && either);
+            EXPECT_EQ(both->evaluate(facts), std::min(left_truth, right_truth));
+            EXPECT_EQ(either->evaluate(facts), std::max(left_truth, right_truth));
+        }
+    }
+    check({
+        {"not mail.is_null",                                  no     },
+        {"not not mail.is_null",                              yes    },
+        {"mail.smtputf8 and helo.resolves or mail.is_null",   yes    },
+        {"mail.smtputf8 and (helo.resolves or mail.is_null)", no     },
+        {"not mail.smtputf8 and mail.is_null",                yes    },
+        {"not (mail.smtputf8 and mail.is_null)",              yes    },
+        {"helo.resolves or helo.resolves and mail.is_null",   unknown},
+    });
+}
+
+TEST(Expression, KnowsWhichFactsItReadsAndFromWhenOn) {
+    const auto compiled = compile_expression(
+        "spf.result == fail and client.ip in \"192.0.2.0/24\" and spf.result != none", dictionary(), lists()
+    );
+    ASSERT_TRUE(compiled);
+    EXPECT_EQ(
+        compiled->facts(), (std::vector<FactId>{id_of(CoreFact::spf_result), id_of(CoreFact::client_ip)})
+    );
+    EXPECT_EQ(compiled->stage(), Stage::mail);
+    EXPECT_EQ(compile_expression("dkim.pass has from.domain", dictionary(), lists())->stage(), Stage::end);
+    EXPECT_EQ(Expression().evaluate(Facts()), Truth::yes);
+}
+
+TEST(Expression, TellsEveryMistakeWithItsPlace) {
+    struct Case {
+        std::string_view condition;
+        std::size_t offset;
+        std::string_view message;  // how it begins
+        std::string_view suggestion;
+    };
+    const std::vector<Case> cases = {
+        {"",                                    0,  "the condition is empty",                   ""             },
+        {"   ",                                 3,  "the condition is empty",                   ""             },
+        {"spf.reslt == fail",                   0,  "unknown fact \"spf.reslt\"",               "spf.result"   },
+        {"mail.is_null and spf.reslt == fail",  17, "unknown fact \"spf.reslt\"",               "spf.result"   },
+        {"spf.result == fial",                  14, "spf.result is never \"fial\"",             "fail"         },
+        {"spf.result in [pass, sofftail]",      21, "spf.result is never \"sofftail\"",         "softfail"     },
+        {"dnsbl.zen has dorp",                  14, "dnsbl.zen never has \"dorp\"",             "drop"         },
+        {"spf.result = fail",                   11, "values are compared with two signs",       "=="           },
+        {"mail.is_null && test.flag",           13, "conditions are joined with a word",        "and"          },
+        {"mail.is_null || test.flag",           13, "conditions are joined with a word",        "or"           },
+        {"!mail.is_null",                       0,  "a condition is turned round",              "not"          },
+        {"spf.result == 'fail'",                14, "texts stand in double quotes",             ""             },
+        {"client.name == \"x",                  15, "this text has no closing quote",           ""             },
+        {"spf.result",                          0,  "spf.result is a word",                     ""             },
+        {"client.port and mail.is_null",        0,  "client.port is an integer",                ""             },
+        {"spf.result fail",                     11, "expected a comparison",                    ""             },
+        {"dkim.pass hsa \"x\"",                 10, "expected a comparison",                    "has"          },
+        {"client.port 25",                      12, "expected a comparison before",             "=="           },
+        {"spf.result == ",                      14, "expected a value",                         ""             },
+        {"spf.result < fail",                   11, "spf.result is a word, which has no order", ""             },
+        {"dkim.pass == \"x\"",                  10, "dkim.pass is a list of text",              "has"          },
+        {"dkim.results == \"x\"",               13, "dkim.results is a list of results",        ""             },
+        {"client.name has \"x\"",               16, "client.name is a text, not a list",        "=="           },
+        {"client.port == \"25\"",               15, "expected a number",                        ""             },
+        {"client.port > 10X",                   14, "expected a number",                        ""             },
+        {"client.port in [25, x]",              20, "expected a number",                        ""             },
+        {"client.ip == 192.0.2.1",              13, "client.ip is an address",                  "\"192.0.2.1\""},
+        {"client.ip == \"192.0.2.0/24\"",       13, "client.ip is an address: a network",       "in"           },
+        {"client.ip in \"192.0.2.1/24\"",       13, "expected an address or network",           ""             },
+        {"client.ip in [\"192.0.2.1\", \"x\"]", 27, "expected an address or network",           ""             },
+        {"client.ip matches \"^192\"",          18, "client.ip is an address: only a text",     "in"           },
+        {"client.ip in list(partnres)",         18, "unknown list \"partnres\"",                "partners"     },
+        {"client.name in list(partners)",       20, "client.name is a text, but the list",      ""             },
+        {"client.name in list partners",        15, "client.name is a text: expected a text",   "\"list\""     },
+        {"client.name == exampel",              15, "client.name is a text: expected a text",   "\"exampel\""  },
+        {"mail.domain == from.domian",          15, "unknown fact \"from.domian\"",             "from.domain"  },
+        {"mail.domain == client.port",          15, "mail.domain is a text, but client.port",   ""             },
+        {"dkim.pass has client.port",           14, "client.port is an integer",                ""             },
+        {"dkim.pass has 5",                     14, "expected a word",                          "\"5\""        },
+        {"client.name matches \"a(b\"",         21, "bad regular expression",                   ""             },
+        {"client.name matches abc",             20, "expected a regular expression",            ""             },
+        {"client.name in []",                   16, "an empty list",                            ""             },
+        {"client.name in [\"a\" \"b\"]",        20, "expected \",\" or \"]\"",                  ""             },
+        {"spf.result is absnt",                 14, "expected \"absent\" or \"unknown\"",       "absent"       },
+        {"(mail.is_null",                       13, "expected \")\"",                           ""             },
+        {"mail.is_null)",                       12, "expected \"and\", \"or\" or the end",      ""             },
+        {"mail.is_null adn test.flag",          13, "expected \"and\", \"or\" or the end",      "and"          },
+        {"mail.is_null and",                    16, "expected a fact",                          ""             },
+        {"and mail.is_null",                    0,  "expected a fact",                          ""             },
+        {"mail.is_null == yes",                 16, "mail.is_null is a boolean",                ""             },
+        {"time.now > tomorrow",                 11, "time.now is a time: expected a date",      ""             },
+        {"time.now > 2026-13-01",               11, "time.now is a time: expected a date",      ""             },
+        {"mail.is_null # x",                    13, "unexpected \"#\"",                         ""             },
+        {"mail.is_null \x01",                   13, "a character that has no place here",       ""             },
+        {"dkim.pass in [\"x\"]",                14, "dkim.pass is a list of text, which",       "has"          },
+    };
+    for (const auto& [condition, offset, message, suggestion] : cases) {
+        SCOPED_TRACE(condition);
+        const auto compiled = compile_expression(condition, dictionary(), lists());
+        ASSERT_FALSE(compiled);
+        EXPECT_EQ(compiled.error().offset, offset) << compiled.error().message;
+        EXPECT_TRUE(compiled.error().message.starts_with(message)) << compiled.error().message;
+        if (suggestion != "") EXPECT_EQ(compiled.error().suggestion, suggestion);
+    }
+}
+
+std::string repeated(std::string_view text, std::size_t count) {
+    std::string made;
+    for (std::size_t at = 0; at < count; ++at)
+        made += text;
+    return made;
+}
+
+TEST(Expression, BoundsDepthAndLength) {
+    const auto nested = [](std::size_t depth) {
+        return repeated("(", depth) + "true" + repeated(")", depth);
+    };
+    EXPECT_TRUE(compile_expression(nested(expression_limit_depth), dictionary(), lists()));
+    EXPECT_FALSE(compile_expression(nested(expression_limit_depth + 1), dictionary(), lists()));
+    EXPECT_TRUE(compile_expression(repeated("not ", expression_limit_depth) + "true", dictionary(), lists()));
+    EXPECT_FALSE(
+        compile_expression(repeated("not ", expression_limit_depth + 1) + "true", dictionary(), lists())
+    );
+    // A long chain does not nest.
+    const std::string chain = "true" + repeated(" and true", 400);
+    const auto compiled = compile_expression(chain, dictionary(), lists());
+    ASSERT_TRUE(compiled);
+    EXPECT_EQ(compiled->evaluate(Facts()), Truth::yes);
+    const std::string longest = "true" + std::string(expression_limit_octets - 4, ' ');
+    EXPECT_TRUE(compile_expression(longest, dictionary(), lists()));
+    EXPECT_FALSE(compile_expression(longest + ' ', dictionary(), lists()));
+}
+
+TEST(Expression, MatchesOnlyTheHeadOfALongValue) {
+    const auto compiled = compile_expression("helo.name matches \"z\"", dictionary(), lists());
+    ASSERT_TRUE(compiled);
+    Facts facts;
+    facts.set(id_of(CoreFact::helo_name), std::string(match_limit_octets - 1, 'a') + "z");
+    EXPECT_EQ(compiled->evaluate(facts), yes);
+    facts.set(id_of(CoreFact::helo_name), std::string(match_limit_octets, 'a') + "z");
+    EXPECT_EQ(compiled->evaluate(facts), no);
+}
+
+TEST(Expression, TakesAValueOfTheWrongTypeAsUnknown) {
+    const auto compiled = compile_expression("client.port == 1", dictionary(), lists());
+    Facts facts;
+    facts.set(id_of(CoreFact::client_port), std::string("1"));
+    EXPECT_EQ(compiled->evaluate(facts), unknown);
+}
+
+}  // namespace
+}  // namespace wicket

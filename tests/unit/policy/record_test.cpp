@@ -1,0 +1,494 @@
+#include "policy/record.hpp"
+
+#include "base/message_bytes.hpp"
+#include "policy/record_names.hpp"
+#include "policy/time_text.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace wicket {
+namespace {
+
+namespace json = boost::json;
+
+const FactDictionary& dictionary() {
+    static const FactDictionary made = [] {
+        FactDictionary facts;
+        facts.declare({
+            "dnsbl.zen", FactType::texts, Stage::connect, "dnsbl", "", {"sbl", "xbl"}
+        });
+        facts.declare({"dnsbl.slow", FactType::texts, Stage::connect, "dnsbl", "", {"x"}});
+        facts.declare({"test.real", FactType::real, Stage::connect, "test", ""});
+        facts.declare({
+            "later.result", FactType::word, Stage::end, "later", "", {"pass", "temperror"},
+                 "temperror"
+        });
+        return facts;
+    }();
+    return made;
+}
+
+FactId fact(std::string_view name) {
+    return dictionary().find(name).value();
+}
+
+/// A refusal at the end of data with everything in it that a record can have.
+DecisionRecord sample() {
+    DecisionRecord record;
+    record.time = *parse_time("2026-06-01T12:00:00.123456Z");
+    record.id = RecordId::make(record.time, 7, 0x12345678);
+    record.client_ip = *IpAddress::parse("192.0.2.7");
+    record.client_port = 40123;
+    record.client_name = "mail.example.org";
+    record.helo = "mail.example.org";
+    record.tls_version = "TLSv1.3";
+    record.tls_cipher = "TLS_AES_256_GCM_SHA384";
+    record.listener = "smtp 127.0.0.1:2525";
+    record.from = "a@example.org";
+    record.has_from = true;
+    record.size = 10240;
+    record.message_sha256 = std::string(32, '\x5A');
+    Verdict& verdict = record.verdict;
+    verdict = {
+        Action::reject,
+        Stage::end,
+        "threshold:reject",
+        {550, "5.7.1", "This message has 12.5 points"},
+        12.5,
+        {},
+        {},
+        false
+    };
+    verdict.hits = {
+        {"spamhaus-zen", 5,   RuleMode::enforce, Action::none  },
+        {"spf",          7.5, RuleMode::enforce, Action::none  },
+        {"strict",       0,   RuleMode::shadow,  Action::reject}
+    };
+    verdict.unknown_rules = {"slow-list"};
+    verdict.added_headers = {
+        {"X-A", "b"}
+    };
+    record.reply = {550, "5.7.1", "This message has 12.5 points id=" + record.id.to_string()};
+    auto facts = std::make_shared<Facts>();
+    facts->set(id_of(CoreFact::rcpt_address), std::string("u@example.test"));
+    RecordRecipient first{"u@example.test", verdict, "", facts};
+    RecordRecipient second{"postmaster@example.test", {}, "Junk", nullptr};
+    second.verdict = {
+        Action::junk,
+        Stage::end,
+        "threshold:reject",
+        {250, "2.0.0", "Message accepted"},
+        12.5,
+        verdict.hits,
+        {},
+        true
+    };
+    record.recipients = {first, second};
+    Facts& all = record.facts;
+    all.set(id_of(CoreFact::time_now), record.time);
+    all.set(id_of(CoreFact::client_ip), record.client_ip);
+    all.set(id_of(CoreFact::client_port), std::int64_t{40123});
+    all.set(id_of(CoreFact::client_name), std::string("mail.example.org"));
+    all.set(id_of(CoreFact::iprev_result), std::string("temperror"));
+    all.set(id_of(CoreFact::spf_result), std::string("fail"));
+    all.set(id_of(CoreFact::mail_is_null), false);
+    all.set(id_of(CoreFact::mail_from), std::string(""));
+    all.set(id_of(CoreFact::helo_resolves), Unknown{"time-out"});
+    all.set(id_of(CoreFact::header_missing), TextList{});
+    all.set(
+        id_of(CoreFact::dkim_pass),
+        TextList{
+            {"example.org", "list.example"},
+            ""
+    }
+    );
+    all.set(
+        id_of(CoreFact::dkim_results),
+        ResultList{
+            {{{"domain", "example.org"}, {"result", "pass"}}, {{"domain", "x.example"}, {"result", "fail"}}},
+            "key: time-out"
+    }
+    );
+    all.set(fact("dnsbl.zen"), TextList{{"xbl"}, ""});
+    all.set(fact("dnsbl.slow"), TextList{{}, "time-out"});
+    all.set(fact("test.real"), -1.25);
+    all.set(fact("later.result"), std::string("temperror"));
+    record.lookups = {
+        {{"7.2.0.192.zen.example", DnsType::a},
+         {DnsStatus::found, {std::string("\x7F\0\0\4", 4)}, 300, false, 1500, ""}                           },
+        {{"7.2.0.192.slow.example", DnsType::a}, {DnsStatus::try_again, {}, 0, false, 3'000'000, "time-out"}},
+        {{"example.org", DnsType::txt},          {DnsStatus::found, {"v=spf1 -all"}, 60, true, 0, ""}       },
+    };
+    record.events = {
+        {1500,   Stage::connect, "dnsbl.zen: xbl"},
+        {90'000, Stage::end,     "dkim: pass"    }
+    };
+    record.rules_hash = std::string(64, 'a');
+    record.scan_passes = 1;
+    return record;
+}
+
+StoredRecord stored_sample() {
+    return decode_record(encode_record(sample(), dictionary())).value();
+}
+
+TEST(Record, ComesBackAsItWas) {
+    const DecisionRecord record = sample();
+    const auto back = decode_record(encode_record(record, dictionary()));
+    ASSERT_TRUE(back) << back.error().message;
+    const DecisionRecord& read = back->record;
+    EXPECT_EQ(read.id, record.id);
+    EXPECT_EQ(read.time, record.time);
+    EXPECT_EQ(read.client_ip, record.client_ip);
+    EXPECT_EQ(read.client_port, record.client_port);
+    EXPECT_EQ(read.client_name, record.client_name);
+    EXPECT_EQ(read.helo, record.helo);
+    EXPECT_EQ(read.tls_version, record.tls_version);
+    EXPECT_EQ(read.tls_cipher, record.tls_cipher);
+    EXPECT_EQ(read.listener, record.listener);
+    EXPECT_EQ(read.from, record.from);
+    EXPECT_EQ(read.has_from, record.has_from);
+    EXPECT_EQ(read.size, record.size);
+    EXPECT_EQ(read.message_sha256, record.message_sha256);
+    EXPECT_EQ(read.verdict, record.verdict);
+    EXPECT_EQ(read.reply, record.reply);
+    EXPECT_EQ(read.lookups, record.lookups);
+    EXPECT_EQ(read.rules_hash, record.rules_hash);
+    EXPECT_EQ(read.policy_shadow, record.policy_shadow);
+    EXPECT_EQ(read.scan_passes, record.scan_passes);
+    EXPECT_EQ(read.folded_count, 1U);
+    ASSERT_EQ(read.events.size(), 2U);
+    EXPECT_EQ(read.events[1].micros, 90'000U);
+    EXPECT_EQ(read.events[1].stage, Stage::end);
+    EXPECT_EQ(read.events[1].what, "dkim: pass");
+    ASSERT_EQ(read.recipients.size(), 2U);
+    EXPECT_EQ(read.recipients[0].verdict, record.recipients[0].verdict);
+    EXPECT_EQ(read.recipients[1].verdict, record.recipients[1].verdict);
+    EXPECT_EQ(read.recipients[1].mailbox, "Junk");
+    ASSERT_NE(read.recipients[0].facts, nullptr);
+    EXPECT_EQ(*read.recipients[0].facts, *record.recipients[0].facts);
+    EXPECT_EQ(read.recipients[1].facts, nullptr);
+    for (std::size_t at = 0; at < dictionary().rows().size(); ++at) {
+        const FactDeclaration& row = dictionary().rows()[at];
+        SCOPED_TRACE(row.name);
+        const FactValue& want = record.facts.get(static_cast<FactId>(at));
+        const auto id = back->dictionary.find(row.name);
+        if (std::holds_alternative<Absent>(want)) continue;
+        ASSERT_TRUE(id);
+        EXPECT_EQ(read.facts.get(*id), want);
+        EXPECT_EQ(is_unknown(back->dictionary.row(*id), want), is_unknown(row, want));
+    }
+}
+
+TEST(Record, EmptyOnesAndFoldedOnesComeBackToo) {
+    DecisionRecord record;
+    record.rules_hash = "not hexadecimal";
+    record.policy_shadow = true;
+    record.folded_count = 300;
+    record.folded_last = *parse_time("2026-06-01T12:01:00Z");
+    record.reply = {421, "4.7.0", "Try later"};
+    record.client_ip = *IpAddress::parse("2001:db8::1");
+    const auto back = decode_record(encode_record(record, dictionary()));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(back->record.rules_hash, record.rules_hash);
+    EXPECT_TRUE(back->record.policy_shadow);
+    EXPECT_EQ(back->record.folded_count, 300U);
+    EXPECT_EQ(back->record.folded_last, record.folded_last);
+    EXPECT_EQ(back->record.reply, record.reply);
+    EXPECT_EQ(back->record.client_ip, record.client_ip);
+    EXPECT_FALSE(back->record.has_from);
+}
+
+TEST(Record, StoresLongTextsBehindTheirLength) {
+    DecisionRecord record;
+    for (const std::size_t length :
+         {std::size_t{0},
+          std::size_t{1},
+          std::size_t{127},
+          std::size_t{128},
+          std::size_t{20'000},
+          std::size_t{300'000}}) {
+        SCOPED_TRACE(length);
+        record.verdict.hits = {
+            {std::string(length, 'r'), 1, RuleMode::enforce, Action::none}
+        };
+        const auto back = decode_record(encode_record(record, dictionary()));
+        ASSERT_TRUE(back);
+        EXPECT_EQ(back->record.verdict, record.verdict);
+    }
+}
+
+TEST(Record, NumbersEveryCoreFactOnceForEver) {
+    const FactDictionary core;
+    std::set<std::uint32_t> numbers;
+    for (const FactDeclaration& row : core.rows()) {
+        SCOPED_TRACE(row.name);
+        const std::uint32_t number = record_name_number(row.name, row.type);
+        EXPECT_NE(number, 0U);
+        EXPECT_TRUE(numbers.insert(number).second);
+        ASSERT_NE(record_name(number), nullptr);
+        EXPECT_EQ(record_name(number)->name, row.name);
+    }
+    // Fixed points: a changed number would misread every record on disk.
+    EXPECT_EQ(record_name_number("time.now", FactType::time), 1U);
+    EXPECT_EQ(record_name_number("spf.result", FactType::word), 21U);
+    EXPECT_EQ(record_name_number("dkim.weak", FactType::texts), 40U);
+    EXPECT_EQ(record_name_number("spf.result", FactType::text), 0U);
+    EXPECT_EQ(record_name(0), nullptr);
+    EXPECT_EQ(record_name(10'000), nullptr);
+}
+
+TEST(Record, ACorruptOneIsAnErrorNeverACrash) {
+    const std::string good = encode_record(sample(), dictionary());
+    EXPECT_FALSE(decode_record(""));
+    EXPECT_EQ(decode_record("").error().code, ErrorCode::corrupt);
+    EXPECT_FALSE(decode_record("garbage"));
+    EXPECT_FALSE(decode_record(std::string("\x08\x02", 2)));  // a later version
+    EXPECT_NE(decode_record(std::string("\x08\x02", 2)).error().message.find("version 2"), std::string::npos);
+    for (std::size_t length = 0; length < good.size(); ++length)
+        static_cast<void>(decode_record(std::string_view(good).substr(0, length)));
+    for (std::size_t at = 0; at < good.size(); ++at) {
+        std::string bad = good;
+        bad[at] = static_cast<char>(bad[at] ^ 0x55);
+        const auto read = decode_record(bad);
+        if (!read) {
+            EXPECT_EQ(read.error().code, ErrorCode::corrupt);
+            continue;
+        }
+        // What can still be read can also be told.
+        EXPECT_FALSE(record_to_json(*read, RecordJson::full).empty());
+        EXPECT_FALSE(record_to_story(*read, {}).empty());
+        EXPECT_FALSE(record_to_line(*read).empty());
+    }
+}
+
+TEST(Record, IsSmallAndQuicklyEncoded) {
+    DecisionRecord record = sample();
+    record.recipients.pop_back();  // the usual message has one recipient, or several with one verdict
+    const std::string octets = encode_record(record, dictionary());
+    EXPECT_LT(octets.size(), 1024U);
+    const auto begun = system_clock().steady();
+    constexpr int rounds = 2000;
+    std::size_t total = 0;
+    for (int at = 0; at < rounds; ++at)
+        total += encode_record(record, dictionary()).size();
+    const std::chrono::duration<double, std::micro> taken = system_clock().steady() - begun;
+    RecordProperty("octets", static_cast<int>(octets.size()));
+    RecordProperty("microseconds_per_record", std::to_string(taken.count() / rounds));
+    EXPECT_EQ(total, octets.size() * rounds);
+}
+
+TEST(RecordJson, KeepsTheContract) {
+    const json::object object = json::parse(record_to_json(stored_sample(), RecordJson::full)).as_object();
+    EXPECT_EQ(object.at("id").as_string(), sample().id.to_string());
+    EXPECT_EQ(object.at("time").as_string(), "2026-06-01T12:00:00.123456Z");
+    EXPECT_EQ(object.at("verdict").as_string(), "reject");
+    EXPECT_EQ(object.at("stage").as_string(), "end");
+    EXPECT_EQ(object.at("rule").as_string(), "threshold:reject");
+    EXPECT_EQ(
+        json::serialize(object.at("reply")),
+        "{\"code\":550,\"enhanced\":\"5.7.1\",\"text\":\"This message has 12.5 points id=" +
+            sample().id.to_string() + "\"}"
+    );
+    EXPECT_EQ(object.at("points").as_double(), 12.5);
+    EXPECT_EQ(
+        json::serialize(object.at("hits")),
+        R"([{"rule":"spamhaus-zen","points":5,"mode":"enforce"},{"rule":"spf","points":7.5E0,"mode":"enforce"},)"
+        R"({"rule":"strict","points":0,"mode":"shadow","action":"reject"}])"
+    );
+    EXPECT_EQ(
+        json::serialize(object.at("client")),
+        R"({"ip":"192.0.2.7","port":40123,"name":"mail.example.org","helo":"mail.example.org",)"
+        R"("tls":{"version":"TLSv1.3","cipher":"TLS_AES_256_GCM_SHA384"}})"
+    );
+    EXPECT_EQ(object.at("from").as_string(), "a@example.org");
+    EXPECT_EQ(json::serialize(object.at("to")), R"(["u@example.test","postmaster@example.test"])");
+    EXPECT_EQ(object.at("size").as_int64(), 10240);
+    EXPECT_EQ(object.at("rules_hash").as_string(), std::string(64, 'a'));
+    const json::object& facts = object.at("facts").as_object();
+    EXPECT_EQ(json::serialize(facts.at("helo.resolves")), R"({"unknown":"time-out"})");
+    EXPECT_EQ(facts.at("iprev.result").as_string(), "temperror");
+    EXPECT_EQ(facts.at("mail.is_null").as_bool(), false);
+    EXPECT_EQ(facts.at("mail.from").as_string(), "");
+    EXPECT_EQ(facts.at("client.ip").as_string(), "192.0.2.7");
+    EXPECT_EQ(facts.at("time.now").as_string(), "2026-06-01T12:00:00.123456Z");
+    EXPECT_EQ(json::serialize(facts.at("header.missing")), "[]");
+    EXPECT_EQ(json::serialize(facts.at("dnsbl.zen")), R"(["xbl"])");
+    EXPECT_EQ(
+        json::serialize(facts.at("dkim.results")),
+        R"([{"domain":"example.org","result":"pass"},{"domain":"x.example","result":"fail"}])"
+    );
+    EXPECT_FALSE(facts.contains("from.domain"));  // absent
+    EXPECT_EQ(
+        json::serialize(object.at("incomplete")),
+        R"({"dkim.results":"key: time-out","dnsbl.slow":"time-out"})"
+    );
+    EXPECT_EQ(
+        json::serialize(object.at("dns").as_array().at(0)),
+        R"({"name":"7.2.0.192.zen.example","type":"A","status":"found","records":["127.0.0.4"],"ttl":300,"micros":1500})"
+    );
+    const json::object& second = object.at("recipients").as_array().at(1).as_object();
+    EXPECT_EQ(second.at("address").as_string(), "postmaster@example.test");
+    EXPECT_EQ(second.at("verdict").as_string(), "junk");
+    EXPECT_EQ(second.at("mailbox").as_string(), "Junk");
+    EXPECT_EQ(second.at("points").as_double(), 12.5);
+    EXPECT_EQ(second.at("reply").as_object().at("code").as_int64(), 250);
+    EXPECT_EQ(second.at("hits").as_array().size(), 3U);
+    const std::string line = record_to_json(stored_sample(), RecordJson::without_dns);
+    EXPECT_FALSE(json::parse(line).as_object().contains("dns"));
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+}
+
+TEST(RecordJson, IsValidWhateverPeersSay) {
+    DecisionRecord record = sample();
+    record.helo = std::string("a\xFF\"\\\n\0\xC3\xA4", 8);
+    record.client_name.clear();
+    record.tls_version.clear();
+    record.has_from = false;
+    record.from.clear();
+    record.verdict = {};
+    record.reply = {};
+    record.recipients.clear();
+    const auto stored = decode_record(encode_record(record, dictionary())).value();
+    const json::object object = json::parse(record_to_json(stored, RecordJson::full)).as_object();
+    EXPECT_EQ(
+        object.at("client").as_object().at("helo").as_string(), std::string("a\\xff\"\\\n\0\xC3\xA4", 11)
+    );
+    EXPECT_TRUE(object.at("client").as_object().at("tls").is_null());
+    EXPECT_TRUE(object.at("from").is_null());
+    EXPECT_TRUE(object.at("reply").is_null());
+    EXPECT_EQ(object.at("verdict").as_string(), "none");
+    record.has_from = true;  // the null path
+    const auto null_path = decode_record(encode_record(record, dictionary())).value();
+    EXPECT_EQ(
+        json::parse(record_to_json(null_path, RecordJson::full)).as_object().at("from").as_string(), ""
+    );
+}
+
+TEST(RecordStory, TellsEverythingAndNoControlOctet) {
+    DecisionRecord record = sample();
+    record.helo = "evil\x1B[2J\r\nname";
+    const auto stored = decode_record(encode_record(record, dictionary())).value();
+    const std::string story = record_to_story(stored, [](std::string_view rule) {
+        return rule == "spf" ? std::string("rules/30.toml:7") : std::string();
+    });
+    for (const std::string_view wanted :
+         {"Rejected: mail from <a@example.org> by threshold:reject",
+          "192.0.2.7",
+          "+7.5  spf (rules/30.toml:7)",
+          "+5  spamhaus-zen",
+          "12.5  in total",
+          "shadow: without effect",
+          "unknown  slow-list",
+          "550 5.7.1 This message has 12.5 points id=",
+          "For <postmaster@example.test> into Junk: junk",
+          "iprev.result: temperror",
+          "helo.resolves: unknown (time-out)",
+          "dnsbl.slow: incomplete, time-out",
+          "7.2.0.192.zen.example A: 127.0.0.4",
+          "DNSSEC",
+          "dkim: pass",
+          "1.500"}) {
+        EXPECT_NE(story.find(wanted), std::string::npos) << wanted << "\n" << story;
+    }
+    EXPECT_EQ(story.find('\x1B'), std::string::npos);
+    EXPECT_EQ(story.find('\r'), std::string::npos);
+}
+
+TEST(RecordLine, IsOneLine) {
+    DecisionRecord record = sample();
+    record.from = "a\n2026 accept forged";
+    record.folded_count = 12;
+    const auto stored = decode_record(encode_record(record, dictionary())).value();
+    const std::string line = record_to_line(stored);
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+    EXPECT_TRUE(line.starts_with("2026-06-01T12:00:00.123456Z reject")) << line;
+    EXPECT_TRUE(line.ends_with(" id=" + record.id.to_string())) << line;
+    EXPECT_NE(line.find("mail.example.org[192.0.2.7]"), std::string::npos) << line;
+    EXPECT_NE(line.find("to=<u@example.test>,<postmaster@example.test>"), std::string::npos) << line;
+    EXPECT_NE(line.find("times=12"), std::string::npos) << line;
+}
+
+TEST(RecordQuery, FindsByEveryField) {
+    const StoredRecord stored = stored_sample();
+    const std::string id = sample().id.to_string();
+    struct Case {
+        std::vector<std::string> terms;
+        bool want;
+    };
+    const std::vector<Case> cases = {
+        {{},                               true },
+        {{"verdict:reject"},               true },
+        {{"verdict:junk"},                 true }, // of one recipient
+        {{"verdict:accept"},               false},
+        {{"-verdict:accept"},              true },
+        {{"-verdict:reject"},              false},
+        {{"from:*@example.org"},           true },
+        {{"from:*@EXAMPLE.org", "to:u@*"}, true },
+        {{"from:b@*"},                     false},
+        {{"from:<>"},                      false},
+        {{"to:postmaster@*"},              true },
+        {{"to:x@*"},                       false},
+        {{"ip:192.0.2.0/24"},              true },
+        {{"ip:192.0.2.7"},                 true },
+        {{"ip:192.0.2.*"},                 true },
+        {{"ip:198.51.100.0/24"},           false},
+        {{"rule:spf"},                     true },
+        {{"rule:threshold:*"},             true },
+        {{"rule:nothing"},                 false},
+        {{"helo:mail.*"},                  true },
+        {{"id:" + id},                     true },
+        {{"id:" + id.substr(0, 8)},        true },
+        {{"id:ZZZ"},                       false},
+        {{"stage:end"},                    true },
+        {{"stage:rcpt"},                   false},
+        {{"fact:spf.result=fail"},         true },
+        {{"fact:dkim.pass=list.example"},  true },
+        {{"fact:spf.result=pass"},         false},
+        {{"fact:rcpt.address=u@*"},        true },
+        {{"verdict:reject", "-rule:spf"},  false},
+    };
+    for (const auto& [terms, want] : cases) {
+        SCOPED_TRACE(terms.empty() ? "" : terms.back());
+        const auto query = RecordQuery::parse(terms);
+        ASSERT_TRUE(query) << query.error().message;
+        EXPECT_EQ(query->matches(stored), want);
+    }
+}
+
+TEST(RecordQuery, RefusesWhatItDoesNotKnow) {
+    struct Case {
+        std::string term;
+        std::string_view message;
+    };
+    const std::vector<Case> cases = {
+        {"verdct:reject",   "did you mean \"verdict:\"?"},
+        {"verdict:rejct",   "did you mean \"reject\"?"  },
+        {"stage:dta",       "did you mean \"data\"?"    },
+        {"verdict",         "has no pattern"            },
+        {"example.org",     "FIELD:PATTERN"             },
+        {"ip:192.0.2.0/33", "no address and no network" },
+        {"fact:spf.result", "NAME=PATTERN"              },
+        {"-rul:x",          "did you mean \"rule:\"?"   },
+        {"",                "unknown term"              },
+    };
+    for (const auto& [term, message] : cases) {
+        SCOPED_TRACE(term);
+        const auto query = RecordQuery::parse({term});
+        ASSERT_FALSE(query);
+        EXPECT_EQ(query.error().code, ErrorCode::invalid);
+        EXPECT_NE(query.error().message.find(message), std::string::npos) << query.error().message;
+    }
+}
+
+}  // namespace
+}  // namespace wicket
