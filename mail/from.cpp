@@ -123,8 +123,10 @@ private:
     std::optional<Token> read_enclosed(Token token, TokenKind kind, char close) {
         token.kind = kind;
         for (++at_; at_ < text_.size() && text_[at_] != close;) {
-            // RFC 5322 section 3.4.1: a literal holds neither another bracket nor, in new mail, escapes.
-            if (kind == TokenKind::literal && (text_[at_] == '[' || text_[at_] == '\\')) return std::nullopt;
+            // RFC 5322 section 3.4.1 allows more in a literal; no address has it (RFC 5321 section 4.1.3).
+            const bool is_stray = kind == TokenKind::literal && !is_domain_octet(text_[at_]) &&
+                                  text_[at_] != '.' && text_[at_] != ':';
+            if (is_stray) return std::nullopt;
             if (text_[at_] == '\\') {
                 ++at_;
                 if (at_ == text_.size() || !is_escapable()) return std::nullopt;

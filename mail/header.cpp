@@ -48,7 +48,8 @@ std::size_t line_end(std::string_view text, std::size_t at) {
 }
 
 std::string_view without_line_end(std::string_view line) {
-    if (line.ends_with('\n')) line.remove_suffix(1);
+    if (!line.ends_with('\n')) return line;
+    line.remove_suffix(1);
     if (line.ends_with('\r')) line.remove_suffix(1);
     return line;
 }

@@ -83,6 +83,8 @@ TEST(From, RefusesToGuess) {
           " joe@[192.0.2.1"sv,
           " joe@[[192.0.2.1]"sv,
           " joe@[]"sv,
+          " joe@[192.0.2.1>]"sv,
+          " joe@[192.0.2. 1]"sv,
           " Joe; <joe@example.org>"sv,
           " .Joe <joe@example.org>"sv,
           " Group: a@b.example"sv,

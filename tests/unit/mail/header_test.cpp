@@ -46,6 +46,7 @@ TEST(Header, IsCutIntoFields) {
         {"a colon alone", ": x\r\n\r\n", "", not_a_field, 7, true},
         {"a name that is not ASCII", "\xC3\xA4: x\r\n\r\n", "", not_a_field, 9, true},
         {"a fold of nothing", " x\r\nB: 2\r\n\r\n", "B= 2|", not_a_field, 12, true},
+        {"a CR at the end is no empty line", "A: 1\r\n\r", "A= 1|", not_a_field, 7, false},
         {"NUL in a name", std::string_view("A\0B: 1\r\n\r\n", 10), "", not_a_field, 10, true},
     };
     for (const Row& row : table) {
