@@ -146,7 +146,9 @@ void UnboundEventBase::dispatch_descriptors() {
     const int count = ::epoll_wait(epoll_.native_handle(), ready.data(), static_cast<int>(ready.size()), 0);
     for (int i = 0; i < count && !is_stopped_; ++i) {
         const auto& result = ready[static_cast<std::size_t>(i)];
-        const auto found = watched_.find(result.data.u64);
+        // A copy: the kernel's struct is packed, and find() takes a reference.
+        const std::uint64_t watch = result.data.u64;
+        const auto found = watched_.find(watch);
         if (found == watched_.end()) continue;
         auto& event = *found->second;
         short bits = 0;

@@ -1,5 +1,6 @@
 #include "net/acceptor.hpp"
 
+#include "base/log.hpp"
 #include "tests/unit/net/net_fixture.hpp"
 
 #include <algorithm>
@@ -135,6 +136,8 @@ TEST_F(AcceptorTest, GivesConnectionsToTheLeastLoadedLoop) {
 }
 
 TEST_F(AcceptorTest, SurvivesRunningOutOfDescriptors) {
+    // UBSan wants descriptors to look at the warning's formatting.
+    configure_log(LogFormat::text, LogLevel::error);
     const auto address = listen(greet);
     start();
     const TestClient before(address);
@@ -167,6 +170,7 @@ TEST_F(AcceptorTest, SurvivesRunningOutOfDescriptors) {
     fillers.clear();
     ::setrlimit(RLIMIT_NOFILE, &saved);
     EXPECT_TRUE(TestClient(address).receive_line().starts_with("220 "));
+    configure_log(LogFormat::text, LogLevel::info);
 }
 
 TEST_F(AcceptorTest, TakesOverAnInheritedSocket) {
