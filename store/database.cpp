@@ -103,6 +103,10 @@ private:
     std::atomic<bool>& failed_;
 };
 
+bool Database::Use::is_writer() const {
+    return handle_->is_writer;
+}
+
 rocksdb::DB* Database::Use::operator->() const {
     return handle_->db.get();
 }

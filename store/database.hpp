@@ -59,6 +59,8 @@ public:
     public:
         /// False once the database is closed.
         explicit operator bool() const { return handle_ != nullptr; }
+        /// A reader beside a writer takes no snapshots; it changes only in catch_up().
+        bool is_writer() const;
         rocksdb::DB* operator->() const;
         rocksdb::DB* get() const;
         rocksdb::ColumnFamilyHandle* table(std::size_t index) const;

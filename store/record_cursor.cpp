@@ -18,9 +18,9 @@ constexpr int step_limit = 42;  // 2^42 ms: behind everything
 
 std::optional<RecordId> successor(const RecordId& id) {
     auto octets = id.octets();
-    // The last four bits are always zero.
-    unsigned carry = 0x10;
-    for (std::size_t i = octets.size(); i-- > 0 && carry != 0;) {
+    // The last octet is always zero: 96 bits carry all of it.
+    unsigned carry = 1;
+    for (std::size_t i = octets.size() - 1; i-- > 0 && carry != 0;) {
         carry += octets[i];
         octets[i] = static_cast<unsigned char>(carry & 0xFFU);
         carry >>= 8U;

@@ -22,7 +22,8 @@ struct Seen {
 /// Entries and messages at one moment, so that a delivery or an expunge meanwhile is no fault.
 class Census {
 public:
-    explicit Census(const Database::Use& use) : use_(use), snapshot_(use->GetSnapshot()) {
+    explicit Census(const Database::Use& use)
+        : use_(use), snapshot_(use.is_writer() ? use->GetSnapshot() : nullptr) {
         options_.snapshot = snapshot_;
         options_.fill_cache = false;
     }

@@ -1,0 +1,39 @@
+// Rows come from a disk that may have been damaged, or written by another program: decoders must survive
+// anything, and what they accept must be what they would write.
+#include "store/row_codec.hpp"
+
+#include <cstdlib>
+
+using namespace wicket;
+
+namespace {
+
+void require(bool condition) {
+    if (!condition) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    const std::string_view value(reinterpret_cast<const char*>(data), size);
+    if (const auto row = rows::decode_counters(value)) require(rows::encode(*row) == value);
+    if (const auto row = rows::decode_mailbox_name(value)) require(rows::encode(*row) == value);
+    if (const auto row = rows::decode_mailbox_entry(value)) require(rows::encode(*row) == value);
+    if (const auto row = rows::decode_view(value))
+        require(rows::encode_view(row->prefix, row->cuts) == value);
+    if (const auto row = rows::decode_message(value)) require(rows::encode(*row) == value);
+    if (const auto row = rows::decode_folded(value)) require(rows::encode(*row) == value);
+    if (const auto row = rows::decode_account("a@b", value)) require(rows::encode(*row) == value);
+    if (const auto row = rows::decode_remembered(value))
+        require(rows::encode_remembered(row->until, row->value) == value);
+    if (const auto row = rows::decode_decision(value)) {
+        require(rows::decode_record(value) == row->record);
+        require(rows::decode_decision(rows::encode_decision_head(row->keys) + std::string(row->record))
+                    .has_value());
+    }
+    if (const auto key = rows::parse_mailbox_name_key(value))
+        require(rows::mailbox_name_key(key->first, key->second) == value);
+    if (const auto key = rows::parse_mailbox_entry_key(value))
+        require(rows::mailbox_entry_key(key->first, key->second) == value);
+    return 0;
+}

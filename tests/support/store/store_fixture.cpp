@@ -1,0 +1,96 @@
+#include "tests/support/store/store_fixture.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <random>
+#include <thread>
+
+namespace wicket::test {
+
+TemporaryFolder::TemporaryFolder() {
+    std::string path = testing::TempDir() + "wicket-store-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) std::abort();
+    path_ = path;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+RecordId new_id(WallTime time) {
+    static std::atomic<std::uint32_t> next{1};
+    return RecordId::make(time, 7, next.fetch_add(1));
+}
+
+std::string message_text(std::size_t octets, std::uint64_t seed) {
+    std::string text = "Subject: " + std::to_string(seed) + "\r\n\r\n";
+    std::mt19937_64 random(seed);
+    while (text.size() < octets)
+        text += std::to_string(random()) + "\r\n";
+    text.resize(octets);
+    return text;
+}
+
+SharedMessage message_of(const std::string& text) {
+    return std::make_shared<MessageBytes>(text, sha256_of(text));
+}
+
+Delivery delivery_to(const std::string& account, SharedMessage body, RecordId id) {
+    Delivery delivery;
+    delivery.id = id;
+    delivery.time = id.time();
+    delivery.body = std::move(body);
+    delivery.rows.push_back({account, "INBOX", "Return-Path: <>\r\n", {}});
+    delivery.record = "record of " + id.to_string();
+    delivery.record_keys = {*IpAddress::parse("192.0.2.1"), "example.org", {account}, "default", "accept"};
+    return delivery;
+}
+
+Result<std::vector<Uid>> deliver(MailStore& store, Delivery delivery) {
+    std::promise<Result<std::vector<Uid>>> promise;
+    auto outcome = promise.get_future();
+    store.deliver(std::move(delivery), [&promise](Result<std::vector<Uid>> uids) {
+        promise.set_value(std::move(uids));
+    });
+    return outcome.get();
+}
+
+Result<std::string> read_all(MessageReader& reader, std::size_t piece) {
+    std::string all;
+    for (;;) {
+        auto got = reader.next(piece);
+        if (!got) return got;
+        if (got->empty()) return all;
+        all += *got;
+    }
+}
+
+Result<std::string> read_message(MailStore& store, std::string_view account, Uid uid) {
+    auto reader = store.open_message(account, "INBOX", uid);
+    if (!reader) return std::unexpected(reader.error());
+    return read_all(**reader);
+}
+
+std::unique_ptr<Store> open_store(StoreOptions options) {
+    auto store = Store::open(std::move(options));
+    if (!store) {
+        ADD_FAILURE() << store.error().message;
+        std::abort();
+    }
+    return std::move(*store);
+}
+
+bool comes_true(const std::function<bool()>& is_so) {
+    using namespace std::chrono_literals;
+    for (int i = 0; i < 2000; ++i) {
+        if (is_so()) return true;
+        std::this_thread::sleep_for(10ms);
+    }
+    return false;
+}
+
+}  // namespace wicket::test

@@ -1,0 +1,86 @@
+#include "store/accounts.hpp"
+#include "store/store.hpp"
+#include "tests/support/store/store_fixture.hpp"
+
+#include <gtest/gtest.h>
+
+namespace wicket {
+namespace {
+
+using namespace test;
+
+TEST(AccountStore, KeepsAccountsAcrossReopening) {
+    const TemporaryFolder folder;
+    {
+        const auto store = open_store({.folder = folder.path()});
+        ASSERT_TRUE(store->accounts().add({"b@x", "hash b", "scram b", 2}));
+        ASSERT_TRUE(store->accounts().add({"a@x", "hash a", "scram a", 1}));
+        EXPECT_EQ(store->accounts().add({"a@x", "other", "", 1}).error().code, ErrorCode::exists);
+        EXPECT_EQ(store->accounts().update({"c@x", "", "", 1}).error().code, ErrorCode::not_found);
+        ASSERT_TRUE(store->accounts().update({"a@x", "new hash", "new scram", 1}));
+        EXPECT_EQ(store->accounts().add({"", "", "", 1}).error().code, ErrorCode::invalid);
+    }
+    const auto store = open_store({.folder = folder.path()});
+    const auto all = store->accounts().list();
+    ASSERT_TRUE(all);
+    ASSERT_EQ(all->size(), 2U);
+    EXPECT_EQ(all->front().address, "a@x");
+    EXPECT_EQ(all->front().password_hash, "new hash");
+    EXPECT_EQ(all->front().scram_sha256, "new scram");
+    EXPECT_EQ(all->back().created_seconds, 2);
+    EXPECT_EQ(store->accounts().find("c@x").error().code, ErrorCode::not_found);
+}
+
+TEST(AccountStore, MailGoesWithItsAccountAndStaysForOthers) {
+    const TemporaryFolder folder;
+    const auto store = open_store({.folder = folder.path()});
+    ASSERT_TRUE(store->accounts().add({"a@x", "", "", 1}));
+    const auto validity = store->mail().list("a@x", "INBOX")->uid_validity;
+    Delivery delivery = delivery_to("a@x", message_of("shared"));
+    delivery.rows.push_back({"a@x", "Junk", "", {}});
+    delivery.rows.push_back({"b@x", "INBOX", "", {}});
+    ASSERT_TRUE(deliver(store->mail(), std::move(delivery)));
+    EXPECT_EQ(store->mail().list("a@x", "INBOX")->uid_validity, validity);
+    EXPECT_EQ(store->accounts().remove("c@x").error().code, ErrorCode::not_found);
+    ASSERT_TRUE(store->accounts().remove("a@x"));
+    EXPECT_EQ(store->accounts().find("a@x").error().code, ErrorCode::not_found);
+    EXPECT_TRUE(store->mail().list("a@x", "INBOX")->rows.empty());
+    EXPECT_EQ(read_message(store->mail(), "b@x", 1), "shared");
+    // An account of the same name begins anew.
+    ASSERT_TRUE(store->accounts().add({"a@x", "", "", 1}));
+    EXPECT_NE(store->mail().list("a@x", "INBOX")->uid_validity, validity);
+    EXPECT_TRUE(store->mail().list("a@x", "INBOX")->rows.empty());
+    std::uint64_t faults = 0;
+    ASSERT_TRUE(store->mail().verify([&](const std::string&) { ++faults; }));
+    EXPECT_EQ(faults, 0U);
+}
+
+TEST(AccountStore, FoldsOnlyAsciiLetters) {
+    EXPECT_EQ(canonical_account_name("Alice.B", "Example.TEST"), "alice.b@example.test");
+    EXPECT_EQ(canonical_account_name("\xC3\x89", "x"), "\xC3\x89@x");
+    EXPECT_EQ(canonical_account_name("a b", "x"), "a b@x");
+    EXPECT_EQ(canonical_account_name("../..", "x"), "../..@x");
+    EXPECT_NE(canonical_account_name("e\xCC\x81", "x"), canonical_account_name("\xC3\xA9", "x"));
+}
+
+TEST(KeyedMemory, ForgetsWhatHasExpired) {
+    const TemporaryFolder folder;
+    SharedClock clock;
+    auto store = open_store({.folder = folder.path(), .clock = &clock});
+    store->memory().remember("key", "value", clock.wall() + std::chrono::hours(1));
+    store->memory().remember("short", "value", clock.wall() + std::chrono::seconds(1));
+    EXPECT_EQ(store->memory().recall("key"), "value");
+    EXPECT_EQ(store->memory().recall("other"), std::nullopt);
+    clock.advance(std::chrono::seconds(1));
+    EXPECT_EQ(store->memory().recall("short"), std::nullopt);
+    store.reset();
+    store = open_store({.folder = folder.path(), .clock = &clock});
+    EXPECT_EQ(store->memory().recall("key"), "value");
+    store->memory().forget("key");
+    EXPECT_EQ(store->memory().recall("key"), std::nullopt);
+    store->close();
+    EXPECT_EQ(store->memory().recall("key"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace wicket

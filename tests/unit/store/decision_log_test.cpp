@@ -1,0 +1,208 @@
+#include "store/decision_log.hpp"
+
+#include "store/committer.hpp"
+#include "store/record_cursor.hpp"
+#include "store/refusal_folds.hpp"
+#include "store/rocks_decision_log.hpp"
+#include "store/store.hpp"
+#include "tests/support/store/store_fixture.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+namespace wicket {
+namespace {
+
+using namespace test;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr WallTime start{std::chrono::microseconds(1'760'000'040'000'000)};  // a whole minute
+
+const IpAddress client = *IpAddress::parse("192.0.2.1");
+
+std::vector<std::string> records_of(DecisionLog& log, WallTime since) {
+    std::vector<std::string> records;
+    EXPECT_TRUE(log.scan(since, [&](const RecordId&, Result<std::string_view> record) {
+        records.emplace_back(record ? std::string(*record) : "error: " + record.error().message);
+        return true;
+    }));
+    return records;
+}
+
+TEST(RefusalFolds, FoldsTheHundredAndFirstOfAMinuteAndNeighboursAlike) {
+    RefusalFolds folds;
+    RecordId last;
+    for (std::uint32_t i = 0; i < refusal_fold_limit_per_minute; ++i) {
+        last = new_id();
+        EXPECT_EQ(folds.fold({client, "rule", 3}, last, start), std::nullopt);
+    }
+    EXPECT_EQ(folds.fold({*IpAddress::parse("192.0.2.77"), "rule", 3}, new_id(), start + seconds(59)), last);
+    EXPECT_EQ(folds.fold({client, "rule", 3}, new_id(), start), last);
+    EXPECT_EQ(folds.fold({client, "rule", 2}, new_id(), start), std::nullopt);
+    EXPECT_EQ(folds.fold({client, "other", 3}, new_id(), start), std::nullopt);
+    EXPECT_EQ(folds.fold({*IpAddress::parse("192.0.3.1"), "rule", 3}, new_id(), start), std::nullopt);
+    EXPECT_EQ(folds.counted(last).count, 2U);
+    EXPECT_EQ(folds.counted(last).last, start + seconds(59));
+    const RecordId next = new_id();
+    EXPECT_EQ(folds.fold({client, "rule", 3}, next, start + minutes(1)), std::nullopt);
+    const auto counts = folds.take();
+    EXPECT_EQ(counts.size(), 1U);
+    EXPECT_EQ(folds.counted(last).count, 0U);
+    folds.give_back(counts);
+    EXPECT_EQ(folds.counted(last).count, 2U);
+}
+
+TEST(RefusalFolds, IsBounded) {
+    RefusalFolds folds;
+    for (std::size_t i = 0; i < fold_kinds_limit + 1000; ++i)
+        folds.fold({client, std::to_string(i), 3}, new_id(), start);
+    EXPECT_EQ(folds.kinds(), fold_kinds_limit);
+}
+
+TEST(RecordCursor, TheSuccessorIsTheNextId) {
+    const RecordId id = RecordId::make(start, 0xFFFF, 0xFFFFFFFF);
+    EXPECT_EQ(successor(id), RecordId::make(start + std::chrono::milliseconds(1), 0, 0));
+    EXPECT_EQ(successor(RecordId::make(start, 1, 1)), RecordId::make(start, 1, 2));
+}
+
+class DecisionLogTest : public testing::Test {
+protected:
+    void SetUp() override { reopen(); }
+    void reopen() {
+        store_.reset();
+        store_ = open_store({.folder = folder_.path(), .clock = &clock_});
+    }
+    void refuse(const RecordId& id, const std::string& record) {
+        store_->decisions().refuse(id, id.time(), record, {client, "d", {"r"}, "rule", "reject"});
+    }
+
+    TemporaryFolder folder_;
+    SharedClock clock_;
+    std::unique_ptr<Store> store_;
+};
+
+TEST_F(DecisionLogTest, ARefusalIsSeenAtOnceAndAfterReopening) {
+    const RecordId id = new_id();
+    refuse(id, "why");
+    EXPECT_EQ(store_->decisions().find(id), "why");
+    EXPECT_EQ(store_->decisions().count(), 1U);
+    EXPECT_EQ(records_of(store_->decisions(), WallTime()), std::vector<std::string>{"why"});
+    EXPECT_EQ(store_->decisions().folded(id)->count, 0U);
+    EXPECT_EQ(store_->decisions().folded(new_id()).error().code, ErrorCode::not_found);
+    reopen();
+    EXPECT_EQ(store_->decisions().find(id), "why");
+    EXPECT_EQ(store_->decisions().count(), 1U);
+}
+
+TEST_F(DecisionLogTest, ScansBothClassesByIdFromATimeOn) {
+    std::vector<std::string> want;
+    // More than a piece of either class; the refusals partly still in memory.
+    for (int i = 0; i < 3000; ++i) {
+        const RecordId id = new_id(start + seconds(i));
+        if (i % 3 == 0) {
+            Delivery delivery;
+            delivery.id = id;
+            delivery.record = std::to_string(i);
+            store_->mail().deliver(std::move(delivery), [](const Result<std::vector<Uid>>& done) {
+                EXPECT_TRUE(done);
+            });
+        } else {
+            refuse(id, std::to_string(i));
+        }
+        if (i >= 1000) want.push_back(std::to_string(i));
+    }
+    Delivery last;
+    last.id = new_id(start + seconds(3000));
+    last.record = "3000";
+    ASSERT_TRUE(deliver(store_->mail(), std::move(last)));
+    want.emplace_back("3000");
+    EXPECT_EQ(records_of(store_->decisions(), start + seconds(1000)), want);
+    EXPECT_EQ(store_->decisions().count(), 3001U);
+    int seen = 0;
+    ASSERT_TRUE(store_->decisions().scan(start, [&](const RecordId&, auto) { return ++seen < 5; }));
+    EXPECT_EQ(seen, 5);
+    reopen();
+    EXPECT_EQ(records_of(store_->decisions(), start + seconds(1000)), want);
+}
+
+TEST_F(DecisionLogTest, AFoldedRefusalIsCountedOnItsSample) {
+    RecordId sample;
+    for (std::uint32_t i = 0; i < 150; ++i) {
+        const RecordId id = new_id(start);
+        const auto told = store_->decisions().fold({client, "rule", 3}, id, start);
+        if (!told) {
+            sample = id;
+            refuse(id, "sample");
+        } else {
+            EXPECT_EQ(*told, sample);
+        }
+    }
+    EXPECT_EQ(store_->decisions().count(), refusal_fold_limit_per_minute);
+    reopen();
+    const auto folded = store_->decisions().folded(sample);
+    ASSERT_TRUE(folded);
+    EXPECT_EQ(folded->count, 50U);
+    EXPECT_EQ(folded->last, start);
+}
+
+TEST(DecisionRetention, OldDecisionsGoByAgeAndBySize) {
+    const TemporaryFolder folder;
+    SharedClock clock;
+    {
+        const auto store = open_store({.folder = folder.path(), .clock = &clock});
+        for (int i = 0; i < 100; ++i) {
+            Delivery delivery;
+            delivery.id = new_id(start + seconds(i));
+            delivery.record = std::string(10000, 'r');
+            ASSERT_TRUE(deliver(store->mail(), std::move(delivery)));
+        }
+    }
+    Database::Setup setup;
+    setup.folder = folder / "mail";
+    setup.tables = mail_tables();
+    setup.clock = &clock;
+    auto database = Database::open(std::move(setup));
+    ASSERT_TRUE(database) << database.error().message;
+    BlobFiles blobs(folder / "blobs", (*database)->env());
+    auto committer = Committer::start(**database, blobs, clock, Database::Sync::yes);
+    ASSERT_TRUE(committer);
+    const auto count = [&] {
+        return count_keys(**database, static_cast<std::size_t>(MailTable::decisions)).value_or(0);
+    };
+    EXPECT_EQ(count(), 100U);
+    ASSERT_TRUE(trim_decisions(**database, **committer, start + seconds(40), 1U << 30U));
+    EXPECT_EQ(count(), 60U);
+    ASSERT_TRUE(trim_decisions(**database, **committer, start, 1000));
+    EXPECT_LT(count(), 60U);
+    (*committer)->close();
+}
+
+TEST(DecisionRetention, RefusalsKeepToTheirQuotaAndNeverTouchDecisions) {
+    const TemporaryFolder folder;
+    const auto store = open_store({.folder = folder.path(), .refusal_quota_octets = 4U << 20U});
+    Delivery delivery;
+    delivery.id = new_id(start);
+    delivery.record = "class a";
+    const RecordId kept = delivery.id;
+    ASSERT_TRUE(deliver(store->mail(), std::move(delivery)));
+    const RecordId first = new_id(start);
+    store->decisions().refuse(first, start, std::string(1000, 'x'), {});
+    std::uint64_t written = 1;
+    const bool is_gone = comes_true([&] {
+        for (int i = 0; i < 2000; ++i, ++written) {
+            std::string record = message_text(4000, written);
+            store->decisions().refuse(
+                new_id(start + std::chrono::milliseconds(written)), start, std::move(record), {}
+            );
+        }
+        return !store->decisions().find(first);
+    });
+    EXPECT_TRUE(is_gone);
+    EXPECT_EQ(store->decisions().find(kept), "class a");
+    EXPECT_LT(store->decisions().count().value_or(written), written);
+}
+
+}  // namespace
+}  // namespace wicket

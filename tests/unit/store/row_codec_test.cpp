@@ -1,0 +1,129 @@
+#include "store/row_codec.hpp"
+
+#include "tests/support/store/store_fixture.hpp"
+
+#include <gtest/gtest.h>
+
+namespace wicket::rows {
+namespace {
+
+TEST(RowCodec, ReadsBackWhatItWrote) {
+    const Counters counters{7, 9};
+    EXPECT_EQ(decode_counters(encode(counters)), counters);
+    const MailboxName name{1ULL << 40U, 0xFFFFFFFF, 3};
+    EXPECT_EQ(decode_mailbox_name(encode(name)), name);
+    const MailboxEntry entry{test::new_id(), 12345, WallTime(std::chrono::microseconds(-5))};
+    EXPECT_EQ(decode_mailbox_entry(encode(entry)), entry);
+    const View view{
+        "A: b\r\n", {{1, 2}, {5, 6}}
+    };
+    EXPECT_EQ(decode_view(encode_view(view.prefix, view.cuts)), view);
+    Message message{2, BodyPlace::file, 99, {}};
+    message.sha256[0] = 0xAB;
+    EXPECT_EQ(decode_message(encode(message)), message);
+    EXPECT_EQ(decode_format(encode_format(3)), 3U);
+}
+
+TEST(RowCodec, KeepsTheOctetsOfTheFormat) {
+    EXPECT_EQ(encode(MailboxName{1, 2, 3}), std::string("\x01\0\0\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03", 17));
+    EXPECT_EQ(
+        mailbox_name_key("a@b", "INBOX"),
+        std::string(
+            "n\0\x03"
+            "a@bINBOX",
+            11
+        )
+    );
+    EXPECT_EQ(mailbox_entry_key(1, 0x102), std::string("r\0\0\0\0\0\0\0\x01\0\0\x01\x02", 13));
+    EXPECT_EQ(
+        encode_view(
+            "P",
+            {
+                {1, 2}
+    }
+        ),
+        std::string("\x01\0\0\0\x01P\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02", 26)
+    );
+}
+
+TEST(RowCodec, ReadsBackADecision) {
+    const RecordKeys keys{
+        *IpAddress::parse("2001:db8::1"), "example.org", {"a@b", "c@d"},
+          "spf-fail", "reject"
+    };
+    const std::string value = encode_decision_head(keys) + "the record";
+    const auto decision = decode_decision(value);
+    ASSERT_TRUE(decision);
+    EXPECT_EQ(decision->record, "the record");
+    EXPECT_EQ(decision->keys.client_ip, keys.client_ip);
+    EXPECT_EQ(decision->keys.recipients, keys.recipients);
+    EXPECT_EQ(decision->keys.verdict, "reject");
+    EXPECT_EQ(decode_record(value), "the record");
+}
+
+TEST(RowCodec, RefusesAnotherVersionAndEveryShorterOrLongerRow) {
+    const std::vector<std::pair<std::string, std::function<bool(std::string_view)>>> rows = {
+        {encode(Counters{1, 2}), [](std::string_view v) { return decode_counters(v).has_value(); }},
+        {encode(MailboxName{1, 2, 3}), [](std::string_view v) { return decode_mailbox_name(v).has_value(); }},
+        {encode(MailboxEntry{}), [](std::string_view v) { return decode_mailbox_entry(v).has_value(); }},
+        {encode_view("abc", {{1, 2}}), [](std::string_view v) { return decode_view(v).has_value(); }},
+        {encode(Message{}), [](std::string_view v) { return decode_message(v).has_value(); }},
+        {encode(Account{"", "h", "s", 1}),
+         [](std::string_view v) { return decode_account("a", v).has_value(); }},
+        {encode(DecisionLog::Folded{1, {}}), [](std::string_view v) { return decode_folded(v).has_value(); }},
+    };
+    for (const auto& [row, is_read] : rows) {
+        EXPECT_TRUE(is_read(row));
+        EXPECT_FALSE(is_read(row + "x"));
+        EXPECT_FALSE(is_read("\x02" + row.substr(1)));
+        for (std::size_t length = 0; length < row.size(); ++length)
+            EXPECT_FALSE(is_read(row.substr(0, length))) << length << " of " << row.size();
+    }
+}
+
+TEST(RowCodec, RefusesCutsThatDoNotFit) {
+    EXPECT_EQ(
+        served_size(
+            100,
+            10,
+            {
+                {0,  10},
+                {90, 10}
+    }
+        ),
+        90U
+    );
+    EXPECT_EQ(served_size(100, 10, {}), 110U);
+    EXPECT_FALSE(served_size(
+        100,
+        0,
+        {
+            {0, 101}
+    }
+    ));
+    EXPECT_FALSE(served_size(
+        100,
+        0,
+        {
+            {101, 0}
+    }
+    ));
+    EXPECT_FALSE(served_size(
+        100,
+        0,
+        {
+            {10, 10},
+            {19, 1 }
+    }
+    ));
+    EXPECT_FALSE(served_size(
+        100,
+        0,
+        {
+            {50, ~0ULL}
+    }
+    ));
+}
+
+}  // namespace
+}  // namespace wicket::rows
