@@ -15,40 +15,40 @@ TEST(Downgrade, TurnsHeadersIntoAscii) {
     };
     const std::vector<Case> cases = {
         {"ASCII stays octet for octet",
-         "a:b\r\nSubject :  x \r\n\ty\r\nTo: a@b,\r\n c@d\r\n",                        "a:b\r\nSubject :  x \r\n\ty\r\nTo: a@b,\r\n c@d\r\n"                                       },
+         "a:b\r\nSubject :  x \r\n\ty\r\nTo: a@b,\r\n c@d\r\n",                                                  "a:b\r\nSubject :  x \r\n\ty\r\nTo: a@b,\r\n c@d\r\n"                                              },
         {"a subject",
          "Subject: Gr\xC3\xBC\xC3\x9F"
-         "e\r\n",                                                                      "Subject: =?utf-8?B?R3LDvMOfZQ==?=\r\n"                                                     },
-        {"a folded subject",                       "Subject: \xC3\xA4\r\n b\r\n",      "Subject: =?utf-8?B?w6QgYg==?=\r\n"                                                         },
+         "e\r\n",                                                                                                "Subject: =?utf-8?B?R3LDvMOfZQ==?=\r\n"                                                            },
+        {"a folded subject",                       "Subject: \xC3\xA4\r\n b\r\n",                                "Subject: =?utf-8?B?w6QgYg==?=\r\n"                                                                },
         {"a long subject, cut between characters",
-         "Subject: aaaaaaaaaaaaaaaaaaaaaaaaaa\xC3\xA4\xC3\xA4\r\n",                    "Subject: =?utf-8?B?YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=?=\r\n =?utf-8?B?w6TDpA==?=\r\n"    },
-        {"a subject that is not UTF-8",            "Subject: caf\xE9\r\n",             "Subject: =?unknown-8bit?B?Y2Fm6Q==?=\r\n"                                                  },
-        {"a display name",                         "From: J\xC3\xB6rg <j@x.test>\r\n", "From: =?utf-8?B?SsO2cmc=?=\r\n <j@x.test>\r\n"
+         "Subject: aaaaaaaaaaaaaaaaaaaaaaaaaa\xC3\xA4\xC3\xA4\r\n",                                              "Subject: =?utf-8?B?YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=?=\r\n =?utf-8?B?w6TDpA==?=\r\n"           },
+        {"a subject that is not UTF-8",            "Subject: caf\xE9\r\n",                                       "Subject: =?unknown-8bit?B?Y2Fm6Q==?=\r\n"                                                         },
+        {"a display name",                         "From: J\xC3\xB6rg <j@x.test>\r\n",                           "From: =?utf-8?B?SsO2cmc=?=\r\n <j@x.test>\r\n"
         },
         {"a quoted display name",
-         "From: \"J\xC3\xB6rg, \\\"X\\\"\" <j@x.test>\r\n",                            "From: =?utf-8?B?SsO2cmcsICJYIg==?=\r\n <j@x.test>\r\n"                                     },
+         "From: \"J\xC3\xB6rg, \\\"X\\\"\" <j@x.test>\r\n",                                                      "From: =?utf-8?B?SsO2cmcsICJYIg==?=\r\n <j@x.test>\r\n"                                            },
         {"an address with a name",
-         "From: J <j\xC3\xB6@x.test>\r\n",                                             "From: =?utf-8?B?SiA8asO2QHgudGVzdD4=?=\r\n <invalid@internationalized-address.invalid>\r\n"},
+         "From: J <j\xC3\xB6@x.test>\r\n",                                                                       "From: =?utf-8?B?SiA8asO2QHgudGVzdD4=?=\r\n <invalid@internationalized-address.invalid>\r\n"       },
         {"an address alone",
-         "To: j\xC3\xB6@x.test\r\n",                                                   "To: =?utf-8?B?asO2QHgudGVzdA==?=\r\n <invalid@internationalized-address.invalid>\r\n"      },
+         "To: j\xC3\xB6@x.test\r\n",                                                                             "To: =?utf-8?B?asO2QHgudGVzdA==?=\r\n <invalid@internationalized-address.invalid>\r\n"             },
         {"one of several",
-         "To: a@b, j\xC3\xB6@x, \"C, D\" <c@d>\r\n",                                   "To: a@b,\r\n =?utf-8?B?asO2QHg=?=\r\n <invalid@internationalized-address.invalid>,\r\n \"C, D\" "
-         "<c@d>\r\n"                                                                                                                               },
-        {"a group",                                        "To: Fr\xC3\xBC: a@b, c@d;\r\n",                                                           "To: =?utf-8?B?RnLDvA==?=:\r\n a@b,\r\n c@d;\r\n"},
-        {"an empty group",                                        "Cc: Fr\xC3\xBC:;\r\n",                                                     "Cc: =?utf-8?B?RnLDvA==?=:\r\n ;\r\n"                                                                                                                                 },
+         "To: a@b, j\xC3\xB6@x, \"C, D\" <c@d>\r\n",                                                             "To: a@b,\r\n =?utf-8?B?asO2QHg=?=\r\n <invalid@internationalized-address.invalid>,\r\n \"C, D\" "
+         "<c@d>\r\n"                                                                                                                                            },
+        {"a group",                                "To: Fr\xC3\xBC: a@b, c@d;\r\n",                              "To: =?utf-8?B?RnLDvA==?=:\r\n a@b,\r\n c@d;\r\n"                                                  },
+        {"an empty group",                         "Cc: Fr\xC3\xBC:;\r\n",                                       "Cc: =?utf-8?B?RnLDvA==?=:\r\n ;\r\n"                                                              },
         {"a comma in a comment",
-         "To: a@b (\xC3\xA4, <x>), c@d\r\n",                                                       "To: =?utf-8?B?YUBiICjDpCwgPHg+KQ==?=\r\n <invalid@internationalized-address.invalid>,\r\n c@d\r\n"                                                                                                                                        },
+         "To: a@b (\xC3\xA4, <x>), c@d\r\n",                                                                     "To: =?utf-8?B?YUBiICjDpCwgPHg+KQ==?=\r\n <invalid@internationalized-address.invalid>,\r\n c@d\r\n"},
         {"an address literal",
-         "To: \xC3\xA4 <a@[IPv6:::1]>, b@[IPv6:::2]\r\n",                                                       "To: =?utf-8?B?w6Q=?=\r\n <a@[IPv6:::1]>,\r\n b@[IPv6:::2]\r\n"                                                                                                                           },
-        {"an angle left open",                                        "To: \xC3\xA4 <a@b\r\n",                                                              "To: =?utf-8?B?w6Q=?=\r\n <a@b\r\n"},
+         "To: \xC3\xA4 <a@[IPv6:::1]>, b@[IPv6:::2]\r\n",                                                        "To: =?utf-8?B?w6Q=?=\r\n <a@[IPv6:::1]>,\r\n b@[IPv6:::2]\r\n"                                    },
+        {"an angle left open",                     "To: \xC3\xA4 <a@b\r\n",                                      "To: =?utf-8?B?w6Q=?=\r\n <a@b\r\n"                                                                },
         {"a parameter",
-         "Content-Type: text/plain; name=\"\xC3\xA4;b\"; charset=utf-8\r\n",                                                "Content-Type: text/plain;\r\n charset=utf-8\r\n"                                                                                                        },
-        {"a value that is not ASCII",                                        "Content-Type: t\xC3\xA4xt/plain; charset=utf-8\r\nA: b\r\n",                                                      "A: b\r\n"
+         "Content-Type: text/plain; name=\"\xC3\xA4;b\"; charset=utf-8\r\n",                                     "Content-Type: text/plain;\r\n charset=utf-8\r\n"                                                  },
+        {"a value that is not ASCII",              "Content-Type: t\xC3\xA4xt/plain; charset=utf-8\r\nA: b\r\n", "A: b\r\n"
         },
-        {"any other field goes",                                         "Received: from \xC3\xA4\r\nX-A: \xC3\xA4\r\nB: c\r\n",                                            "B: c\r\n"                                                   },
-        {"a name that is not ASCII goes",                                        "S\xC3\xBC: x\r\nB: c\r\n",                                             "B: c\r\n"                   },
-        {"a line that is no field goes",                                        "\xC3\xA4\r\nB: c\r\n",                                                       "B: c\r\n"                                                        },
-        {"no CRLF at the end",                                        "Subject: \xC3\xA4", "Subject: =?utf-8?B?w6Q=?=\r\n"                                },
+        {"any other field goes",                   "Received: from \xC3\xA4\r\nX-A: \xC3\xA4\r\nB: c\r\n",       "B: c\r\n"                                                                                         },
+        {"a name that is not ASCII goes",          "S\xC3\xBC: x\r\nB: c\r\n",                                   "B: c\r\n"                                                                                         },
+        {"a line that is no field goes",           "\xC3\xA4\r\nB: c\r\n",                                       "B: c\r\n"                                                                                         },
+        {"no CRLF at the end",                     "Subject: \xC3\xA4",                                          "Subject: =?utf-8?B?w6Q=?=\r\n"                                                                    },
     };
     for (const auto& [name, headers, want] : cases) {
         SCOPED_TRACE(name);

@@ -1,0 +1,81 @@
+// Whatever a stored message holds: what is served without UTF8 has ASCII headers, the same body, the size
+// that was measured, and does not depend on the pieces it was read in; downgrading twice changes nothing;
+// dot-stuffing can be undone. Time: run with -max_len=65536 -timeout=5; a parser that is not linear takes
+// longer than that.
+
+#include "access/message_view.hpp"
+#include "base/text.hpp"
+#include "tests/unit/access/fake_mail_store.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace wicket {
+namespace {
+
+void require(bool holds) {
+    if (!holds) std::abort();
+}
+
+std::string downgraded(std::string_view message, std::size_t piece_octets) {
+    HeaderDowngrader downgrader;
+    std::string out;
+    for (std::size_t at = 0; at < message.size(); at += piece_octets)
+        downgrader.feed(message.substr(at, piece_octets), out);
+    downgrader.finish(out);
+    return out;
+}
+
+void check_headers(std::string_view message) {
+    const std::string headers = downgrade_headers(message);
+    require(std::ranges::all_of(headers, [](char c) { return is_ascii(c); }));
+    require(downgrade_headers(headers) == headers);
+    require(headers.size() <= 40 * message.size() + 200);
+}
+
+void check_message(std::string_view message) {
+    const std::string whole = downgraded(message, message.size() + 1);
+    require(whole == downgraded(message, 1));
+    require(whole == downgraded(message, 1000));
+    const std::size_t end = message.starts_with("\r\n") ? 0 : message.find("\r\n\r\n");
+    if (end != std::string_view::npos) require(whole.ends_with(message.substr(end)));
+
+    FakeMailStore store;
+    const Uid uid = store.add(std::string(message));
+    require(downgraded_size(**store.open_message("a", "INBOX", uid)).value() == whole.size());
+}
+
+void check_view(std::string_view message) {
+    MessageView view(HeaderForm::as_stored, std::nullopt);
+    std::string served;
+    for (std::size_t at = 0; at < message.size(); at += 3)
+        view.feed(message.substr(at, 3), served);
+    view.finish(served);
+    // As a client reads it (RFC 1939 section 3).
+    std::string read;
+    std::string_view rest = served;
+    for (;;) {
+        const std::size_t end = rest.find("\r\n");
+        require(end != std::string_view::npos);
+        std::string_view line = rest.substr(0, end + 2);
+        rest.remove_prefix(line.size());
+        if (line == ".\r\n") break;
+        if (line.starts_with('.')) line.remove_prefix(1);
+        read += line;
+    }
+    require(rest.empty());
+    require(read.starts_with(message));
+    require(read.size() <= message.size() + 2);
+}
+
+}  // namespace
+}  // namespace wicket
+
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer calls it by this name.
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    const std::string_view message(reinterpret_cast<const char*>(data), size);
+    wicket::check_headers(message);
+    wicket::check_message(message);
+    wicket::check_view(message);
+    return 0;
+}
