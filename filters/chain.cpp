@@ -206,8 +206,15 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
     void give_up(std::size_t index, const std::string& reason) {
         nodes[index].progress = Progress::finished;
         for (const FactId fact : chain->links()[index].makes)
-            set(fact, Unknown{reason});
+            set(fact, unknown_value(fact, reason));
         note(index, fmt::format("{}: {}", chain->links()[index].filter->name(), reason));
+    }
+
+    /// Results that have a word for a temporary failure show it; the timeline tells the reason.
+    FactValue unknown_value(FactId fact, const std::string& reason) const {
+        const FactDeclaration& row = dictionary->row(fact);
+        if (row.unknown_word.empty()) return Unknown{reason};
+        return row.unknown_word;
     }
 
     void note(std::size_t index, std::string what) {

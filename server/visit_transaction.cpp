@@ -75,10 +75,13 @@ RecordKeys keys_of(const DecisionRecord& record) {
 }
 
 void merge(Verdict& verdict, Verdict later) {
-    verdict.hits.insert(verdict.hits.end(), later.hits.begin(), later.hits.end());
-    verdict.unknown_rules.insert(
-        verdict.unknown_rules.end(), later.unknown_rules.begin(), later.unknown_rules.end()
-    );
+    // A rule counts once, whichever stages looked at it.
+    for (RuleHit& hit : later.hits)
+        if (std::ranges::find(verdict.hits, hit.rule, &RuleHit::rule) == verdict.hits.end())
+            verdict.hits.push_back(std::move(hit));
+    for (std::string& rule : later.unknown_rules)
+        if (std::ranges::find(verdict.unknown_rules, rule) == verdict.unknown_rules.end())
+            verdict.unknown_rules.push_back(std::move(rule));
     verdict.added_headers.insert(
         verdict.added_headers.end(), later.added_headers.begin(), later.added_headers.end()
     );

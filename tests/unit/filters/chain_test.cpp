@@ -1,0 +1,256 @@
+#include "filters/chain.hpp"
+
+#include "net/delay.hpp"
+#include "tests/support/run_awaitable.hpp"
+#include "tests/support/table_resolver.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <stdexcept>
+
+namespace wicket {
+namespace {
+
+using boost::asio::awaitable;
+
+class ScriptedFilter : public Filter {
+public:
+    using Work = std::function<awaitable<Observation>(FactsSnapshot, FilterTools)>;
+
+    ScriptedFilter(std::string name, std::vector<FactId> needs, std::vector<FactId> makes, Work work)
+        : name_(std::move(name)),
+          needs_(std::move(needs)),
+          makes_(std::move(makes)),
+          work_(std::move(work)) {}
+
+    std::string_view name() const override { return name_; }
+    std::vector<FactId> needs() const override { return needs_; }
+    std::vector<FactId> makes() const override { return makes_; }
+    std::chrono::milliseconds timeout() const override { return std::chrono::seconds(1); }
+    awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const override {
+        return work_(std::move(facts), std::move(tools));
+    }
+
+private:
+    std::string name_;
+    std::vector<FactId> needs_, makes_;
+    Work work_;
+};
+
+constexpr FactId client_ip = id_of(CoreFact::client_ip);
+constexpr FactId helo_name = id_of(CoreFact::helo_name);
+constexpr FactId iprev = id_of(CoreFact::iprev_result);
+constexpr FactId client_name = id_of(CoreFact::client_name);
+constexpr FactId helo_form_fact = id_of(CoreFact::helo_form);
+
+awaitable<Observation> give(FactId fact, std::string value) {
+    Observation seen;
+    seen.facts.emplace_back(fact, std::move(value));
+    co_return seen;
+}
+
+awaitable<Observation> give_late(FactId fact, std::string value) {
+    co_await delay(std::chrono::milliseconds(20));
+    co_return co_await give(fact, std::move(value));
+}
+
+awaitable<Observation> never() {
+    co_await delay(std::chrono::hours(1));
+    co_return Observation{};
+}
+
+awaitable<Observation> fail() {
+    throw std::runtime_error("broken on purpose");
+    co_return Observation{};
+}
+
+std::shared_ptr<const Filter> filter(
+    std::string name, std::vector<FactId> needs, std::vector<FactId> makes, ScriptedFilter::Work work
+) {
+    return std::make_shared<ScriptedFilter>(
+        std::move(name), std::move(needs), std::move(makes), std::move(work)
+    );
+}
+
+struct Fixture {
+    explicit Fixture(std::vector<std::shared_ptr<const Filter>> filters) {
+        Diagnostics diagnostics;
+        chain = FilterChain::build(std::move(filters), *dictionary, diagnostics);
+        EXPECT_FALSE(diagnostics.has_errors());
+        run = std::make_unique<ChainRun>(chain, dictionary, dns, system_clock(), loop.get_executor());
+        run->provide(client_ip, *IpAddress::parse("203.0.113.9"));
+    }
+
+    static awaitable<bool> settled(ChainRun& run, Stage stage, std::chrono::milliseconds budget) {
+        co_await run.settle(stage, system_clock().steady() + budget);
+        co_return true;
+    }
+
+    /// The loop goes on only as long as settle() waits, so that a filter that never ends does not hold the
+    /// test.
+    void settle(Stage stage, std::chrono::milliseconds budget = std::chrono::seconds(10)) {
+        bool is_done = false;
+        boost::asio::co_spawn(
+            loop,
+            settled(*run, stage, budget),
+            [&is_done](const std::exception_ptr&, bool) { is_done = true; }
+        );
+        loop.restart();
+        while (!is_done && loop.run_one() != 0) {
+        }
+        EXPECT_TRUE(is_done);
+    }
+
+    boost::asio::io_context loop;
+    TableResolver dns;
+    std::shared_ptr<const FactDictionary> dictionary = std::make_shared<FactDictionary>();
+    std::shared_ptr<const FilterChain> chain;
+    std::unique_ptr<ChainRun> run;
+};
+
+FactValue text(std::string_view value) {
+    return std::string(value);
+}
+
+TEST(FilterChain, RefusesWhatCannotBeAGraph) {
+    const FactDictionary dictionary;
+    const auto work = [](const FactsSnapshot&, const FilterTools&) { return never(); };
+    Diagnostics twice;
+    EXPECT_EQ(
+        FilterChain::build(
+            {filter("a", {client_ip}, {iprev}, work), filter("b", {client_ip}, {iprev}, work)},
+            dictionary,
+            twice
+        ),
+        nullptr
+    );
+    EXPECT_NE(twice.sorted().front().message.find("made by two filters"), std::string::npos);
+    Diagnostics missing;
+    EXPECT_EQ(
+        FilterChain::build({filter("a", {iprev}, {helo_form_fact}, work)}, dictionary, missing), nullptr
+    );
+    EXPECT_NE(missing.sorted().front().message.find("no filter makes"), std::string::npos);
+    Diagnostics circle;
+    EXPECT_EQ(
+        FilterChain::build(
+            {filter("a", {iprev}, {client_name}, work), filter("b", {client_name}, {iprev}, work)},
+            dictionary,
+            circle
+        ),
+        nullptr
+    );
+    EXPECT_NE(circle.sorted().front().message.find("circle"), std::string::npos);
+}
+
+TEST(ChainRun, BeginsAFilterWhenItsNeedsAreGathered) {
+    // The second one stands before the first, and must still see its fact.
+    Fixture fixture({
+        filter(
+            "second",
+            {client_name},
+            {helo_form_fact},
+            [](const FactsSnapshot& facts, const FilterTools&) {
+                return give(helo_form_fact, "after " + fact_to_text(facts->get(client_name)));
+            }
+        ),
+        filter(
+            "first",
+            {client_ip},
+            {client_name},
+            [](const FactsSnapshot&, const FilterTools&) { return give_late(client_name, "mx.example"); }
+        ),
+    });
+    fixture.run->begin(Stage::connect);
+    fixture.settle(Stage::connect);
+    EXPECT_EQ(fixture.run->facts().get(helo_form_fact), text("after mx.example"));
+}
+
+TEST(ChainRun, LeavesTheFactsOfALateFilterUnknown) {
+    Fixture fixture(
+        {filter(
+             "slow", {client_ip}, {iprev}, [](const FactsSnapshot&, const FilterTools&) { return never(); }
+         ),
+         filter(
+             "quick",
+             {client_ip},
+             {client_name},
+             [](const FactsSnapshot&, const FilterTools&) { return give(client_name, "mx.example"); }
+         )}
+    );
+    fixture.run->begin(Stage::connect);
+    fixture.settle(Stage::connect, std::chrono::milliseconds(10));
+    EXPECT_EQ(fixture.run->facts().get(iprev), text("temperror"));
+    EXPECT_EQ(fixture.run->facts().get(client_name), text("mx.example"));
+}
+
+TEST(ChainRun, LeavesTheFactsOfAFailedFilterUnknown) {
+    Fixture fixture({filter("broken", {client_ip}, {iprev}, [](const FactsSnapshot&, const FilterTools&) {
+        return fail();
+    })});
+    fixture.run->begin(Stage::connect);
+    fixture.settle(Stage::connect);
+    EXPECT_EQ(fixture.run->facts().get(iprev), text("temperror"));
+}
+
+TEST(ChainRun, WaitsForTheStageOnlyThatIsAskedFor) {
+    Fixture fixture({filter(
+        "at helo",
+        {helo_name},
+        {helo_form_fact},
+        [](const FactsSnapshot&, const FilterTools&) { return never(); }
+    )});
+    fixture.run->begin(Stage::connect);
+    fixture.settle(Stage::connect, std::chrono::milliseconds(10));
+    fixture.run->provide(helo_name, std::string("mx.example"));
+    fixture.run->begin(Stage::helo);
+    fixture.settle(Stage::connect, std::chrono::milliseconds(10));
+    EXPECT_EQ(fixture.run->facts().get(helo_form_fact), FactValue(Absent{}));
+}
+
+TEST(ChainRun, ForgetsWhatALaterGreetingMadeStale) {
+    int runs = 0;
+    Fixture fixture({
+        filter(
+            "once",
+            {client_ip},
+            {client_name},
+            [&runs](const FactsSnapshot&, const FilterTools&) {
+                ++runs;
+                return give(client_name, "mx.example");
+            }
+        ),
+        filter(
+            "each",
+            {helo_name},
+            {helo_form_fact},
+            [](const FactsSnapshot& facts, const FilterTools&) {
+                return give_late(helo_form_fact, fact_to_text(facts->get(helo_name)));
+            }
+        ),
+    });
+    fixture.run->begin(Stage::connect);
+    for (const std::string name : {"one", "two"}) {
+        fixture.run->forget_from(Stage::helo);
+        EXPECT_EQ(fixture.run->facts().get(helo_form_fact), FactValue(Absent{}));
+        fixture.run->provide(helo_name, name);
+        fixture.run->begin(Stage::helo);
+    }
+    fixture.settle(Stage::helo);
+    // The late answer to the first name must not be taken for one to the second.
+    EXPECT_EQ(fixture.run->facts().get(helo_form_fact), text("two"));
+    EXPECT_EQ(runs, 1);
+}
+
+TEST(ChainRun, MayEndBeforeItsFilters) {
+    Fixture fixture({filter("late", {client_ip}, {iprev}, [](const FactsSnapshot&, const FilterTools&) {
+        return give_late(iprev, "pass");
+    })});
+    fixture.run->begin(Stage::connect);
+    fixture.run.reset();
+    fixture.loop.restart();
+    fixture.loop.run();
+}
+
+}  // namespace
+}  // namespace wicket

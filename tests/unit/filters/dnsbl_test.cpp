@@ -1,0 +1,210 @@
+#include "filters/dnsbl.hpp"
+
+#include "tests/support/run_awaitable.hpp"
+#include "tests/support/table_resolver.hpp"
+
+#include <gtest/gtest.h>
+
+namespace wicket {
+namespace {
+
+constexpr std::uint32_t code(std::uint32_t c, std::uint32_t d) {
+    return 127U << 24U | c << 8U | d;
+}
+
+DnsList test_list() {
+    DnsList list;
+    list.name = "test";
+    list.zone = "bl.example";
+    list.of = id_of(CoreFact::client_ip);
+    list.fact = static_cast<FactId>(CoreFact::count);
+    list.listed = {
+        {"spam", code(0, 2), code(0, 2)},
+        {"bots", code(0, 4), code(0, 7)}
+    };
+    list.refused = {
+        {"refused", code(0, 255), code(0, 255)}
+    };
+    list.probes = false;
+    return list;
+}
+
+std::string record(std::string_view address) {
+    return std::string(IpAddress::parse(address)->octets());
+}
+
+FactValue ask(const DnsList& list, const FactValue& value, TableResolver& dns) {
+    const DnsblFilter filter(std::make_shared<DnsListHealth>(list));
+    auto facts = std::make_shared<Facts>();
+    facts->set(list.of, value);
+    const Observation seen = run_awaitable(
+        filter.examine(facts, {dns, system_clock(), system_clock().steady() + filter.timeout(), nullptr})
+    );
+    if (seen.facts.empty()) return Absent{};
+    EXPECT_EQ(seen.facts.front().first, list.fact);
+    return seen.facts.front().second;
+}
+
+FactValue ask_about(std::string_view address, TableResolver& dns) {
+    return ask(test_list(), *IpAddress::parse(address), dns);
+}
+
+TEST(Dnsbl, NamesTheCodesThatHit) {
+    struct Case {
+        std::string_view name;
+        std::vector<std::string> answers;
+        TextList want;
+    };
+    const std::vector<Case> cases = {
+        {"one code",                            {"127.0.0.2"},              {{"spam"}, ""}        },
+        {"the first of a range",                {"127.0.0.4"},              {{"bots"}, ""}        },
+        {"the last of a range",                 {"127.0.0.7"},              {{"bots"}, ""}        },
+        {"two codes of one name",               {"127.0.0.5", "127.0.0.6"}, {{"bots"}, ""}        },
+        {"several names",                       {"127.0.0.2", "127.0.0.4"}, {{"spam", "bots"}, ""}},
+        {"a code that the table does not name", {"127.0.0.8"},              {{}, ""}              },
+        {"before the range",                    {"127.0.0.3"},              {{}, ""}              },
+    };
+    for (const auto& [name, answers, want] : cases) {
+        SCOPED_TRACE(name);
+        TableResolver dns;
+        std::vector<std::string> records;
+        for (const std::string& answer : answers)
+            records.push_back(record(answer));
+        dns.add("9.113.0.203.bl.example", DnsType::a, records);
+        EXPECT_EQ(ask_about("203.0.113.9", dns), FactValue(want));
+    }
+}
+
+TEST(Dnsbl, TakesNoRefusalOrStrangerForAListing) {
+    for (const std::string_view answer :
+         {"127.255.255.254", "127.255.255.1", "127.0.0.255", "192.0.2.1", "10.0.0.1"}) {
+        SCOPED_TRACE(answer);
+        TableResolver dns;
+        // Beside a listing, so that the strange one must win.
+        dns.add("9.113.0.203.bl.example", DnsType::a, {record("127.0.0.2"), record(answer)});
+        EXPECT_TRUE(std::holds_alternative<Unknown>(ask_about("203.0.113.9", dns)));
+    }
+}
+
+TEST(Dnsbl, IsUnknownWhenTheListDoesNotAnswer) {
+    TableResolver dns;
+    dns.fail("9.113.0.203.bl.example", DnsType::a, "time-out");
+    EXPECT_EQ(ask_about("203.0.113.9", dns), FactValue(Unknown{"time-out"}));
+}
+
+TEST(Dnsbl, AsksAboutIpv6ByNibbles) {
+    TableResolver dns;
+    dns.add(
+        "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example",
+        DnsType::a,
+        {record("127.0.0.2")}
+    );
+    EXPECT_EQ(ask_about("2001:db8::1", dns), FactValue(TextList{{"spam"}, ""}));
+}
+
+TEST(Dnsbl, DoesNotAskAboutPrivateAddresses) {
+    for (const std::string_view address :
+         {"127.0.0.1",
+          "10.1.2.3",
+          "172.16.0.1",
+          "192.168.1.1",
+          "169.254.1.1",
+          "100.64.0.1",
+          "224.0.0.1",
+          "::1",
+          "fe80::1",
+          "fd00::1"}) {
+        SCOPED_TRACE(address);
+        TableResolver dns;
+        EXPECT_EQ(ask_about(address, dns), FactValue(Absent{}));
+        EXPECT_TRUE(dns.asked().empty());
+    }
+    TableResolver dns;
+    DnsList list = test_list();
+    list.asks_private = true;
+    dns.add("1.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    EXPECT_EQ(ask(list, *IpAddress::parse("127.0.0.1"), dns), FactValue(TextList{{"spam"}, ""}));
+}
+
+TEST(Dnsbl, AsksDomainListsAboutDomainsOnly) {
+    DnsList list = test_list();
+    list.of = id_of(CoreFact::helo_name);
+    list.asks_addresses = false;
+    TableResolver dns;
+    dns.add("bad.example.bl.example", DnsType::a, {record("127.0.0.2")});
+    EXPECT_EQ(ask(list, std::string("Bad.Example"), dns), FactValue(TextList{{"spam"}, ""}));
+    EXPECT_EQ(ask(list, std::string("[192.0.2.1]"), dns), FactValue(Absent{}));
+    EXPECT_EQ(ask(list, std::string("192.0.2.1"), dns), FactValue(Absent{}));
+    EXPECT_EQ(dns.asked().size(), 1U);
+}
+
+TEST(Dnsbl, PassesOnWhyItsInputIsUnknown) {
+    DnsList list = test_list();
+    list.of = id_of(CoreFact::client_name);
+    list.asks_addresses = false;
+    TableResolver dns;
+    EXPECT_EQ(ask(list, Unknown{"SERVFAIL"}, dns), FactValue(Unknown{"SERVFAIL"}));
+}
+
+std::string trouble_after_probe(TableResolver& dns) {
+    DnsList list = test_list();
+    list.probes = true;
+    DnsListHealth health(list);
+    EXPECT_EQ(health.trouble(), "not probed yet");
+    run_awaitable(health.probe(dns, system_clock()));
+    return health.trouble();
+}
+
+TEST(DnsListHealth, ProbesWithTheTestEntries) {
+    // RFC 5782 section 5
+    TableResolver dns;
+    dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    EXPECT_EQ(trouble_after_probe(dns), "");
+}
+
+TEST(DnsListHealth, SwitchesOffAListThatListsEverybody) {
+    TableResolver dns;
+    dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    dns.add("1.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    EXPECT_NE(trouble_after_probe(dns).find("everybody"), std::string::npos);
+}
+
+TEST(DnsListHealth, SwitchesOffDeadRefusingAndHijackedLists) {
+    TableResolver dead;
+    EXPECT_NE(trouble_after_probe(dead).find("dead"), std::string::npos);
+    TableResolver refusing;
+    refusing.add("2.0.0.127.bl.example", DnsType::a, {record("127.255.255.254")});
+    EXPECT_NE(trouble_after_probe(refusing).find("refuses"), std::string::npos);
+    TableResolver hijacked;
+    hijacked.add("2.0.0.127.bl.example", DnsType::a, {record("192.0.2.80")});
+    EXPECT_NE(trouble_after_probe(hijacked).find("hijacked"), std::string::npos);
+    TableResolver silent;
+    silent.fail("2.0.0.127.bl.example", DnsType::a, "time-out");
+    EXPECT_NE(trouble_after_probe(silent).find("time-out"), std::string::npos);
+}
+
+TEST(DnsListHealth, ComesBackWithTheNextGoodProbe) {
+    DnsList list = test_list();
+    list.probes = true;
+    DnsListHealth health(list);
+    TableResolver dead;
+    EXPECT_EQ(run_awaitable(health.probe(dead, system_clock())), dns_list_retry_interval);
+    TableResolver well;
+    well.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    EXPECT_EQ(
+        run_awaitable(health.probe(well, system_clock())), std::chrono::seconds(dns_list_probe_interval)
+    );
+    EXPECT_EQ(health.trouble(), "");
+}
+
+TEST(DnsListHealth, AListThatIsOffIsNotAsked) {
+    DnsList list = test_list();
+    list.probes = true;
+    TableResolver dns;
+    dns.add("9.113.0.203.bl.example", DnsType::a, {record("127.0.0.2")});
+    EXPECT_TRUE(std::holds_alternative<Unknown>(ask(list, *IpAddress::parse("203.0.113.9"), dns)));
+    EXPECT_TRUE(dns.asked().empty());
+}
+
+}  // namespace
+}  // namespace wicket
