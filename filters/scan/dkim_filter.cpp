@@ -88,9 +88,9 @@ struct DkimFilter::State {
         }
         if (signature.body_length && *signature.body_length > digest.body_octets) {
             finding.reason = "l= is longer than the body";
-        } else if (decode_base64(digest.body_hash_tag) != digest.body_sha256) {
+        } else if (decode_base64_tag(digest.body_hash_tag) != digest.body_sha256) {
             finding.reason = "the body has changed";
-        } else if (!keys.verify(key, digest.header_sha256, decode_base64(digest.signature_tag))) {
+        } else if (!keys.verify(key, digest.header_sha256, decode_base64_tag(digest.signature_tag))) {
             finding.reason = "the signature does not match the header";
         } else {
             finding.result = "pass";

@@ -295,7 +295,7 @@ bool DkimKeyCache::verify(const DkimKeyRecord& key, std::string_view sha256, std
     return is_good;
 }
 
-std::string decode_base64(std::string_view text) {
+std::string decode_base64_tag(std::string_view text) {
     std::string packed;
     for (const char c : text) {
         if (!is_space(c)) packed += c;
@@ -338,7 +338,7 @@ std::expected<DkimKeyRecord, DkimKeyError> parse_dkim_key(std::string_view recor
     const auto material = std::ranges::find(*tags, std::string_view("p"), &Tag::name);
     if (material == tags->end()) return fail(DkimKeyFault::bad_syntax);
     if (material->value.empty()) return fail(DkimKeyFault::revoked);
-    const std::string octets = decode_base64(material->value);
+    const std::string octets = decode_base64_tag(material->value);
     if (key.type == DkimKeyType::ed25519) {
         if (octets.size() != 32) return fail(DkimKeyFault::bad_key);
         key.point = octets;

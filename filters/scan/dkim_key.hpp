@@ -53,7 +53,7 @@ std::expected<DkimKeyRecord, DkimKeyError> parse_dkim_key(std::string_view recor
 
 /// Standard base64 with or without white space between; nullopt-like empty result is no key, so "" on
 /// failure.
-std::string decode_base64(std::string_view text);
+std::string decode_base64_tag(std::string_view text);
 
 /// Decoded keys, the least recently used one falls out.
 class DkimKeyCache {
