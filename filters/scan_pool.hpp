@@ -1,6 +1,7 @@
 // The front's side of the scan workers: queues jobs, keeps the workers alive and within their budgets,
 // resolves the questions they leave open, and submits again. Lives on one loop (the hub); run() may be called
-// from any loop and completes on the caller's. Never blocks. How workers are confined: filters/scan/sandbox.hpp.
+// from any loop and completes on the caller's. Never blocks. How workers are confined:
+// filters/scan/sandbox.hpp.
 #pragma once
 
 #include "base/dns.hpp"
@@ -30,15 +31,17 @@ struct ScanJob {
     std::string helo;
     std::string mail_from;
     WallTime time;
-    SharedMessage message;               // nullptr at MAIL
-    std::vector<DnsQuestion> hints = {};  // questions that will surely come (keys of all signatures): resolved before the first pass
+    SharedMessage message;  // nullptr at MAIL
+    std::vector<DnsQuestion> hints = {
+    };  // questions that will surely come (keys of all signatures): resolved before the first pass
     SteadyTime deadline;
 };
 
 struct ScanOutcome {
-    Observation observation;             // lookups: all that were answered for this job
-    std::vector<std::string> failed;     // checks whose facts are unknown because of a fault, not because of the DNS
-    std::uint32_t passes = 0;            // frames sent to a worker for this job
+    Observation observation;  // lookups: all that were answered for this job
+    std::vector<std::string>
+        failed;                // checks whose facts are unknown because of a fault, not because of the DNS
+    std::uint32_t passes = 0;  // frames sent to a worker for this job
     /// The message's own octets have crashed three fresh workers: 554 5.6.0.
     bool is_poison = false;
 };
@@ -47,11 +50,11 @@ struct ScanPoolOptions {
     std::string executable;  // our own binary; run as `EXECUTABLE scan`
     std::string hostname;
     std::size_t workers = 1;
-    std::string sandbox = "full";  // full | reduced
-    std::chrono::milliseconds wall_budget{5000};   // per pass, then the worker is killed
-    std::chrono::milliseconds cpu_budget{2000};    // per pass, of the worker's CPU clock
-    std::uint32_t jobs_per_worker = 500;           // then it is recycled
-    std::string poison_folder;                     // where samples of crashing messages are kept
+    std::string sandbox = "full";                 // full | reduced
+    std::chrono::milliseconds wall_budget{5000};  // per pass, then the worker is killed
+    std::chrono::milliseconds cpu_budget{2000};   // per pass, of the worker's CPU clock
+    std::uint32_t jobs_per_worker = 500;          // then it is recycled
+    std::string poison_folder;                    // where samples of crashing messages are kept
     std::function<void(const std::string& reason)> on_poison = {};  // tells the administrator
 };
 
@@ -66,7 +69,9 @@ struct ScanPoolStatus {
 class ScanPool {
 public:
     /// Starts the workers; an error if none can be made to run under the sandbox asked for.
-    static Result<std::unique_ptr<ScanPool>> start(boost::asio::io_context& hub, DnsResolver& dns, ScanPoolOptions options);
+    static Result<std::unique_ptr<ScanPool>> start(
+        boost::asio::io_context& hub, DnsResolver& dns, ScanPoolOptions options
+    );
     virtual ~ScanPool() = default;
 
     virtual boost::asio::awaitable<ScanOutcome> run(ScanJob job) = 0;
