@@ -18,7 +18,7 @@ constexpr std::array names = {
     RecordName{"client.tls",             text   },
     RecordName{"client.cipher",          text   },
     RecordName{"listener.service",       word   },
-    RecordName{"listener.address",       text   },
+    RecordName{"listener.address",       address},
     RecordName{"iprev.result",           word   },
     RecordName{"iprev.names",            texts  },
     RecordName{"helo.name",              text   },
