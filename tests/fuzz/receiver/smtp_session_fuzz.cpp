@@ -1,0 +1,161 @@
+// A whole SMTP session: whatever the peer sends and however it is split, the replies are well formed, every
+// transaction ends exactly once, a message of DATA is what stands before the first CRLF.CRLF, and no octet
+// that came before TLS is read after it. Input: an octet of modes, an octet that seeds the splits, the
+// stream.
+
+#include "tests/unit/receiver/dialog.hpp"
+#include "tests/unit/receiver/naive_data_reader.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+namespace wicket {
+namespace {
+
+void require(bool holds) {
+    if (!holds) std::abort();
+}
+
+class FuzzedSession {
+public:
+    explicit FuzzedSession(std::uint8_t modes) : options_(options_for(modes)) {
+        Peer peer = Dialog::peer_at("192.0.2.1");
+        session_.emplace(options_, budget_, visit_, peer, SmtpSession::Tls::off);
+    }
+
+    void say(std::string_view octets) {
+        while (!is_over_) {
+            const std::size_t before = octets.size();
+            const std::string_view was = octets;
+            const SmtpStep step = session_->next(octets);
+            require(octets.size() <= before && was.ends_with(octets));
+            if (is_data_) data_ += was.substr(0, before - octets.size());
+            const std::string replies = session_->take_output();
+            look_at(replies);
+            look_at_data(step);
+            if (std::holds_alternative<ReadOctets>(step)) {
+                require(octets.empty());
+                return;
+            }
+            perform(step, octets);
+            const std::string more = session_->take_output();
+            look_at(more);
+            if (more.starts_with("354 ")) {
+                is_data_ = true;
+                data_.clear();
+            }
+        }
+    }
+
+    void finish() {
+        if (!is_over_) session_->end();
+        bool is_open = false;
+        for (const std::string& event : visit_.events) {
+            if (event.starts_with("mail ")) require(!std::exchange(is_open, true));
+            if (event == "abandon" || event.starts_with("message ")) require(std::exchange(is_open, false));
+        }
+        require(!is_open);
+        require(budget_.memory_octets() == 0 && budget_.spool_octets() == 0);
+    }
+
+private:
+    static ReceiverOptions options_for(std::uint8_t modes) {
+        ReceiverOptions options = Dialog::default_options();
+        if ((modes & 1U) != 0) options.bare_newline = BareNewline::normalize;
+        if ((modes & 2U) != 0) options.xclient_networks = {IpNetwork::parse("192.0.2.0/24").value()};
+        if ((modes & 4U) != 0) {
+            options.limits.recipients = 2;
+            options.limits.errors = 3;
+            options.limits.line_octets = 60;
+            options.limits.size_octets = 100;
+            options.limits.idle_commands = 5;
+        }
+        if ((modes & 8U) != 0) options.offers_starttls = false;
+        return options;
+    }
+
+    static void look_at(std::string_view replies) {
+        require(!codes_of(replies).contains("MALFORMED"));
+        require(std::ranges::all_of(replies, [](char c) {
+            return (c >= ' ' && c <= '~') || c == '\r' || c == '\n';
+        }));
+    }
+
+    /// Holds what was consumed since 354 against the plain reader.
+    void look_at_data(const SmtpStep& step) {
+        if (!is_data_) return;
+        const bool still =
+            std::holds_alternative<ReadOctets>(step) &&
+            (session_->awaiting() == Awaiting::data || session_->awaiting() == Awaiting::data_rest);
+        const NaiveMessage want = naive_data(data_, options_.bare_newline);
+        if (const auto* message = std::get_if<AskMessage>(&step)) {
+            require(want.end == data_.size() && !want.is_refused);
+            require(message->message->read(0, message->message->size()).value() == want.text);
+        } else if (!still) {
+            // Refused: commands may have been read behind it, but its end must be there.
+            require(want.end.has_value());
+        }
+        is_data_ = still;
+    }
+
+    void perform(const SmtpStep& step, std::string_view rest) {
+        if (std::holds_alternative<AskConnected>(step)) return session_->answer(visit_.answer_connected());
+        if (const auto* helo = std::get_if<AskHelo>(&step))
+            return session_->answer(visit_.answer_helo(helo->arguments));
+        if (const auto* mail = std::get_if<AskMail>(&step))
+            return session_->answer(visit_.answer_mail(mail->arguments));
+        if (const auto* rcpt = std::get_if<AskRcpt>(&step))
+            return session_->answer(visit_.answer_rcpt(rcpt->recipient));
+        if (std::holds_alternative<AskData>(step)) {
+            // Nothing that came before 354 may become part of the message, unless it is a chunk.
+            require(rest.empty() || visit_.events.back().starts_with("rcpt"));
+            return session_->answer(visit_.answer_data());
+        }
+        if (const auto* message = std::get_if<AskMessage>(&step))
+            return session_->answer_message(visit_.answer_message(message->message));
+        if (std::holds_alternative<StartTls>(step)) {
+            require(rest.empty());
+            return session_->tls_started({.version = "TLSv1.3", .cipher = "x", .server_name = ""});
+        }
+        if (std::holds_alternative<CloseConnection>(step)) {
+            session_->end();
+            is_over_ = true;
+        }
+    }
+
+    ReceiverOptions options_;
+    ByteBudget budget_{1U << 20U, 1U << 20U};
+    ScriptedVisit visit_;
+    std::optional<SmtpSession> session_;
+    bool is_over_ = false;
+    bool is_data_ = false;
+    std::string data_;
+};
+
+void check(std::string_view stream, std::uint8_t modes, std::uint8_t seed) {
+    FuzzedSession session(modes);
+    session.say("");
+    std::uint32_t random = seed;
+    for (std::size_t at = 0; at < stream.size();) {
+        // An odd seed: a piece ends with each line, as when a client waits for its reply. Else at random.
+        random = random * 1664525U + 1013904223U;
+        std::size_t length = seed == 0 ? stream.size() : 1 + (random >> 25U);
+        if (seed % 2 == 1) length = std::min(stream.find('\n', at), stream.size() - 1) - at + 1;
+        session.say(stream.substr(at, length));
+        at += length;
+    }
+    session.finish();
+}
+
+}  // namespace
+}  // namespace wicket
+
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer calls it by this name.
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    if (size < 2) return 0;
+    wicket::check({reinterpret_cast<const char*>(data) + 2, size - 2}, data[0], data[1]);
+    return 0;
+}
