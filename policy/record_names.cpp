@@ -55,6 +55,7 @@ constexpr std::array names = {
     RecordName{"dmarc.policy",           word   },
     RecordName{"arc.result",             word   },
     RecordName{"arc.trusted",            boolean},
+    RecordName{"message.poisonous",      boolean},
 };
 
 /// The rows ordered by name, to find a number quickly.

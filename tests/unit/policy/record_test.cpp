@@ -233,8 +233,9 @@ TEST(Record, NumbersEveryCoreFactOnceForEver) {
     for (const FactDeclaration& row : core.rows()) {
         SCOPED_TRACE(row.name);
         const std::uint32_t number = record_name_number(row.name, row.type);
-        EXPECT_NE(number, 0U);
+        EXPECT_NE(number, 0U) << "append it to policy/record_names.cpp";
         EXPECT_TRUE(numbers.insert(number).second);
+        if (number == 0) continue;
         ASSERT_NE(record_name(number), nullptr);
         EXPECT_EQ(record_name(number)->name, row.name);
     }
