@@ -46,9 +46,9 @@ EventLoops::EventLoops(std::size_t count) : state_(std::make_unique<State>()) {
 
 EventLoops::~EventLoops() {
     stop();
-    // What is destroyed in one loop may post to another, also to one that has been emptied before: hence the
-    // second round, while all of them still exist.
-    for (int round = 0; round < 2; ++round) {
+    // What is destroyed in one loop may post to another, also to one that has been emptied before: hence more
+    // than one round, while all of them still exist.
+    for (int round = 0; round < 3; ++round) {
         for (const auto& loop : state_->loops)
             loop->shutdown();
     }

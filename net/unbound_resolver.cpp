@@ -89,6 +89,17 @@ struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::St
         int tries = 0;
     };
 
+    // Stops it on the hub, also when the hub ends without having run the handler that holds this: waiters own
+    // coroutines that own the state, and nothing else would end that.
+    struct Stopper {
+        explicit Stopper(std::shared_ptr<State> its_state) : state(std::move(its_state)) {}
+        Stopper(const Stopper&) = delete;
+        Stopper& operator=(const Stopper&) = delete;
+        ~Stopper() { state->stop(); }
+
+        std::shared_ptr<State> state;
+    };
+
     State(asio::io_context& its_hub, const Clock& its_clock, std::size_t cache_entries)
         : hub(its_hub), kit(LoopKit::of(its_hub)), clock(its_clock), cache(cache_entries) {}
 
@@ -223,7 +234,7 @@ UnboundResolver::UnboundResolver(std::shared_ptr<State> state) : state_(std::mov
 
 UnboundResolver::~UnboundResolver() {
     auto& hub = state_->hub;
-    asio::post(hub, [state = std::move(state_)] { state->stop(); });
+    asio::post(hub, [stopper = std::make_unique<State::Stopper>(std::move(state_))] {});
 }
 
 Result<std::unique_ptr<UnboundResolver>> UnboundResolver::create(

@@ -34,6 +34,7 @@ public:
     static Result<std::unique_ptr<UnboundResolver>> create(
         boost::asio::io_context& hub, const Clock& clock, ResolverOptions options
     );
+    /// Before the loops are destroyed; whoever still waits gets try_again.
     ~UnboundResolver() override;
 
     boost::asio::awaitable<DnsAnswer> lookup(DnsQuestion question, SteadyTime deadline) override;
