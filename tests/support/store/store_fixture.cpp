@@ -27,10 +27,12 @@ RecordId new_id(WallTime time) {
 }
 
 std::string message_text(std::size_t octets, std::uint64_t seed) {
-    std::string text = "Subject: " + std::to_string(seed) + "\r\n\r\n";
     std::mt19937_64 random(seed);
+    std::string line =
+        std::to_string(seed) + " " + std::to_string(random()) + " " + std::to_string(random()) + "\r\n";
+    std::string text = "Subject: " + line + "\r\n";
     while (text.size() < octets)
-        text += std::to_string(random()) + "\r\n";
+        text += line;
     text.resize(octets);
     return text;
 }

@@ -107,23 +107,25 @@ Outcome cut_power(int cuts, bool is_synced, std::uint64_t first_seed) {
         const std::uint64_t seed = first_seed + static_cast<std::uint64_t>(cut);
         std::mt19937_64 random(seed);
         const StoreOptions options{.folder = *folder / "state", .sync = is_synced, .env = env->env()};
+        std::vector<Acknowledged> acknowledged;
         {
             const auto store = open_store(options);
             env->cut_after(random() % 200);
-            auto acknowledged = load_until_off(*store, *env, seed);
-            all.insert(all.end(), acknowledged.begin(), acknowledged.end());
-            check(*store, {}, outcome);
+            acknowledged = load_until_off(*store, *env, seed);
         }
         env->restore(seed);
+        all.insert(all.end(), acknowledged.begin(), acknowledged.end());
+        const bool is_last = cut % 20 == 19 || cut + 1 == cuts;
         const auto store = open_store(options);
         Outcome now;
-        check(*store, all, now);
-        if (is_synced && now.missing + now.damaged != 0)
+        check(*store, is_last ? all : acknowledged, now);
+        if (is_synced && now.missing + now.damaged != 0) {
             ADD_FAILURE() << now.missing << " missing, " << now.damaged << " damaged after cut " << cut
                           << ", seed " << seed;
+        }
         outcome.missing += now.missing;
         outcome.damaged += now.damaged;
-        if (cut % 20 == 19 || cut + 1 == cuts) {
+        if (is_last) {
             outcome.acknowledged += all.size();
             outcome.large += now.large;
             if (is_synced) check_whole(*store, outcome);
