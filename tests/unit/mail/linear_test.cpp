@@ -82,8 +82,7 @@ TEST(HeaderParsers, StayLinearWhateverTheHeaderHolds) {
         std::string large;
         for (std::size_t count = 0; count < growth; ++count)
             large += small;
-        for (const std::string_view prefix :
-             {"", "From: ", "Authentication-Results: "}) {
+        for (const std::string_view prefix : {"", "From: ", "Authentication-Results: "}) {
             SCOPED_TRACE(prefix);
             // A quarter of a millisecond on either side is noise.
             const double once = std::max(least_cost(std::string(prefix) + small), 250e-6);
