@@ -37,7 +37,9 @@ void check_message(std::string_view message) {
     const std::string whole = downgraded(message, message.size() + 1);
     require(whole == downgraded(message, 1));
     require(whole == downgraded(message, 1000));
-    const std::size_t end = message.starts_with("\r\n") ? 0 : message.find("\r\n\r\n");
+    // From the empty line on: the last field may be gone with its CRLF.
+    std::size_t end = message.starts_with("\r\n") ? 0 : message.find("\r\n\r\n");
+    if (end != 0 && end != std::string_view::npos) end += 2;
     if (end != std::string_view::npos) require(whole.ends_with(message.substr(end)));
 
     FakeMailStore store;
