@@ -56,6 +56,7 @@ constexpr std::array names = {
     RecordName{"arc.result",             word   },
     RecordName{"arc.trusted",            boolean},
     RecordName{"message.poisonous",      boolean},
+    RecordName{"client.behaviour",       texts  },
 };
 
 /// The rows ordered by name, to find a number quickly.
