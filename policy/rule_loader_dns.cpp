@@ -196,6 +196,7 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     }
     list.of = of;
     const FactDeclaration& of_row = made_->dictionary_.row(of);
+    list.asks_addresses = of_row.type == FactType::address;
     if (of_row.type != FactType::address && of_row.type != FactType::text) {
         table.error(table.value_place("of"), of_row.name + " is neither an address nor a domain");
     }
