@@ -50,7 +50,6 @@ private:
     /// Whether a verdict lets SMTP go on; in shadow mode every verdict of policy does.
     bool passes(const Verdict& verdict) const;
     bool answers_before(Stage end) const;
-    Verdict decide_until_rcpt(const VisitRecipient& recipient) const;
     /// Rules with answer = "now": the only ones that are not answered at RCPT.
     boost::asio::awaitable<StageAnswer> answer_now(Stage stage);
     SmtpReply refused_verdict_without_transaction(Verdict verdict);

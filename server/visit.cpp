@@ -111,8 +111,7 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
         co_return StageAnswer{};
 
     VisitRecipient added = new_recipient(recipient, std::move(found));
-    const Facts facts = facts_for(added);
-    added.policy_key = policy_key(*policy_->rules, facts);
+    added.policy_key = policy_key(*policy_->rules, facts_for(added));
     if (listener_.mixed == MixedVerdicts::split && !transaction_->accepted.empty() &&
         transaction_->accepted.front().policy_key != added.policy_key)
         co_return refuse(
@@ -126,7 +125,7 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
 
     if (answers_before(Stage::data)) {
         co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
-        added.verdict = decide_until_rcpt(added);
+        added.verdict = decide(*policy_->rules, facts_for(added), Stage::rcpt);
         if (!passes(added.verdict) && listener_.late == LateAnswers::rcpt)
             co_return refuse(std::move(added.verdict), added.address);
     }
@@ -139,8 +138,7 @@ awaitable<StageAnswer> ServerVisit::data() {
     co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
     bool is_any_left = false;
     for (VisitRecipient& recipient : transaction_->accepted) {
-        if (recipient.verdict.action == Action::none)
-            merge(recipient.verdict, decide(*policy_->rules, facts_for(recipient), Stage::data));
+        recipient.verdict = decide(*policy_->rules, facts_for(recipient), Stage::data);
         is_any_left |= passes(recipient.verdict) || listener_.late == LateAnswers::data;
     }
     if (is_any_left) co_return StageAnswer{};
@@ -284,16 +282,6 @@ bool ServerVisit::answers_before(Stage end) const {
     for (int stage = 0; stage < static_cast<int>(end); ++stage)
         if (policy_->rules->answers_at(static_cast<Stage>(stage))) return true;
     return false;
-}
-
-Verdict ServerVisit::decide_until_rcpt(const VisitRecipient& recipient) const {
-    const Facts facts = facts_for(recipient);
-    Verdict verdict;
-    for (const Stage stage : {Stage::connect, Stage::helo, Stage::mail, Stage::rcpt}) {
-        if (policy_->rules->answers_at(stage)) merge(verdict, decide(*policy_->rules, facts, stage));
-        if (verdict.action != Action::none) break;
-    }
-    return verdict;
 }
 
 awaitable<StageAnswer> ServerVisit::answer_now(Stage stage) {

@@ -27,8 +27,7 @@ awaitable<SmtpReply> ServerVisit::message(SharedMessage message) {
     if (std::optional<Verdict> refusal = invariant_refusal(found))
         co_return co_await refuse_message(std::move(*refusal));
     for (VisitRecipient& recipient : transaction.accepted)
-        if (recipient.verdict.action == Action::none)
-            merge(recipient.verdict, decide(*policy_->rules, facts_for(recipient), Stage::end));
+        recipient.verdict = decide(*policy_->rules, facts_for(recipient), Stage::end);
 
     if (!policy_->config->is_policy_shadow) {
         const auto is_deferred = [](const VisitRecipient& r) {

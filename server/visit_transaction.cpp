@@ -74,26 +74,6 @@ RecordKeys keys_of(const DecisionRecord& record) {
     return keys;
 }
 
-void merge(Verdict& verdict, Verdict later) {
-    // A rule counts once, whichever stages looked at it.
-    for (RuleHit& hit : later.hits)
-        if (std::ranges::find(verdict.hits, hit.rule, &RuleHit::rule) == verdict.hits.end())
-            verdict.hits.push_back(std::move(hit));
-    for (std::string& rule : later.unknown_rules)
-        if (std::ranges::find(verdict.unknown_rules, rule) == verdict.unknown_rules.end())
-            verdict.unknown_rules.push_back(std::move(rule));
-    verdict.added_headers.insert(
-        verdict.added_headers.end(), later.added_headers.begin(), later.added_headers.end()
-    );
-    verdict.points += later.points;
-    if (verdict.action != Action::none) return;
-    verdict.action = later.action;
-    verdict.stage = later.stage;
-    verdict.rule = std::move(later.rule);
-    verdict.reply = std::move(later.reply);
-    verdict.answer_now = later.answer_now;
-}
-
 SmtpReply with_id(SmtpReply reply, const RecordId& id) {
     reply.text += " id=" + id.to_string();
     return reply;

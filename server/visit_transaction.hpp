@@ -24,7 +24,7 @@ struct VisitRecipient {
     std::vector<std::string> accounts;
     FactValue local_part, domain;
     std::string policy_key;
-    Verdict verdict;      // of the stages so far; at the end the final one
+    Verdict verdict;      // at the last stage that was decided; none before
     std::string mailbox;  // once it is delivered
 };
 
@@ -59,8 +59,6 @@ DecisionRecord make_record(
 );
 RecordKeys keys_of(const DecisionRecord& record);
 
-/// Adds the hits, points and unknown rules of a later stage; its action decides if there was none.
-void merge(Verdict& verdict, Verdict later);
 /// The same reply with ` id=ID` as its last token.
 SmtpReply with_id(SmtpReply reply, const RecordId& id);
 

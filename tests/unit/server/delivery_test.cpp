@@ -100,24 +100,5 @@ TEST(Delivery, TellsNoRecipientOfAnother) {
     EXPECT_EQ(fixture.plan().front().prefix.find("secret"), std::string::npos);
 }
 
-TEST(VisitTransaction, ARuleCountsOnceWhicheverStagesLookedAtIt) {
-    Verdict verdict;
-    Verdict early;
-    early.hits = {
-        {"a", 0, RuleMode::shadow, Action::reject}
-    };
-    early.unknown_rules = {"b"};
-    merge(verdict, early);
-    Verdict late = early;
-    late.action = Action::accept;
-    late.points = 2;
-    late.hits.push_back({"c", 2, RuleMode::enforce, Action::none});
-    merge(verdict, late);
-    EXPECT_EQ(verdict.hits.size(), 2U);
-    EXPECT_EQ(verdict.unknown_rules.size(), 1U);
-    EXPECT_EQ(verdict.points, 2);
-    EXPECT_EQ(verdict.action, Action::accept);
-}
-
 }  // namespace
 }  // namespace wicket
