@@ -106,10 +106,10 @@ struct FactValueWriter {
     }
 };
 
-void write_fact(WireWriter& out, int field, const FactDeclaration& row, const FactValue& value) {
+void write_fact(WireWriter& out, int field, FactId id, const FactDeclaration& row, const FactValue& value) {
     const std::size_t begun = out.begin(field);
     const FactType type = stored_type(row.type, value);
-    if (const std::uint32_t number = record_name_number(row.name, type)) {
+    if (const std::uint32_t number = record_name_number(id, row, type)) {
         out.number(pb::Fact::kKnownNameFieldNumber, number);
     } else {
         out.octets(pb::Fact::kNameFieldNumber, row.name);
@@ -130,7 +130,7 @@ void write_facts(
         const FactValue& value = facts.get(id);
         if (std::holds_alternative<Absent>(value)) continue;
         if (without != nullptr && without->get(id) == value) continue;
-        write_fact(out, field, dictionary.row(id), value);
+        write_fact(out, field, id, dictionary.row(id), value);
     }
 }
 
@@ -208,7 +208,6 @@ void write_rules_hash(WireWriter& out, const std::string& hash) {
 
 std::string encode_record(const DecisionRecord& record, const FactDictionary& dictionary) {
     std::string octets;
-    octets.reserve(2048);
     WireWriter out(octets);
     out.number(pb::Record::kVersionFieldNumber, record_version);
     const auto& id = record.id.octets();
@@ -244,6 +243,7 @@ std::string encode_record(const DecisionRecord& record, const FactDictionary& di
     out.number(pb::Record::kScanPassesFieldNumber, record.scan_passes);
     out.number(pb::Record::kFoldedCountFieldNumber, record.folded_count);
     out.signed_number(pb::Record::kFoldedLastFieldNumber, record.folded_last.time_since_epoch().count());
+    out.finish();
     return octets;
 }
 

@@ -80,6 +80,22 @@ std::uint32_t record_name_number(std::string_view name, FactType type) {
     return *found + 1;
 }
 
+std::uint32_t record_name_number(FactId id, const FactDeclaration& row, FactType type) {
+    constexpr auto core_count = static_cast<std::size_t>(CoreFact::count);
+    static const std::array<std::uint32_t, core_count> core_numbers = [] {
+        std::array<std::uint32_t, core_count> numbers{};
+        const FactDictionary core;
+        for (std::size_t at = 0; at < core_count; ++at) {
+            const FactDeclaration& one = core.row(static_cast<FactId>(at));
+            numbers[at] = record_name_number(one.name, one.type);
+        }
+        return numbers;
+    }();
+    // Every dictionary begins with the core facts.
+    if (id < core_count && type == row.type) return core_numbers[id];
+    return record_name_number(row.name, type);
+}
+
 const RecordName* record_name(std::uint32_t number) {
     return number == 0 || number > names.size() ? nullptr : &names[number - 1];
 }
