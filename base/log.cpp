@@ -3,7 +3,7 @@
 #include "base/clock.hpp"
 #include "base/text.hpp"
 
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <fmt/format.h>
@@ -62,12 +62,30 @@ void append_hex(std::string& out, std::string_view octets) {
 /// What closes a value in the line: it may not stand in one.
 enum class Frame : std::uint8_t { none, angle, json };
 
+bool ends_frame(char c, Frame frame) {
+    if (frame == Frame::angle) return c == '>';
+    return frame == Frame::json && (c == '"' || c == '\\');
+}
+
 /// Appends the escaped value, at most `limit_octets` of it before the frame's own escapes.
 void append_escaped(std::string& out, std::string_view value, std::size_t limit_octets, Frame frame) {
     std::size_t used = 0;
     // Where to cut so that the mark still fits, never within a character or an escape.
     std::size_t cut_at = out.size();
     for (std::size_t at = 0; at < value.size();) {
+        // Nearly all of nearly every value goes this way.
+        const std::size_t room = limit_octets - std::min(limit_octets, used + cut_mark.size());
+        const std::size_t run_limit = std::min(value.size() - at, room);
+        std::size_t run = 0;
+        while (run < run_limit && is_plain(value[at + run]) && !ends_frame(value[at + run], frame))
+            ++run;
+        if (run > 0) {
+            out += value.substr(at, run);
+            used += run;
+            at += run;
+            cut_at = out.size();
+            continue;
+        }
         const std::size_t multi = is_ascii(value[at]) ? 0 : utf8_length(value.substr(at));
         const std::string_view character = value.substr(at, multi == 0 ? 1 : multi);
         const bool is_kept = multi == 0 ? is_plain(character[0]) : !is_deceptive(character);
