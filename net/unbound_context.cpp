@@ -92,7 +92,7 @@ Result<> configure(ub_ctx* context, const ResolverOptions& options) {
         if (code != 0) return refused("forwarder " + forwarder, code);
     }
     if (!options.forward.empty()) {
-        // Our own cache stands in front, and a remembered SERVFAIL would make a retry useless.
+        // Our own cache stands in front.
         const int code = ub_ctx_set_option(context, "msg-cache-size:", "0");
         if (code != 0) return refused("msg-cache-size", code);
     }

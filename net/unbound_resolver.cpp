@@ -29,10 +29,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-// A failed question is asked once more if it failed early enough for the asker to wait for both.
-constexpr std::chrono::milliseconds retry_within(2500);
-constexpr std::chrono::milliseconds retry_after(200);
-constexpr int tries_limit = 2;
 // Questions under way and those who wait for them: about 20 MB at the worst.
 constexpr std::size_t pending_limit = 8192;
 constexpr std::size_t waiters_limit = 65536;
@@ -72,21 +68,13 @@ struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::St
 
     // A question that libunbound works on. It stays until libunbound has answered, even if nobody waits any
     // more: the answer goes to the cache.
-    struct Pending final : DeadlineNode {
-        Pending(State& its_state, DnsQuestion its_question, SteadyTime now)
-            : state(its_state), question(std::move(its_question)), begun(now) {}
-        Pending(const Pending&) = delete;
-        Pending& operator=(const Pending&) = delete;
-        ~Pending() { state.kit.deadlines.remove(*this); }
-
-        /// The time for another try has come.
-        void on_deadline() override { state.send(*this); }
+    struct Pending {
+        Pending(State& its_state, DnsQuestion its_question)
+            : state(its_state), question(std::move(its_question)) {}
 
         State& state;
         const DnsQuestion question;
-        const SteadyTime begun;
         std::list<WaiterPointer> waiters;
-        int tries = 0;
     };
 
     // Stops it on the hub, also when the hub ends without having run the handler that holds this: waiters own
@@ -106,7 +94,6 @@ struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::St
     // All of these on the hub.
     void ask(const DnsQuestion& question, WaiterPointer waiter);
     void send(Pending& asked);
-    void answered(Pending& asked, DnsAnswer answer);
     void finish(Pending& asked, const DnsAnswer& answer);
     void give(Waiter& waiter, DnsAnswer answer);
     void give_up(Waiter& waiter);
@@ -141,7 +128,7 @@ void UnboundResolver::State::ask(const DnsQuestion& question, WaiterPointer wait
     if (is_new) {
         if (pending.size() >= pending_limit)
             return give(*waiter, failed_answer("too many questions under way"));
-        found = pending.try_emplace(question, *this, question, now).first;
+        found = pending.try_emplace(question, *this, question).first;
     }
     auto& asked = found->second;
     waiter->pending = &asked;
@@ -152,12 +139,13 @@ void UnboundResolver::State::ask(const DnsQuestion& question, WaiterPointer wait
 }
 
 void UnboundResolver::State::send(Pending& asked) {
-    ++asked.tries;
     ++sent;
     const auto name = to_master_form(asked.question.name);
     const int type = static_cast<int>(asked.question.type);
     int id = 0;
-    // The answer may come inside the call; `asked` is gone then.
+    // libunbound repeats what is lost or fails, up to five times, so a try of ours is one of libunbound's
+    // whole. It remembers a failure for five seconds; asking it again before that would bring nothing. The
+    // answer may come inside the call; `asked` is gone then.
     const int code = ub_resolve_event(context.get(), name.c_str(), type, 1, &asked, on_answer, &id);
     if (code != 0) finish(asked, failed_answer(ub_strerror(code)));
 }
@@ -180,17 +168,7 @@ void UnboundResolver::State::on_answer(
         );
         answer.is_authentic = security == secure;
     }
-    if (security != bogus) return asked.state.answered(asked, std::move(answer));
     asked.state.finish(asked, answer);
-}
-
-void UnboundResolver::State::answered(Pending& asked, DnsAnswer answer) {
-    // libunbound repeats what is lost on the way; this is for servers that say SERVFAIL and mean "not yet".
-    const auto passed = clock.steady() - asked.begun;
-    const bool is_worth_a_try = answer.status == DnsStatus::try_again && asked.tries < tries_limit &&
-                                passed < retry_within && !asked.waiters.empty() && !is_stopped;
-    if (is_worth_a_try) return kit.deadlines.add(asked, kit.deadlines.now() + retry_after);
-    finish(asked, answer);
 }
 
 void UnboundResolver::State::finish(Pending& asked, const DnsAnswer& answer) {
@@ -223,9 +201,7 @@ void UnboundResolver::State::stop() {
     context.reset();
     events.reset();
     while (!pending.empty()) {
-        auto& asked = pending.begin()->second;
-        kit.deadlines.remove(asked);
-        finish(asked, failed_answer("the resolver has stopped"));
+        finish(pending.begin()->second, failed_answer("the resolver has stopped"));
     }
     cache.clear();
 }
