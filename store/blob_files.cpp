@@ -132,8 +132,9 @@ Result<std::uint64_t> BlobFiles::sweep(const std::function<bool(const RecordId&)
         if (!status.ok()) return std::unexpected(to_error("cannot list " + folder, status));
         for (const std::string& name : names) {
             const auto id = RecordId::parse(name);
-            if (!id || is_wanted(*id)) continue;
-            remove(*id);
+            const std::string found = folder + "/" + name;
+            if (!id || (found == path(*id) && is_wanted(*id))) continue;
+            files.DeleteFile(found, {}, nullptr).PermitUncheckedError();
             ++removed;
         }
     }

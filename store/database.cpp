@@ -187,8 +187,11 @@ Result<> Database::open_handle(Mode mode) {
                       : rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords
         );
         if (status.IsCorruption() && is_synced) {
-            log_error(
-                "store damaged: opening without what cannot be read; run `mailwicket verify`",
+            // A torn tail whose length reached the disk before its octets looks the same as damage.
+            log_warning(
+                "part of the write-ahead log cannot be read and is left out: after a power cut that is a "
+                "batch that "
+                "was never acknowledged, otherwise damage; run `mailwicket verify`",
                 {
                     {"folder", setup_.folder    },
                     {"error",  status.ToString()}
