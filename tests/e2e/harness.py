@@ -157,21 +157,23 @@ class Server:
             self.process = subprocess.Popen([BINARY, 'serve', '-c', str(self.config)], cwd=self.folder, stdout=subprocess.PIPE,
                                             stderr=log, stdin=subprocess.DEVNULL, text=True, env=dict(os.environ, **self.environment),
                                             preexec_fn=limit, start_new_session=True)
-        threading.Thread(target=self.read_output, args=(self.process,), daemon=True).start()
+        threading.Thread(target=self.read_output, args=(self.process, self.ports, self.lines, self.ready), daemon=True).start()
         if wait and (not self.ready.wait(START_LIMIT_SECONDS) or not self.ports):
             code = self.process.poll()
             self.kill()
             raise AssertionError(f'the server did not become ready (exit {code}): {self.lines} {self.log_text()[-2000:]}')
         return self
 
-    def read_output(self, process):
+    @staticmethod
+    def read_output(process, ports, lines, ready):
+        """Of one run: what is left of an earlier one must not speak for the next."""
         for line in process.stdout:
-            self.lines.append(line.rstrip('\n'))
+            lines.append(line.rstrip('\n'))
             if match := re.match(r'listening (\S+) (.+):(\d+)$', line.strip()):
-                self.ports.setdefault(match[1], []).append(int(match[3]))
+                ports.setdefault(match[1], []).append(int(match[3]))
             if line.strip() == 'ready':
-                self.ready.set()
-        self.ready.set()
+                ready.set()
+        ready.set()
 
     def log_text(self):
         return self.log_file.read_text(errors='replace')

@@ -99,8 +99,8 @@ def test_log_and_explain_tell_the_same_story():
         for key in ('id', 'time', 'verdict', 'stage', 'rule', 'reply', 'points', 'hits', 'recipients', 'facts', 'dns', 'client', 'from', 'to',
                     'size', 'rules_hash'):
             check(key in full, f'{key} is not in the record')
-        equal(full['points'], 12, 'points')
-        equal(sorted(hit['rule'] for hit in full['hits'] if hit['points']), ['one-bad', 'two-bad'], 'hits')
+        equal(full['points'], 15, 'points')
+        equal(sorted(hit['rule'] for hit in full['hits'] if hit['points']), ['one-bad', 'spf-fail', 'two-bad'], 'hits')
         check(re.match(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$', full['time']), full['time'])
         equal(full['client']['ip'], '203.0.113.66', 'client.ip')
         story = server.command('explain', bad.id).stdout
@@ -118,7 +118,10 @@ def test_shadow_mode_takes_everything_and_says_what_it_would_have_done():
         reply = deliver(server, client='203.0.113.66')
         equal(reply.code, 250, 'reply')
         record = server.explain(reply.id)
-        equal(record['verdict'], 'accept', 'verdict')
+        # What was done is in the reply and the mailbox; what would have been done in verdict and rule.
+        equal((record['reply']['code'], record['recipients'][0]['mailbox']), (250, 'INBOX'), 'what was done')
+        equal((record['verdict'], record['rule']), ('reject', 'threshold:reject'), 'what would have been done')
+        equal(mailbox_count(server), 1, 'messages')
         check(any(hit['rule'] == 'one-bad' for hit in record['hits']), 'the hits are gone')
         equal(deliver(server, recipients=['nobody@example.test']).code, 550, 'an unknown user')
 

@@ -370,7 +370,7 @@ def test_a11_local_parts_are_parsed_or_refused():
                 client.hello()
                 client.expect('MAIL FROM:<ann@sender.test>', 250)
                 client.ask(b'RCPT TO:<\xc3\x28@example.test>')
-        for same in ('alice', 'ALICE', '"alice"', '"a\\lice"', 'alice+tag', 'Alice+../..'):
+        for same in ('alice', 'ALICE', '"alice"', '"a\\lice"', 'alice+tag', 'Alice+a/b', 'alice+|x'):
             with Smtp(server) as client:
                 client.hello()
                 client.expect('MAIL FROM:<ann@sender.test>', 250)
@@ -415,6 +415,7 @@ def test_the_id_is_the_last_word_of_every_final_reply():
         equal([(r['address'], r['mailbox']) for r in record['recipients']], [('alice@example.test', 'INBOX')], 'recipients')
         client.expect('MAIL FROM:<ann@sender.test>', 250)
         refused = client.ask('RCPT TO:<nobody@example.test>')
+        client.ask('QUIT')
         record = wait_until(lambda: [r for r in server.log() if r['id'] == refused.id], 'the refusal in the log')[0]
         equal((record['verdict'], record['rule']), ('reject', 'builtin:unknown-user'), 'the refusal')
         equal(server.command('explain', 'A' * 20, check_code=1).returncode, 1, 'an unknown id')
