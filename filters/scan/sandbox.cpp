@@ -62,8 +62,11 @@ constexpr auto allowed_calls = std::to_array<int>({
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
 #ifdef WICKET_SANITIZED
-    // The sanitizers' runtimes look after their stacks, shadows and helper threads.
+    // The sanitizers' runtimes look after their stacks, shadows and helper threads, and find out with a pipe
+    // whether memory can be read.
     SCMP_SYS(sigaltstack),
+    SCMP_SYS(pipe),
+    SCMP_SYS(pipe2),
     SCMP_SYS(sched_yield),
     SCMP_SYS(getrusage),
     SCMP_SYS(nanosleep),
