@@ -98,7 +98,7 @@ def send(mail, number, port, keys):
             answer = b''
             while piece := raw.recv(4096):
                 answer += piece
-        return 521, answer.decode(errors='replace').strip().splitlines()[-1]
+        return 521, answer.decode(errors='replace').strip().splitlines()[-1][4:]
     octets = compose(mail, number, keys)
     if mail.how == 'bare_newline':
         octets = octets[:-20] + b'a bare\nnewline\r\n'

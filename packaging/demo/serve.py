@@ -235,7 +235,7 @@ def seed_once(folder, smtp_port):
         return
     print(f'sending {len(world.MAILS)} messages through the SMTP port', flush=True)
     counts = seed.send_all(smtp_port, folder / 'keys', lambda mail, code, text: print(
-        f'  {mail.host:10} {mail.subject or mail.how:45} {code} {text.splitlines()[-1] if text else ""}'[:150], flush=True))
+        f'  {mail.host:10} {mail.subject or mail.how:42} {text.splitlines()[-1] if code > 500 else code or text}', flush=True))
     mark.write_text(json.dumps(counts))
 
 
