@@ -274,6 +274,9 @@ class Wicket:
             f'[[listen]]\nservice = "smtp"\naddress = "127.0.0.1:0"\nproxy = ["127.0.0.0/8"]\n{limits}'
             f'[tls]\ncertificate = "{LAB}/tls/cert.pem"\nkey = "{LAB}/tls/cert.key"\n[dns]\nforward = ["127.0.0.1:{self.dns.port}"]\n'
             f'[[domain]]\nname = "bench.test"\ndeliver = "store"\n{self.tables}')
+        if self.tables and subprocess.run([str(BINARY), 'check', '-c', str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            print('# this server cannot switch filters off: what should be measured without them is measured with them', flush=True)
+            self.config.write_text(self.config.read_text().replace(self.tables, ''))
         run(BINARY, 'account', 'add', 'u@bench.test', '-c', self.config, input=b'a password\n', stdout=subprocess.DEVNULL)
         log = (self.folder / 'server.log').open('ab')
         self.process = self.group.start([BINARY, 'serve', '-c', self.config], stdout=subprocess.PIPE, stderr=log, text=True)
