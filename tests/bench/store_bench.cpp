@@ -76,7 +76,7 @@ int bench_refusals(Store& store, long seconds) {
     for (long i = 0; i < total; ++i) {
         const RecordId id = new_id();
         const auto ip =
-            IpAddress::from_octets(std::string{10, static_cast<char>(i >> 16), static_cast<char>(i >> 8), 1});
+            IpAddress::from_octets(std::string{10, static_cast<char>(i >> 8), static_cast<char>(i), 1});
         if (!store.decisions().fold({*ip, "rule", 3}, id, system_clock().wall()))
             store.decisions().refuse(
                 id, system_clock().wall(), record, {*ip, "example.org", {"a@example.test"}, "rule", "reject"}
