@@ -44,8 +44,8 @@ struct Load {
     std::atomic<long> left;
     std::atomic<int> running;
     std::atomic<long> failed{0};
-    std::mutex mutex;
-    std::condition_variable done;
+    std::mutex mutex{};
+    std::condition_variable done{};
 
     void next(int caller) {
         if (left.fetch_sub(1) <= 0) {
