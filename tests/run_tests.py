@@ -32,7 +32,7 @@ class Totals:
         print(f'{name}: {passed} passed, {len(failed)} failed, {len(skipped)} skipped ({seconds:.1f} s)', flush=True)
 
 
-def environment(long):
+def environment(preset, long):
     """What every test program gets beside our own environment."""
     env = dict(os.environ)
     env.setdefault('ASAN_OPTIONS', 'detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=1')
@@ -40,8 +40,12 @@ def environment(long):
     env.setdefault('TSAN_OPTIONS', f'suppressions={ROOT}/tests/tsan.supp:halt_on_error=1:second_deadlock_stack=1')
     env.setdefault('ASAN_SYMBOLIZER_PATH', '/usr/bin/llvm-symbolizer-19')
     env.setdefault('WICKET_CONFORMANCE', str(ROOT.parent / 'shared/conformance'))
+    # What a worker of the release binary may do is tested too, where there is one.
+    release = ROOT / 'build/mailwicket'
+    env.setdefault('WICKET_BINARY', str(release if release.exists() else ROOT / 'build' / preset / 'mailwicket'))
     if long:
         env['WICKET_LONG'] = '1'
+        env.setdefault('WICKET_POWER_CUTS', '500')
     return env
 
 
@@ -145,11 +149,11 @@ def main():
     only = [f'test_{folder}' for folder in arguments.only.split(',') if folder]
     everything = not (arguments.quick or only)
     folder = ROOT / 'build' / arguments.preset
-    totals, env = Totals(), environment(arguments.long)
+    totals, env = Totals(), environment(arguments.preset, arguments.long)
     if everything:
         build(arguments.preset, ['unit_tests', 'mailwicket', 'fuzz_targets'])
     else:
-        build(arguments.preset, only or ['unit_tests'])
+        build(arguments.preset, [*(only or ['unit_tests']), 'mailwicket'])
     programs = sorted(p for p in folder.glob('test_*') if p.is_file() and os.access(p, os.X_OK) and not p.suffix)
     programs = [p for p in programs if not only or p.name in only]
     run_units(programs, totals, env, LONG_LIMIT_SECONDS if arguments.long else UNIT_LIMIT_SECONDS, arguments.filter)

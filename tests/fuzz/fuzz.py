@@ -91,12 +91,15 @@ def copy_tree(tree, patches):
 def self_test(seconds, names):
     """Plants each bug of tests/fuzz/bugs in a copy of the tree, builds its target there, and looks for it."""
     folder = ROOT / 'build/fuzz-self-test'
-    tree, build = folder / 'tree', folder / 'build'
+    tree = folder / 'tree'
+    build = tree / 'build/fuzz'
     patches = [p for p in sorted((ROOT / 'tests/fuzz/bugs').glob('*.patch')) if not names or p.name.split('--')[0] in names]
     copy_tree(tree, patches)
-    subprocess.run(['cmake', '--preset', 'fuzz', '-B', str(build)], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+    # With the options of the test build, so that the cache has most objects already.
+    subprocess.run(['cmake', '--preset', 'asan', '-B', str(build), '-DWICKET_FUZZ=ON', '-DWICKET_TESTS=OFF'], cwd=tree, check=True,
+                   stdout=subprocess.DEVNULL)
     # Outside of our repository as far as git can see, so that it takes the paths as they stand.
-    outside = dict(os.environ, GIT_CEILING_DIRECTORIES=str(folder))
+    outside = dict(os.environ, GIT_CEILING_DIRECTORIES=str(folder), CCACHE_BASEDIR=str(tree))
     missed = 0
     for patch in patches:
         name = patch.name.split('--')[0]
@@ -104,7 +107,7 @@ def self_test(seconds, names):
             print(f'MISSED {patch.name}: the patch no longer applies', flush=True)
             missed += 1
             continue
-        subprocess.run(['ninja', '-C', str(build), '--quiet', f'fuzz_{name}'], check=True)
+        subprocess.run(['ninja', '-C', str(build), '--quiet', f'fuzz_{name}'], check=True, env=outside)
         # From the ordinary corpus: what earlier runs have found does not count.
         kept = ROOT / 'build/fuzz-corpora' / name
         shutil.rmtree(kept, ignore_errors=True)
