@@ -53,7 +53,9 @@ public:
     std::optional<std::chrono::milliseconds> duration(std::string_view key);
     /// A list of texts; with `or_one` a single text counts as a list of one.
     enum class OneOrList : std::uint8_t { list_only, one_or_list };
-    std::optional<std::vector<ConfigValue>> texts(std::string_view key, OneOrList form = OneOrList::list_only);
+    std::optional<std::vector<ConfigValue>> texts(
+        std::string_view key, OneOrList form = OneOrList::list_only
+    );
     /// One of `words`; another is reported with the nearest.
     std::optional<std::string> word(std::string_view key, std::vector<std::string> words);
     /// Whatever stands there.
@@ -92,7 +94,9 @@ public:
     /// Reads a file, or text that is named `name` in messages. A syntax error or an unreadable file is
     /// reported and gives nullptr. `diagnostics` must outlive the document.
     static std::unique_ptr<ConfigDocument> load(const std::string& path, Diagnostics& diagnostics);
-    static std::unique_ptr<ConfigDocument> parse(std::string text, std::string name, Diagnostics& diagnostics);
+    static std::unique_ptr<ConfigDocument> parse(
+        std::string text, std::string name, Diagnostics& diagnostics
+    );
 
     ~ConfigDocument();
     ConfigTable root();

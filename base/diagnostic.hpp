@@ -34,8 +34,12 @@ struct Diagnostic {
 class Diagnostics {
 public:
     void add(Diagnostic diagnostic);
-    void error(SourcePlace place, std::string message, std::string suggestion = {}, std::string source_line = {});
-    void warning(SourcePlace place, std::string message, std::string suggestion = {}, std::string source_line = {});
+    void error(
+        SourcePlace place, std::string message, std::string suggestion = {}, std::string source_line = {}
+    );
+    void warning(
+        SourcePlace place, std::string message, std::string suggestion = {}, std::string source_line = {}
+    );
 
     bool has_errors() const { return errors_ != 0; }
     std::size_t error_count() const { return errors_; }

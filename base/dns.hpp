@@ -12,7 +12,18 @@
 namespace wicket {
 
 /// The record types we ask for; the values are those of the IANA registry.
-enum class DnsType : std::uint16_t { a = 1, ns = 2, cname = 5, soa = 6, ptr = 12, mx = 15, txt = 16, aaaa = 28, spf = 99, tlsa = 52 };
+enum class DnsType : std::uint16_t {
+    a = 1,
+    ns = 2,
+    cname = 5,
+    soa = 6,
+    ptr = 12,
+    mx = 15,
+    txt = 16,
+    aaaa = 28,
+    spf = 99,
+    tlsa = 52
+};
 
 struct DnsQuestion {
     std::string name;  // lower case, no trailing dot, presentation form without escapes; at most 253 octets

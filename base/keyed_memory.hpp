@@ -1,5 +1,5 @@
-// Memory that filters may have across messages, and that may forget: the interface alone, since filters must not
-// know the store. Values expire; a failure to remember is never an error for mail.
+// Memory that filters may have across messages, and that may forget: the interface alone, since filters must
+// not know the store. Values expire; a failure to remember is never an error for mail.
 #pragma once
 
 #include "base/clock.hpp"

@@ -24,7 +24,8 @@ inline constexpr std::size_t log_field_limit_octets = 512;
 
 void configure_log(LogFormat format, LogLevel least);
 
-/// Text: `TIME mailwicket[PID]: LEVEL: MESSAGE; name=<value> ...`. JSON: {"time","level","message",name: value}.
+/// Text: `TIME mailwicket[PID]: LEVEL: MESSAGE; name=<value> ...`. JSON: {"time","level","message",name:
+/// value}.
 void log_line(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
 
 inline void log_info(std::string_view message, std::initializer_list<LogField> fields = {}) {

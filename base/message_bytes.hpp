@@ -24,7 +24,8 @@ inline constexpr std::size_t message_memory_limit_octets = 1U << 20U;
 
 class MessageBytes {
 public:
-    MessageBytes(std::string octets, const Sha256& sha256) : text_(std::move(octets)), size_(text_.size()), sha256_(sha256) {}
+    MessageBytes(std::string octets, const Sha256& sha256)
+        : text_(std::move(octets)), size_(text_.size()), sha256_(sha256) {}
     MessageBytes(FileDescriptor file, std::uint64_t size, const Sha256& sha256)
         : file_(std::move(file)), size_(size), sha256_(sha256) {}
 
@@ -47,7 +48,8 @@ private:
 
 using SharedMessage = std::shared_ptr<const MessageBytes>;
 
-/// Fills a MessageBytes: memory, then memfd, then an O_TMPFILE in the spool folder; hashes as it goes. One thread.
+/// Fills a MessageBytes: memory, then memfd, then an O_TMPFILE in the spool folder; hashes as it goes. One
+/// thread.
 class MessageWriter {
 public:
     /// `spool_folder`: state/spool.

@@ -38,7 +38,8 @@ public:
     virtual std::vector<FactId> makes() const = 0;
     /// Facts, or the questions without which there are none. The facts' lookups need not be filled in: the
     /// front knows what it answered.
-    virtual std::variant<Observation, DnsQuestions> scan(const ScanInput& input, const DnsAnswers& answers) const = 0;
+    virtual std::variant<Observation, DnsQuestions> scan(const ScanInput& input, const DnsAnswers& answers)
+        const = 0;
 };
 
 }  // namespace wicket

@@ -1,4 +1,5 @@
-// A DNS block or allow list as configured: [dnsbl.NAME] of a rule file. policy/ reads it, filters/dnsbl asks it.
+// A DNS block or allow list as configured: [dnsbl.NAME] of a rule file. policy/ reads it, filters/dnsbl asks
+// it.
 #pragma once
 
 #include "mail/facts.hpp"
@@ -29,8 +30,8 @@ struct DnsList {
     DnsListOnError on_error = DnsListOnError::skip;
     std::chrono::milliseconds timeout{3000};
     bool asks_addresses = true;  // `of` is an address; else a domain
-    bool asks_private = false;  // also ask about addresses that are nobody's on the Internet
-    bool probes = true;         // health checks (RFC 5782 section 5)
+    bool asks_private = false;   // also ask about addresses that are nobody's on the Internet
+    bool probes = true;          // health checks (RFC 5782 section 5)
 };
 
 }  // namespace wicket

@@ -25,20 +25,55 @@ struct FactDeclaration {
     Stage stage;
     std::string filter;   // "smtp" for what the session itself knows
     std::string meaning;  // one line
-    std::vector<std::string> words = {};  // of a word: all its values; of results: the fields; of texts: all possible items, or empty
-    std::string unknown_word = {};        // the word that compares as unknown: "temperror"
+    std::vector<std::string> words = {
+    };  // of a word: all its values; of results: the fields; of texts: all possible items, or empty
+    std::string unknown_word = {};  // the word that compares as unknown: "temperror"
 };
 
 /// The facts that every installation has; the order is that of the rows.
 enum class CoreFact : FactId {
-    time_now, client_ip, client_port, client_name, client_tls, client_cipher, listener_service, listener_address,
-    iprev_result, iprev_names,
-    helo_name, helo_form, helo_is_ours, helo_resolves, helo_literal_matches,
-    mail_from, mail_domain, mail_is_null, mail_size, mail_smtputf8,
-    spf_result, spf_explanation, spf_helo_result,
-    rcpt_address, rcpt_domain, rcpt_local_part, rcpt_count, rcpt_unknown_count,
-    message_size, message_received_count, from_domain, from_count, from_addresses, header_missing, header_duplicate, header_too_long_line,
-    dkim_pass, dkim_results, dkim_signatures, dkim_weak, message_poisonous, client_behaviour,
+    time_now,
+    client_ip,
+    client_port,
+    client_name,
+    client_tls,
+    client_cipher,
+    listener_service,
+    listener_address,
+    iprev_result,
+    iprev_names,
+    helo_name,
+    helo_form,
+    helo_is_ours,
+    helo_resolves,
+    helo_literal_matches,
+    mail_from,
+    mail_domain,
+    mail_is_null,
+    mail_size,
+    mail_smtputf8,
+    spf_result,
+    spf_explanation,
+    spf_helo_result,
+    rcpt_address,
+    rcpt_domain,
+    rcpt_local_part,
+    rcpt_count,
+    rcpt_unknown_count,
+    message_size,
+    message_received_count,
+    from_domain,
+    from_count,
+    from_addresses,
+    header_missing,
+    header_duplicate,
+    header_too_long_line,
+    dkim_pass,
+    dkim_results,
+    dkim_signatures,
+    dkim_weak,
+    message_poisonous,
+    client_behaviour,
     count,
 };
 

@@ -43,8 +43,17 @@ struct ResultList {
     bool operator==(const ResultList&) const = default;
 };
 
-using FactValue =
-    std::variant<Absent, Unknown, bool, std::int64_t, double, std::string, IpAddress, WallTime, TextList, ResultList>;
+using FactValue = std::variant<
+    Absent,
+    Unknown,
+    bool,
+    std::int64_t,
+    double,
+    std::string,
+    IpAddress,
+    WallTime,
+    TextList,
+    ResultList>;
 
 /// Index into the dictionary that the facts were made under.
 using FactId = std::uint16_t;
