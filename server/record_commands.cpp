@@ -161,10 +161,14 @@ int verify_command(const CommandContext& context) {
     if (!config) return exit_config;
     auto store = Store::open_reader(config->state);
     if (!store) return report(store.error());
-    const auto faults = (*store)->mail().verify([](const std::string& fault) { fmt::print("{}\n", fault); });
-    if (!faults) return report(faults.error());
-    fmt::print(stderr, "{} faults\n", *faults);
-    return *faults == 0 ? exit_ok : exit_failed;
+    std::uint64_t faults = 0;
+    const auto read = (*store)->mail().verify([&faults](const std::string& fault) {
+        ++faults;
+        fmt::print("{}\n", fault);
+    });
+    if (!read) return report(read.error());
+    fmt::print(stderr, "{} messages read, {} faults\n", *read, faults);
+    return faults == 0 ? exit_ok : exit_failed;
 }
 
 }  // namespace wicket
