@@ -11,6 +11,7 @@
 #include <optional>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -91,6 +92,9 @@ Result<> drop_root(const Config& config) {
 
 Result<> confine_files(const Config& config, const std::string& own_executable) {
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return system_failure("cannot forbid core dumps", errno);
+    constexpr rlimit no_core{0, 0};
+    if (::setrlimit(RLIMIT_CORE, &no_core) != 0)
+        return system_failure("cannot set the limit of core files", errno);
     namespace fs = std::filesystem;
     std::vector<FileGrant> grants = {
         {config.state,                                     FileRight::read_and_write  },
