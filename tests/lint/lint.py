@@ -235,7 +235,14 @@ def generate_headers():
 
 
 def compile_commands():
+    """{source: command}, also written to build/lint for clang-tidy: without the precompiled header, which hides what a file
+    forgets to include."""
     rows = json.loads((ROOT / 'build/dev/compile_commands.json').read_text())
+    for row in rows:
+        row['command'] = re.sub(r' -Xclang -include(?:-pch)? -Xclang \S+', '', row['command'].replace('-Xclang -fno-pch-timestamp ', ''))
+    folder = ROOT / 'build/lint'
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'compile_commands.json').write_text(json.dumps(rows))
     return {os.path.relpath(row['file'], ROOT): row['command'] for row in rows}
 
 
@@ -255,13 +262,16 @@ def check_header(name, flags):
     return name, remembered('header', name, flags, (), run)
 
 
-def check_tidy(name, command):
+def check_tidy(name, command, thorough):
+    """The path-sensitive analyzer takes as long as everything else together: only --all runs it."""
+    options = [] if thorough else ['--checks=-clang-analyzer-*']
+
     def run():
-        result = subprocess.run(['clang-tidy-19', '-p', 'build/dev', '--quiet', '--warnings-as-errors=*', name], cwd=ROOT, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        result = subprocess.run(['clang-tidy-19', '-p', 'build/lint', '--quiet', '--warnings-as-errors=*', *options, name], cwd=ROOT,
+                                text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         wanted = [line for line in result.stdout.splitlines() if re.search(r'(warning|error): ', line)]
-        return '\n'.join(dict.fromkeys(wanted)) or ('' if result.returncode == 0 else result.stdout)
-    return name, remembered('tidy', name, [command], ['.clang-tidy'], run)
+        return '\n'.join(line.replace(f'{ROOT}/', '') for line in dict.fromkeys(wanted)) or ('' if result.returncode == 0 else result.stdout)
+    return name, remembered('tidy', name, [command, *options], ['.clang-tidy'], run)
 
 
 def changed_sources(sources):
@@ -278,20 +288,22 @@ def changed_sources(sources):
 
 
 def run_all(pool, title, work, report):
-    """Reports what each future of `work` found."""
-    start, count = time.monotonic(), 0
+    """Reports what each future of `work` found; a line that several files brought up, once."""
+    start, count, told = time.monotonic(), 0, set()
     for done in concurrent.futures.as_completed(work):
         name, output = done.result()
         count += 1
-        if output:
-            report.faults += 1
-            print(f'{title}: {name}\n{output}', flush=True)
+        report.faults += bool(output)
+        new = [line for line in output.splitlines() if line not in told]
+        told.update(new)
+        if new:
+            print(f'{title}: {name}\n' + '\n'.join(new), flush=True)
     print(f'{title}: {count} files in {time.monotonic() - start:.0f} s', flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(prog='./dev lint', description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('--all', action='store_true', help='clang-tidy over everything')
+    parser.add_argument('--all', action='store_true', help='clang-tidy over everything, with its analyzer')
     parser.add_argument('--quick', action='store_true', help='nothing that needs a compiler')
     parser.add_argument('paths', nargs='*', help='only files below these')
     arguments = parser.parse_args()
@@ -314,7 +326,7 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             flags = header_flags(commands)
             run_all(pool, 'headers alone', [pool.submit(check_header, name, flags) for name in headers], report)
-            run_all(pool, 'clang-tidy', [pool.submit(check_tidy, name, commands[name]) for name in chosen], report)
+            run_all(pool, 'clang-tidy', [pool.submit(check_tidy, name, commands[name], arguments.all) for name in chosen], report)
     print(f'lint: {report.faults} faults in {len(files)} files', flush=True)
     return 1 if report.faults else 0
 
