@@ -4,6 +4,9 @@
 #include "filters/helo.hpp"
 #include "filters/iprev.hpp"
 
+#include <algorithm>
+#include <string_view>
+
 namespace wicket {
 namespace {
 
@@ -30,20 +33,32 @@ void add_dkim(const FilterSetup& setup, Filters& filters) {
     filters.push_back(std::make_shared<DkimCheck>(setup.scan_pool, setup.scan_totals));
 }
 
-constexpr void (*registry[])(const FilterSetup&, Filters&) = {
-    add_dns_lists,  // dnsbl.<list>
-    add_iprev,      // iprev
-    add_helo,       // helo
-    add_spf,        // spf
-    add_dkim,       // dkim
+struct Row {
+    std::string_view name;
+    void (*add)(const FilterSetup&, Filters&);
+};
+
+constexpr Row registry[] = {
+    {"dnsbl", add_dns_lists},
+    {"iprev", add_iprev    },
+    {"helo",  add_helo     },
+    {"spf",   add_spf      },
+    {"dkim",  add_dkim     },
 };
 
 }  // namespace
 
+std::vector<std::string> filter_names() {
+    std::vector<std::string> names;
+    for (const Row& row : registry)
+        names.emplace_back(row.name);
+    return names;
+}
+
 std::vector<std::shared_ptr<const Filter>> make_filters(const FilterSetup& setup) {
     Filters filters;
-    for (const auto add : registry)
-        add(setup, filters);
+    for (const Row& row : registry)
+        if (std::ranges::find(setup.off, row.name) == setup.off.end()) row.add(setup, filters);
     return filters;
 }
 

@@ -17,7 +17,11 @@ struct FilterSetup {
     std::vector<std::shared_ptr<DnsListHealth>> dns_lists;
     std::shared_ptr<ScanPool> scan_pool;  // nullptr where the graph is only to be checked
     std::shared_ptr<ScanTotals> scan_totals;
+    std::vector<std::string> off = {};  // names of checks that are left out; their facts are absent
 };
+
+/// The names that `off` may hold.
+std::vector<std::string> filter_names();
 
 std::vector<std::shared_ptr<const Filter>> make_filters(const FilterSetup& setup);
 

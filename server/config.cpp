@@ -3,6 +3,7 @@
 #include "base/config_reader.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "filters/registry.hpp"
 #include "mail/address.hpp"
 
 #include <algorithm>
@@ -42,6 +43,7 @@ public:
             read_listener(listener);
         if (config_->listeners.empty())
             root.error(root.place(), "there is no [[listen]]: nobody could connect");
+        read_filters(root);
         read_process(root);
         read_retention(root);
         if (auto relay = root.table("relay")) {
@@ -292,6 +294,22 @@ private:
         // RFC 5321 section 4.5.3.1.4: a command line of 512 octets must be taken.
         read_octets(limits, "line", 512, 1U << 16U, listener.limits.line_octets);
         limits.finish();
+    }
+
+    void read_filters(ConfigTable& root) {
+        auto filters = root.table("filters");
+        if (!filters) return;
+        const std::vector<std::string> names = filter_names();
+        for (const ConfigValue& value : filters->texts("off").value_or(std::vector<ConfigValue>{})) {
+            if (std::ranges::find(names, value.text) == names.end())
+                filters->error(
+                    value.place,
+                    fmt::format("there is no check \"{}\"", value.text),
+                    nearest_word(value.text, names)
+                );
+            config_->filters_off.push_back(value.text);
+        }
+        filters->finish();
     }
 
     void read_process(ConfigTable& root) {

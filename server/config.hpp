@@ -52,6 +52,7 @@ struct Config {
     std::vector<std::string> dns_forward;
     std::string dns_trust_anchor;
     std::vector<DomainConfig> domains;
+    std::vector<std::string> filters_off;  // [filters] off
     std::string process_user;
     std::string sandbox = "full";
     std::chrono::hours retention{24 * 30};

@@ -46,7 +46,9 @@ std::shared_ptr<const PolicyState> load_policy_state(
             );
 
     state->dictionary = std::shared_ptr<const FactDictionary>(state->rules, &state->rules->dictionary());
-    FilterSetup setup{{state->config->hostname}, {}, services.scan_pool, services.scan_totals};
+    FilterSetup setup{
+        {state->config->hostname}, {}, services.scan_pool, services.scan_totals, state->config->filters_off
+    };
     for (const DnsList& list : state->rules->dns_lists())
         state->dns_lists.push_back(health_of(list, previous));
     setup.dns_lists = state->dns_lists;

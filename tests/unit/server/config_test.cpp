@@ -140,6 +140,7 @@ TEST(Config, TellsEachMistakeWithItsPlace) {
          good + "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n",
          10,                                                                                                   15,
          "cert.pem",                                                                                                          ""        },
+        {"a check that is none",                  good + "[filters]\noff = [\"dkm\"]\n",                   10, 8,  "dkm",     "dkim"    },
         {"a size that is none",
          good + "[[listen]]\nservice = \"smtp\"\naddress = \"127.0.0.1:0\"\n  [listen.limits]\n  size = "
                 "\"many\"\n",                                                                              13,
