@@ -26,17 +26,15 @@ ScanJob job_of(const Facts& facts, const FilterTools& tools, std::string check) 
     return job;
 }
 
-boost::asio::awaitable<Observation> run(
-    std::shared_ptr<ScanPool> pool, std::shared_ptr<ScanTotals> totals, ScanJob job
-) {
-    ScanOutcome outcome = co_await pool->run(std::move(job));
-    totals->jobs.fetch_add(1, std::memory_order_relaxed);
-    totals->passes.fetch_add(outcome.passes, std::memory_order_relaxed);
+}  // namespace
+
+boost::asio::awaitable<Observation> ScanCheck::run(ScanJob job) const {
+    ScanOutcome outcome = co_await pool_->run(std::move(job));
+    totals_->jobs.fetch_add(1, std::memory_order_relaxed);
+    totals_->passes.fetch_add(outcome.passes, std::memory_order_relaxed);
     if (outcome.is_poison) outcome.observation.facts.emplace_back(id_of(CoreFact::message_poisonous), true);
     co_return std::move(outcome.observation);
 }
-
-}  // namespace
 
 std::vector<FactId> SpfCheck::needs() const {
     // The verified name is for the macro %{p} alone, which RFC 7208 section 7.3 wants nobody to use: no
@@ -49,7 +47,7 @@ std::vector<FactId> SpfCheck::makes() const {
 }
 
 boost::asio::awaitable<Observation> SpfCheck::examine(FactsSnapshot facts, FilterTools tools) const {
-    return run(pool_, totals_, job_of(*facts, tools, "spf"));
+    return run(job_of(*facts, tools, "spf"));
 }
 
 std::vector<FactId> DkimCheck::needs() const {
@@ -88,7 +86,7 @@ boost::asio::awaitable<Observation> DkimCheck::examine(FactsSnapshot facts, Filt
     job.message = tools.message;
     for (const DkimSignatureHeader& signature : headers.signatures)
         if (signature.key_question) job.hints.push_back({*signature.key_question, DnsType::txt});
-    co_return co_await run(pool_, totals_, std::move(job));
+    co_return co_await run(std::move(job));
 }
 
 }  // namespace wicket

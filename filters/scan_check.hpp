@@ -16,36 +16,40 @@ struct ScanTotals {
     std::atomic<std::uint64_t> passes = 0;
 };
 
-class SpfCheck : public Filter {
+/// What both have in common: the pool they ask and what they count.
+class ScanCheck : public Filter {
 public:
-    SpfCheck(std::shared_ptr<ScanPool> pool, std::shared_ptr<ScanTotals> totals)
+    ScanCheck(std::shared_ptr<ScanPool> pool, std::shared_ptr<ScanTotals> totals)
         : pool_(std::move(pool)), totals_(std::move(totals)) {}
 
-    std::string_view name() const override { return "spf"; }
-    std::vector<FactId> needs() const override;
-    std::vector<FactId> makes() const override;
     std::chrono::milliseconds timeout() const override { return std::chrono::seconds(15); }
-    boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const override;
+
+protected:
+    boost::asio::awaitable<Observation> run(ScanJob job) const;
 
 private:
     std::shared_ptr<ScanPool> pool_;
     std::shared_ptr<ScanTotals> totals_;
 };
 
-class DkimCheck : public Filter {
+class SpfCheck : public ScanCheck {
 public:
-    DkimCheck(std::shared_ptr<ScanPool> pool, std::shared_ptr<ScanTotals> totals)
-        : pool_(std::move(pool)), totals_(std::move(totals)) {}
+    using ScanCheck::ScanCheck;
+
+    std::string_view name() const override { return "spf"; }
+    std::vector<FactId> needs() const override;
+    std::vector<FactId> makes() const override;
+    boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const override;
+};
+
+class DkimCheck : public ScanCheck {
+public:
+    using ScanCheck::ScanCheck;
 
     std::string_view name() const override { return "dkim"; }
     std::vector<FactId> needs() const override;
     std::vector<FactId> makes() const override;
-    std::chrono::milliseconds timeout() const override { return std::chrono::seconds(15); }
     boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const override;
-
-private:
-    std::shared_ptr<ScanPool> pool_;
-    std::shared_ptr<ScanTotals> totals_;
 };
 
 }  // namespace wicket

@@ -147,13 +147,7 @@ awaitable<StageAnswer> ServerVisit::data() {
 
 SmtpReply ServerVisit::refused_by_session(Stage stage, std::string which, SmtpReply reply) {
     Verdict verdict = builtin_verdict(which, stage, std::move(reply));
-    if (!transaction_) {
-        const RecordId id = connection_id();
-        last_connection_verdict_ = verdict;
-        last_connection_reply_ = with_id(verdict.reply, id);
-        log_refusal(verdict.stage, last_connection_reply_, "", "");
-        return last_connection_reply_;
-    }
+    if (!transaction_) return refused_verdict_without_transaction(std::move(verdict));
     if (stage == Stage::end) {
         // The message was read to its end: a record of the first class, though nobody waits for it to be
         // synced.
