@@ -18,6 +18,10 @@ namespace {
 
 // How often `log -f` looks for more.
 constexpr int follow_interval_milliseconds = 200;
+// Refusals are written in batches after the reply, some 50 ms later: `explain` waits a second for a young id.
+constexpr int fresh_record_tries = 20;
+constexpr int fresh_record_wait_milliseconds = 50;
+constexpr std::chrono::minutes fresh_record_age{1};
 // RFC 3339: 2026-01-31 or 2026-01-31T12:00:00Z.
 constexpr std::size_t date_length = 10;
 
@@ -35,6 +39,10 @@ std::optional<WallTime> parse_moment(const std::string& text, WallTime now) {
     if (!date.ok()) return std::nullopt;
     return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
            std::chrono::seconds(second);
+}
+
+bool is_missing(const Result<std::string>& octets) {
+    return !octets && octets.error().code == ErrorCode::not_found;
 }
 
 /// Prints what matches; counts what cannot be read.
@@ -135,7 +143,14 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
     }
     auto store = Store::open_reader(config->state);
     if (!store) return report(store.error());
-    const auto octets = (*store)->decisions().find(*id);
+    auto octets = (*store)->decisions().find(*id);
+    // Somebody may ask for an id that was told a moment ago, while its record is on its way.
+    for (int tries = 0; tries < fresh_record_tries && is_missing(octets); ++tries) {
+        if (id->time() + fresh_record_age < system_clock().wall()) break;
+        ::poll(nullptr, 0, fresh_record_wait_milliseconds);
+        if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error());
+        octets = (*store)->decisions().find(*id);
+    }
     if (!octets) return report(octets.error());
     auto stored = decode_record(*octets);
     if (!stored) return report(stored.error());
