@@ -36,10 +36,18 @@ std::string printable(std::string_view text, std::size_t limit_octets) {
 }
 
 std::string quoted(std::string_view text, std::size_t limit_octets) {
+    const std::string safe = printable(text, limit_octets);
+    std::string_view rest = safe;
     std::string result = "\"";
-    for (const char c : printable(text, limit_octets)) {
-        if (c == '"' || c == '\\') result += '\\';
-        result += c;
+    std::size_t left = limit_octets;
+    while (!rest.empty()) {
+        const std::size_t length = is_ascii(rest[0]) ? 1 : utf8_length(rest);
+        const bool is_escaped = rest[0] == '"' || rest[0] == '\\';
+        if (length + (is_escaped ? 1 : 0) > left) break;
+        if (is_escaped) result += '\\';
+        result += rest.substr(0, length);
+        left -= length + (is_escaped ? 1 : 0);
+        rest.remove_prefix(length);
     }
     return result += '"';
 }

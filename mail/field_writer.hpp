@@ -12,7 +12,8 @@ namespace wicket {
 /// `limit_octets`.
 std::string printable(std::string_view text, std::size_t limit_octets);
 
-/// A quoted-string (RFC 5322 section 3.2.4) of printable(text).
+/// A quoted-string (RFC 5322 section 3.2.4) of printable(text), cut so that between its quotes stand at most
+/// `limit_octets`, the escaping ones counted.
 std::string quoted(std::string_view text, std::size_t limit_octets);
 
 class FieldWriter {

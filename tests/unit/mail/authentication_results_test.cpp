@@ -114,8 +114,9 @@ TEST(AuthenticationResults, CannotBeForgedThroughAPeersValue) {
         EXPECT_LE(end - at, line_limit_octets);
         at = end + 2;
     }
-    // A cut never takes the closing quote.
+    // A cut never takes a closing quote, which would leave what follows to the peer.
     EXPECT_TRUE(field.ends_with("x\"\r\n"));
+    EXPECT_TRUE(field.contains("\\\"\"\r\n\tsmtp.helo=\""));
 }
 
 }  // namespace

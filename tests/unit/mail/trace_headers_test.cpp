@@ -112,6 +112,8 @@ TEST(FieldWriter, MakesOneFieldOfAnyText) {
     EXPECT_EQ(parse_header(field).fields.size(), 1U);
     EXPECT_EQ(printable("a\xC3\xA4z", 2), "a");
     EXPECT_EQ(quoted("a\"\\", 9), "\"a\\\"\\\\\"");
+    EXPECT_EQ(quoted("a\"\\", 4), "\"a\\\"\"");
+    EXPECT_EQ(quoted("\xC3\xA4\xC3\xA4", 3), "\"\xC3\xA4\"");
 }
 
 }  // namespace
