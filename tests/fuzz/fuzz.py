@@ -1,4 +1,5 @@
-"""The body of `./dev fuzz`: runs libFuzzer targets over their corpora, or finds planted bugs (--self-test).
+"""The body of `./dev fuzz`: runs libFuzzer targets over their corpora, finds planted bugs (--self-test), or counts the lines
+that the committed seeds reach (--coverage).
 
 tests/fuzz/FOLDER/NAME_fuzz.cpp is the target fuzz_NAME. Its seeds stand in tests/fuzz/corpora/NAME, its words in
 tests/fuzz/FOLDER/NAME.dict. New inputs go to build/fuzz-corpora/NAME and stay there, a crash to build/fuzz-crashes.
@@ -6,18 +7,51 @@ tests/fuzz/bugs/NAME--what.patch takes one guard out of the real code; the self-
 """
 import argparse
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / 'tests'))
+import planted  # noqa: E402 (after the path is set)
+
+SEEDS = ROOT / 'tests/fuzz/corpora'
+BUGS = ROOT / 'tests/fuzz/bugs'
 INPUT_LIMIT_OCTETS = 1 << 16     # more only slows the search: every limit of ours that a target reaches is lower
 MEMORY_LIMIT_MEGABYTES = 2048
 SLOW_UNIT_SECONDS = 10           # one input; with sanitizers a linear parser needs milliseconds
+COVERAGE_PERCENT = 90
+# Each source that reads what others wrote, and the targets whose seeds must reach its lines.
+COVERED_BY = {file: tuple(targets.split()) for targets, files in {
+    'address': 'mail/address.cpp',
+    'authentication_results': 'mail/authentication_results.cpp',
+    'chunks data_reader': 'receiver/data_reader.cpp',
+    'config': 'base/config_reader.cpp',
+    'dkim': 'filters/scan/dkim_digest.cpp filters/scan/dkim_filter.cpp filters/scan/dkim_key.cpp',
+    'dkim_tags': 'mail/dkim_tags.cpp',
+    'dns_message': 'net/dns_message.cpp',
+    'downgrade': 'access/downgrade.cpp access/message_view.cpp',
+    'expression': 'policy/expression.cpp policy/expression_lexer.cpp policy/expression_operands.cpp policy/expression_parser.cpp '
+                  'policy/reply_template.cpp policy/rule_loader.cpp policy/rule_loader_dns.cpp policy/rule_loader_rules.cpp '
+                  'policy/rule_loader_tests.cpp',
+    'frames': 'filters/scan/frames.cpp',
+    'from': 'mail/from.cpp',
+    'header': 'mail/field_writer.cpp mail/header.cpp',
+    'pop3_session': 'access/line_buffer.cpp access/login.cpp access/pop3_authorization.cpp access/pop3_commands.cpp '
+                    'access/pop3_session.cpp access/pop3_transaction.cpp',
+    'proxy': 'net/proxy_header.cpp',
+    'record': 'policy/record_decode.cpp',
+    'row_codec': 'store/row_codec.cpp',
+    'sasl': 'auth/base64.cpp auth/sasl.cpp',
+    'chunks smtp_session': 'receiver/command_line_reader.cpp receiver/command_table.cpp receiver/esmtp_parameters.cpp '
+                           'receiver/session.cpp receiver/session_envelope.cpp receiver/session_greeting.cpp '
+                           'receiver/session_message.cpp',
+    'spf_gate': 'filters/scan/spf_gate.cpp filters/scan/spf_macro.cpp filters/scan/spf_record.cpp',
+}.items() for file in files.split()}
 
 
 def sources():
@@ -26,14 +60,21 @@ def sources():
     return {path.name.removesuffix('_fuzz.cpp'): path for path in found}
 
 
-def run_target(program, name, source, seconds):
-    """Runs one target; returns (name, what it said if it found something, seconds)."""
-    corpus = ROOT / 'build/fuzz-corpora' / name
+def environment():
+    env = dict(os.environ)
+    env.setdefault('ASAN_OPTIONS', 'detect_leaks=1:abort_on_error=0')
+    env.setdefault('ASAN_SYMBOLIZER_PATH', '/usr/bin/llvm-symbolizer-19')
+    return env
+
+
+def run_target(program, name, source, seconds, kept=None):
+    """Runs one target, which keeps what is new to it in `kept`; returns (name, what it said if it found something, seconds)."""
+    corpus = kept or ROOT / 'build/fuzz-corpora' / name
     crashes = ROOT / 'build/fuzz-crashes'
     corpus.mkdir(parents=True, exist_ok=True)
     crashes.mkdir(parents=True, exist_ok=True)
     arguments = [str(program), str(corpus)]
-    seeds = ROOT / 'tests/fuzz/corpora' / name
+    seeds = SEEDS / name
     if seeds.is_dir():
         arguments.append(str(seeds))
     words = source.parent / f'{name}.dict'
@@ -42,12 +83,9 @@ def run_target(program, name, source, seconds):
     arguments += [f'-max_total_time={seconds}', f'-max_len={INPUT_LIMIT_OCTETS}', f'-timeout={SLOW_UNIT_SECONDS}',
                   f'-rss_limit_mb={MEMORY_LIMIT_MEGABYTES}', f'-artifact_prefix={crashes}/{name}-', '-print_final_stats=1',
                   '-verbosity=1', '-close_fd_mask=1']
-    env = dict(os.environ)
-    env.setdefault('ASAN_OPTIONS', 'detect_leaks=1:abort_on_error=0')
-    env.setdefault('ASAN_SYMBOLIZER_PATH', '/usr/bin/llvm-symbolizer-19')
     start = time.monotonic()
     try:
-        done = subprocess.run(arguments, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        done = subprocess.run(arguments, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=seconds * 2 + 120)
         text, code = done.stdout.decode(errors='replace'), done.returncode
     except subprocess.TimeoutExpired as error:
@@ -77,57 +115,95 @@ def covered(name):
     return found[-1] if found else '0'
 
 
-def copy_tree(tree, patches):
-    """A copy of the work tree, with the times of its files, so that ninja builds again only what a patch touches."""
-    tree.mkdir(parents=True, exist_ok=True)
-    listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    names = b'\0'.join(name for name in listed.split(b'\0') if (ROOT / name.decode()).is_file())
-    subprocess.run(['bash', '-c', f'tar -c --null -T - | tar -x -C "{tree}"'], cwd=ROOT, check=True, input=names)
-    for patch in patches:  # an earlier run may have left objects of the patched files
-        for name in re.findall(r'^\+\+\+ b/(\S+)', patch.read_text(), re.M):
-            (tree / name).touch()
+def reads_corpus(program, name):
+    """Runs a target over its seeds alone; what it says if it finds something in them, else ''."""
+    done = subprocess.run([str(program), str(SEEDS / name), '-runs=0', f'-timeout={SLOW_UNIT_SECONDS}'], cwd=ROOT, env=environment(),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.stdout.decode(errors='replace') if done.returncode else ''
+
+
+def finds(patch, seconds):
+    """Plants a bug and looks for it; returns (whether it was found, words)."""
+    name = patch.name.split('--')[0]
+    start = time.monotonic()
+    try:
+        program = planted.plant(ROOT / 'build/asan', f'fuzz_{name}', patch, ROOT / 'build/fuzz-self-test' / patch.stem)
+    except planted.DoesNotApply:
+        return False, 'the patch no longer applies'
+    built = f'built in {time.monotonic() - start:.0f} s'
+    if reads_corpus(ROOT / f'build/asan/fuzz_{name}', name):
+        return False, 'the corpus fails without the bug already'
+    if reads_corpus(program, name):
+        return False, 'the corpus holds the reproducer'
+    _, text, took = run_target(program, name, sources()[name], seconds, kept=ROOT / 'build/fuzz-self-test' / patch.stem / 'corpus')
+    if not text:
+        return False, f'{built}, nothing in {took:.0f} s'
+    reason = next((line for line in text.splitlines() if 'ERROR' in line or 'runtime error' in line), 'stopped')
+    return True, f'{built}, found in {took:.0f} s: {reason.strip()[:120]}'
 
 
 def self_test(seconds, names):
-    """Plants each bug of tests/fuzz/bugs in a copy of the tree, builds its target there, and looks for it."""
-    folder = ROOT / 'build/fuzz-self-test'
-    tree = folder / 'tree'
-    build = tree / 'build/fuzz'
-    patches = [p for p in sorted((ROOT / 'tests/fuzz/bugs').glob('*.patch')) if not names or p.name.split('--')[0] in names]
-    copy_tree(tree, patches)
-    # With the options of the test build, so that the cache has most objects already.
-    subprocess.run(['cmake', '--preset', 'asan', '-B', str(build), '-DWICKET_FUZZ=ON', '-DWICKET_TESTS=OFF'], cwd=tree, check=True,
-                   stdout=subprocess.DEVNULL)
-    # Outside of our repository as far as git can see, so that it takes the paths as they stand.
-    outside = dict(os.environ, GIT_CEILING_DIRECTORIES=str(folder), CCACHE_BASEDIR=str(tree))
+    """Plants each bug of tests/fuzz/bugs, and looks for it with its target, from the seeds alone."""
     missed = 0
+    patches = [p for p in sorted(BUGS.glob('*.patch')) if not names or p.name.split('--')[0] in names]
     for patch in patches:
-        name = patch.name.split('--')[0]
-        if subprocess.run(['git', 'apply', str(patch)], cwd=tree, env=outside).returncode:
-            print(f'MISSED {patch.name}: the patch no longer applies', flush=True)
-            missed += 1
-            continue
-        subprocess.run(['ninja', '-C', str(build), '--quiet', f'fuzz_{name}'], check=True, env=outside)
-        # From the ordinary corpus: what earlier runs have found does not count.
-        kept = ROOT / 'build/fuzz-corpora' / name
-        shutil.rmtree(kept, ignore_errors=True)
-        _, text, took = run_target(build / f'fuzz_{name}', name, sources()[name], seconds)
-        shutil.rmtree(kept, ignore_errors=True)
-        subprocess.run(['git', 'apply', '-R', str(patch)], cwd=tree, env=outside, check=True)
-        if text:
-            reason = next((line for line in text.splitlines() if 'ERROR' in line or 'runtime error' in line), 'stopped')
-            print(f'found {patch.name} in {took:.0f} s: {reason.strip()[:120]}', flush=True)
-        else:
-            print(f'MISSED {patch.name} in {took:.0f} s', flush=True)
-            missed += 1
-    print(f'{len(patches) - missed} of {len(patches)} planted bugs found', flush=True)
+        is_found, words = finds(patch, seconds)
+        missed += not is_found
+        print(f'{"found" if is_found else "MISSED"} {patch.name}: {words}', flush=True)
+    print(f'{len(patches) - missed} passed, {missed} failed')
     return 1 if missed or not patches else 0
+
+
+def measured(build, names):
+    """{source: (lines, lines that the seeds of its targets reach)}; `names`: only of these targets."""
+    lines = {}
+    profiles = build / 'profiles'
+    profiles.mkdir(exist_ok=True)
+    wanted = {name for targets in COVERED_BY.values() for name in targets if not names or name in names}
+    for name in wanted:
+        subprocess.run([str(build / f'fuzz_{name}'), str(SEEDS / name), '-runs=0'], check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       env=dict(os.environ, LLVM_PROFILE_FILE=str(profiles / f'{name}.profraw')))
+    for targets in sorted({targets for targets in COVERED_BY.values() if wanted.issuperset(targets)}):
+        merged = profiles / ('+'.join(targets) + '.profdata')
+        subprocess.run(['llvm-profdata-19', 'merge', '-o', str(merged), *(str(profiles / f'{name}.profraw') for name in targets)],
+                       check=True)
+        files = [str(ROOT / file) for file, by in COVERED_BY.items() if by == targets]
+        programs = [word for name in targets for word in ('-object', str(build / f'fuzz_{name}'))]
+        told = subprocess.run(['llvm-cov-19', 'export', '-summary-only', f'-instr-profile={merged}', *programs, *files], check=True,
+                              stdout=subprocess.PIPE).stdout
+        for file in json.loads(told)['data'][0]['files']:
+            counted = file['summary']['lines']
+            lines[os.path.relpath(file['filename'], ROOT)] = (counted['count'], counted['covered'])
+    return lines
+
+
+def coverage(names):
+    """Do the seeds reach COVERAGE_PERCENT of the lines of each parser?"""
+    build = ROOT / 'build/coverage'
+    if not (build / 'build.ninja').exists():
+        subprocess.run(['cmake', '--preset', 'coverage'], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    targets = {name for by in COVERED_BY.values() for name in by if not names or name in names}
+    subprocess.run(['ninja', '-C', str(build), '--quiet', *(f'fuzz_{name}' for name in sorted(targets))], check=True)
+    lines = measured(build, names)
+    missed = 0
+    for file, by in COVERED_BY.items():
+        if not targets.issuperset(by):
+            continue
+        count, covered_lines = lines.get(file, (0, 0))
+        percent = 100 * covered_lines / max(count, 1)
+        missed += percent < COVERAGE_PERCENT
+        print(f'{"ok " if percent >= COVERAGE_PERCENT else "LOW"} {percent:5.1f} % of {count:4} lines: {file} by {", ".join(by)}')
+    checked = sum(targets.issuperset(by) for by in COVERED_BY.values())
+    print(f'{checked - missed} passed, {missed} failed')
+    return 1 if missed or not checked else 0
 
 
 def main():
     parser = argparse.ArgumentParser(prog='./dev fuzz', description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('what', nargs='*', help='seconds per target, names of targets')
-    parser.add_argument('--self-test', action='store_true')
+    parser.add_argument('--self-test', action='store_true', help='plant the bugs of tests/fuzz/bugs and find each')
+    parser.add_argument('--coverage', action='store_true', help='do the seeds reach the lines of the parsers?')
     arguments = parser.parse_args()
     seconds = next((int(word) for word in arguments.what if word.isdigit()), 60)
     names = [word for word in arguments.what if not word.isdigit()]
@@ -135,6 +211,8 @@ def main():
         parser.error(f'no such target: {", ".join(sorted(unknown))}; there are {", ".join(sources())}')
     if arguments.self_test:
         return self_test(seconds, names)
+    if arguments.coverage:
+        return coverage(names)
     targets = [f'fuzz_{name}' for name in names] or ['fuzz_targets']
     subprocess.run(['ninja', '-C', str(ROOT / 'build/asan'), '--quiet', *targets], check=True)
     failed = passed = 0

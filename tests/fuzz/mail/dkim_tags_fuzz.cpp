@@ -1,8 +1,10 @@
 // Whatever the octets: no crash, and a signature without a fault has all that it needs, with a name that can
 // be asked.
 
+#include "base/text.hpp"
 #include "mail/dkim_tags.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace wicket {
@@ -20,6 +22,13 @@ void check_signature(const DkimSignatureHeader& header) {
     require(!header.signed_fields.empty() && !header.algorithm.empty());
     for (const char c : *header.key_question)
         require(c > ' ' && c <= '~');
+    // RFC 6376 section 5.4: From is signed; section 3.5: i= is in d= or below it, x= is after t=.
+    require(std::ranges::count(header.signed_fields, "from") > 0);
+    if (!header.identity.empty()) {
+        const std::string domain = lower_case(header.identity.substr(header.identity.rfind('@') + 1));
+        require(domain == header.domain || domain.ends_with("." + header.domain));
+    }
+    if (header.time && header.expiry) require(*header.expiry > *header.time);
 }
 
 }  // namespace

@@ -1,10 +1,11 @@
 // A whole SMTP session: whatever the peer sends and however it is split, the replies are well formed, every
-// transaction ends exactly once, a message of DATA is what stands before the first CRLF.CRLF, and no octet
-// that came before TLS is read after it. Input: an octet of modes, an octet that seeds the splits, the
-// stream.
+// transaction ends exactly once, and commands, text, replies and messages are what the plain model of
+// wire_model.hpp makes of the same octets: DATA ends with CRLF.CRLF alone, a chunk has as many octets as
+// announced, and no octet that came before TLS is read after it. Input: an octet of modes, an octet that
+// seeds the splits, the stream.
 
+#include "tests/fuzz/receiver/wire_model.hpp"
 #include "tests/unit/receiver/dialog.hpp"
-#include "tests/unit/receiver/naive_data_reader.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -21,34 +22,29 @@ void require(bool holds) {
 
 class FuzzedSession {
 public:
-    explicit FuzzedSession(std::uint8_t modes) : options_(options_for(modes)) {
+    explicit FuzzedSession(std::uint8_t modes)
+        : options_(options_for(modes)), model_(options_.bare_newline, options_.limits.line_octets) {
         Peer peer = Dialog::peer_at("192.0.2.1");
         session_.emplace(options_, budget_, visit_, peer, SmtpSession::Tls::off);
     }
 
     void say(std::string_view octets) {
         while (!is_over_) {
-            const std::size_t before = octets.size();
             const std::string_view was = octets;
             const SmtpStep step = session_->next(octets);
-            require(octets.size() <= before && was.ends_with(octets));
-            if (is_data_) data_ += was.substr(0, before - octets.size());
-            const std::string replies = session_->take_output();
-            look_at(replies);
-            look_at_data(step);
+            require(was.ends_with(octets));
+            model_.consumed(was.substr(0, was.size() - octets.size()));
+            look_at(session_->take_output());
             if (std::holds_alternative<ReadOctets>(step)) {
                 require(octets.empty());
+                model_.is_quiet();
                 return;
             }
             perform(step, octets);
             const std::string more = session_->take_output();
             look_at(more);
-            if (more.starts_with("354 ")) {
-                // Nothing that came before 354 may become part of the message.
-                require(octets.empty());
-                is_data_ = true;
-                data_.clear();
-            }
+            // Nothing that came before 354 may become part of the message.
+            if (more.starts_with("354 ")) require(octets.empty());
         }
     }
 
@@ -79,28 +75,12 @@ private:
         return options;
     }
 
-    static void look_at(std::string_view replies) {
+    void look_at(std::string_view replies) {
         require(!codes_of(replies).contains("MALFORMED"));
         require(std::ranges::all_of(replies, [](char c) {
             return (c >= ' ' && c <= '~') || c == '\r' || c == '\n';
         }));
-    }
-
-    /// Holds what was consumed since 354 against the plain reader.
-    void look_at_data(const SmtpStep& step) {
-        if (!is_data_) return;
-        const bool still =
-            std::holds_alternative<ReadOctets>(step) &&
-            (session_->awaiting() == Awaiting::data || session_->awaiting() == Awaiting::data_rest);
-        const NaiveMessage want = naive_data(data_, options_.bare_newline);
-        if (const auto* message = std::get_if<AskMessage>(&step)) {
-            require(want.end == data_.size() && !want.is_refused);
-            require(message->message->read(0, message->message->size()).value() == want.text);
-        } else if (!still) {
-            // Refused: commands may have been read behind it, but its end must be there.
-            require(want.end.has_value());
-        }
-        is_data_ = still;
+        model_.replied(replies);
     }
 
     void perform(const SmtpStep& step, std::string_view rest) {
@@ -112,13 +92,17 @@ private:
         if (const auto* rcpt = std::get_if<AskRcpt>(&step))
             return session_->answer(visit_.answer_rcpt(rcpt->recipient));
         if (std::holds_alternative<AskData>(step)) return session_->answer(visit_.answer_data());
-        if (const auto* message = std::get_if<AskMessage>(&step))
-            return session_->answer_message(visit_.answer_message(message->message));
+        if (const auto* message = std::get_if<AskMessage>(&step)) {
+            session_->answer_message(visit_.answer_message(message->message));
+            return model_.delivers(visit_.messages.back());
+        }
         if (std::holds_alternative<StartTls>(step)) {
             require(rest.empty());
+            model_.tls_started();
             return session_->tls_started({.version = "TLSv1.3", .cipher = "x", .server_name = ""});
         }
         if (std::holds_alternative<CloseConnection>(step)) {
+            model_.is_closing();
             session_->end();
             is_over_ = true;
         }
@@ -128,9 +112,8 @@ private:
     ByteBudget budget_{1U << 20U, 1U << 20U};
     ScriptedVisit visit_;
     std::optional<SmtpSession> session_;
+    WireModel model_;
     bool is_over_ = false;
-    bool is_data_ = false;
-    std::string data_;
 };
 
 void check(std::string_view stream, std::uint8_t modes, std::uint8_t seed) {
