@@ -18,6 +18,9 @@
 namespace wicket {
 namespace {
 
+/// Why the facts of a filter that waits are unknown.
+constexpr const char* not_begun = "not looked at";
+
 /// Made by the receiver and by the look at the finished message, before any filter runs.
 bool is_from_session(const FactDeclaration& row) {
     return row.filter == "smtp" || row.filter == "message";
@@ -100,6 +103,17 @@ std::shared_ptr<const FilterChain> FilterChain::build(
 struct ChainRun::State : std::enable_shared_from_this<State> {
     enum class Progress : std::uint8_t { waiting, running, finished };
 
+    struct Member {
+        std::size_t index;
+        std::uint32_t round;
+    };
+
+    /// What is examined in one call: one filter, or several of one group.
+    struct Batch {
+        const FilterGroup* group;  // of the chain's filters; nullptr: one filter alone
+        std::vector<Member> members;
+    };
+
     struct Node {
         Progress progress = Progress::waiting;
         std::uint32_t round = 0;  // results of an earlier round are of no interest any more
@@ -147,49 +161,98 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
         shared_facts = nullptr;
     }
 
+    bool can_begin(std::size_t index) const {
+        return chain->links()[index].stage <= begun && nodes[index].progress == Progress::waiting &&
+               has_what_it_needs(index);
+    }
+
+    bool must_wait(std::size_t index) const {
+        return begun < Stage::end && !is_waiting_over && chain->links()[index].filter->can_wait();
+    }
+
+    static Batch& batch_of(const FilterGroup* group, std::vector<Batch>& batches) {
+        const auto found = std::ranges::find(batches, group, &Batch::group);
+        if (group != nullptr && found != batches.end()) return *found;
+        return batches.emplace_back(Batch{group, {}});
+    }
+
     void start_ready(Stage up_to) {
         begun = std::max(begun, up_to);
+        std::vector<Batch> batches;
         for (std::size_t i = 0; i < nodes.size(); ++i) {
+            if (!can_begin(i)) continue;
             const FilterChain::Link& link = chain->links()[i];
-            if (link.stage > begun || nodes[i].progress != Progress::waiting || !has_what_it_needs(i))
+            if (must_wait(i)) {
+                for (const FactId fact : link.makes)
+                    set(fact, Unknown{not_begun});
                 continue;
+            }
+            if (link.filter->can_wait())
+                for (const FactId fact : link.makes)
+                    set(fact, Absent{});
             nodes[i].progress = Progress::running;
             nodes[i].began = clock.steady();
-            const SteadyTime deadline = nodes[i].began + link.filter->timeout();
+            batch_of(link.filter->group(), batches).members.push_back({i, nodes[i].round});
+        }
+        // One that finishes at once starts others: only now.
+        for (Batch& batch : batches) {
+            SteadyTime deadline = SteadyTime::max();
+            for (const Member& one : batch.members)
+                deadline =
+                    std::min(deadline, nodes[one.index].began + chain->links()[one.index].filter->timeout());
             boost::asio::co_spawn(
                 executor,
-                run(shared_from_this(), i, nodes[i].round, FilterTools{dns, clock, deadline, message}),
+                run(shared_from_this(), std::move(batch), FilterTools{dns, clock, deadline, message}),
                 boost::asio::detached
             );
         }
     }
 
-    static boost::asio::awaitable<void> run(
-        std::shared_ptr<State> self, std::size_t index, std::uint32_t round, FilterTools tools
-    ) {
-        const std::shared_ptr<const Filter> filter = self->chain->links()[index].filter;
+    boost::asio::awaitable<std::vector<Observation>> examine(const Batch& batch, FilterTools tools) {
+        std::vector<const Filter*> filters;
+        for (const Member& one : batch.members)
+            filters.push_back(chain->links()[one.index].filter.get());
+        if (batch.group != nullptr)
+            co_return co_await batch.group->examine_together(std::move(filters), snapshot(), tools);
+        std::vector<Observation> alone;
+        alone.push_back(co_await filters.front()->examine(snapshot(), tools));
+        co_return alone;
+    }
+
+    static boost::asio::awaitable<void> run(std::shared_ptr<State> self, Batch batch, FilterTools tools) {
         std::string fault;
-        Observation observation;
+        std::vector<Observation> observations;
         try {
-            observation = co_await filter->examine(self->snapshot(), tools);
+            observations = co_await self->examine(batch, std::move(tools));
         } catch (const std::exception& error) {
             fault = error.what();
         }
-        if (self->nodes[index].round != round || self->nodes[index].progress != Progress::running) co_return;
-        if (!fault.empty()) {
+        bool is_of_interest = false;
+        for (std::size_t at = 0; at < batch.members.size(); ++at) {
+            const auto [index, round] = batch.members[at];
+            const Node& node = self->nodes[index];
+            if (node.round != round || node.progress != Progress::running) continue;
+            is_of_interest = true;
+            if (fault.empty()) {
+                self->finish(index, std::move(observations.at(at)));
+                continue;
+            }
             log_error(
                 "a filter failed",
                 {
-                    {"filter", filter->name()},
-                    {"error",  fault         }
+                    {"filter", self->chain->links()[index].filter->name()},
+                    {"error",  fault                                     }
             }
             );
             self->give_up(index, "the filter failed");
-            self->changed();
-            co_return;
         }
-        self->finish(index, std::move(observation));
-        self->changed();
+        if (is_of_interest) self->changed();
+    }
+
+    static boost::asio::awaitable<void> ask_ahead(
+        std::shared_ptr<State> self, DnsQuestion question, SteadyTime deadline
+    ) {
+        co_await self->dns.lookup(std::move(question), deadline);
     }
 
     void finish(std::size_t index, Observation observation) {
@@ -238,6 +301,7 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
     SharedMessage message;
     std::vector<FilterEvent> events;
     Stage begun = Stage::connect;
+    bool is_waiting_over = false;
     Stage awaited = Stage::connect;
     std::function<void()> wake;  // of the one coroutine in settle()
 };
@@ -278,13 +342,41 @@ void ChainRun::forget_from(Stage stage) {
     }
     std::erase_if(state.events, [stage](const FilterEvent& event) { return event.stage >= stage; });
     state.message = nullptr;
-    if (stage != Stage::connect)
-        state.begun = std::min(state.begun, static_cast<Stage>(static_cast<std::uint8_t>(stage) - 1));
+    if (stage <= Stage::mail) state.is_waiting_over = false;
+    const Stage before =
+        stage == Stage::connect ? stage : static_cast<Stage>(static_cast<std::uint8_t>(stage) - 1);
+    state.begun = std::min(state.begun, before);
 }
 
 void ChainRun::begin(Stage stage, SharedMessage message) {
     state_->message = std::move(message);
     state_->start_ready(stage);
+}
+
+bool ChainRun::is_any_waiting() const {
+    for (std::size_t i = 0; i < state_->nodes.size(); ++i)
+        if (state_->can_begin(i) && state_->must_wait(i)) return true;
+    return false;
+}
+
+void ChainRun::begin_waiting() {
+    state_->is_waiting_over = true;
+    state_->start_ready(state_->begun);
+}
+
+void ChainRun::foresee() {
+    State& state = *state_;
+    for (std::size_t i = 0; i < state.nodes.size(); ++i) {
+        if (!state.can_begin(i) || !state.must_wait(i)) continue;
+        const Filter& filter = *state.chain->links()[i].filter;
+        const SteadyTime deadline = state.clock.steady() + filter.timeout();
+        for (DnsQuestion& question : filter.foresee(state.facts)) {
+            if (state.dns.recall(question)) continue;
+            boost::asio::co_spawn(
+                state.executor, State::ask_ahead(state_, std::move(question), deadline), boost::asio::detached
+            );
+        }
+    }
 }
 
 boost::asio::awaitable<void> ChainRun::settle(Stage stage, SteadyTime deadline) {

@@ -65,9 +65,15 @@ public:
     /// Everything known from `stage` on is forgotten, results that are still to come included: a new HELO,
     /// MAIL or RCPT.
     void forget_from(Stage stage);
-    /// Starts every filter of this stage (and of earlier ones) that has what it needs. `message` only at the
-    /// end.
+    /// Starts every filter of this stage (and of earlier ones) that has what it needs; those that can wait
+    /// only at the end, and until then their facts are unknown. `message` only at the end.
     void begin(Stage stage, SharedMessage message = nullptr);
+    /// Whether a filter that has what it needs is waiting for the end.
+    bool is_any_waiting() const;
+    /// An answer depends on their facts: they begin now.
+    void begin_waiting();
+    /// The waiting filters' questions are asked now, so that the answers are at hand when they begin.
+    void foresee();
     /// Waits until no filter of `stage` or earlier is under way, at the latest until `deadline`: then their
     /// facts become unknown ("late").
     boost::asio::awaitable<void> settle(Stage stage, SteadyTime deadline);

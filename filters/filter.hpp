@@ -24,6 +24,19 @@ struct FilterTools {
     SharedMessage message;  // at Stage::end; else nullptr
 };
 
+class Filter;
+
+/// Filters whose work costs less when it is done in one go.
+class FilterGroup {
+public:
+    virtual ~FilterGroup() = default;
+
+    /// One Observation for each member, in order. The members outlive the call.
+    virtual boost::asio::awaitable<std::vector<Observation>> examine_together(
+        std::vector<const Filter*> members, FactsSnapshot facts, FilterTools tools
+    ) const = 0;
+};
+
 class Filter {
 public:
     virtual ~Filter() = default;
@@ -37,6 +50,14 @@ public:
     virtual std::chrono::milliseconds timeout() const = 0;
     /// Runs on the session's loop. `facts` holds at least needs().
     virtual boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const = 0;
+
+    /// Whether it waits for the end of data unless an answer before depends on its facts: for checks that
+    /// cost more than a look-up.
+    virtual bool can_wait() const { return false; }
+    /// What it will ask in any case: asked in advance while it waits, so that the answers are at hand then.
+    virtual std::vector<DnsQuestion> foresee(const Facts& /*facts*/) const { return {}; }
+    /// Members of one group that begin at the same moment are examined in one call; nullptr: it has none.
+    virtual const FilterGroup* group() const { return nullptr; }
 };
 
 }  // namespace wicket

@@ -26,11 +26,11 @@ void add_helo(const FilterSetup& setup, Filters& filters) {
 }
 
 void add_spf(const FilterSetup& setup, Filters& filters) {
-    filters.push_back(std::make_shared<SpfCheck>(setup.scan_pool, setup.scan_totals));
+    filters.push_back(std::make_shared<SpfCheck>(setup.scans));
 }
 
 void add_dkim(const FilterSetup& setup, Filters& filters) {
-    filters.push_back(std::make_shared<DkimCheck>(setup.scan_pool, setup.scan_totals));
+    filters.push_back(std::make_shared<DkimCheck>(setup.scans));
 }
 
 struct Row {

@@ -15,8 +15,7 @@ namespace wicket {
 struct FilterSetup {
     std::vector<std::string> our_names;  // lower case
     std::vector<std::shared_ptr<DnsListHealth>> dns_lists;
-    std::shared_ptr<ScanPool> scan_pool;  // nullptr where the graph is only to be checked
-    std::shared_ptr<ScanTotals> scan_totals;
+    std::shared_ptr<const ScanTogether> scans;
     std::vector<std::string> off = {};  // names of checks that are left out; their facts are absent
 };
 

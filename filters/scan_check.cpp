@@ -1,8 +1,9 @@
 #include "filters/scan_check.hpp"
 
+#include "filters/scan/spf_macro.hpp"
 #include "mail/dkim_tags.hpp"
 
-#include <fmt/format.h>
+#include <algorithm>
 
 namespace wicket {
 namespace {
@@ -13,9 +14,8 @@ const std::string& text_of(const Facts& facts, CoreFact fact) {
     return text != nullptr ? *text : none;
 }
 
-ScanJob job_of(const Facts& facts, const FilterTools& tools, std::string check) {
+ScanJob job_of(const Facts& facts, const FilterTools& tools) {
     ScanJob job;
-    job.checks = {std::move(check)};
     if (const auto* address = std::get_if<IpAddress>(&facts.get(id_of(CoreFact::client_ip))))
         job.client_ip = *address;
     job.client_name = text_of(facts, CoreFact::client_name);
@@ -26,14 +26,50 @@ ScanJob job_of(const Facts& facts, const FilterTools& tools, std::string check) 
     return job;
 }
 
+/// RFC 7208 section 4.4: both identities begin with the TXT records of their domain.
+std::vector<DnsQuestion> first_spf_questions(std::string_view mail_from, std::string_view helo) {
+    std::vector<DnsQuestion> questions;
+    const std::size_t at = mail_from.rfind('@');
+    const std::string_view sender = at == std::string_view::npos ? helo : mail_from.substr(at + 1);
+    for (const std::string_view domain : {sender, helo}) {
+        if (!is_spf_domain(domain)) continue;
+        DnsQuestion question{*spf_name_to_ask(domain), DnsType::txt};
+        if (std::ranges::find(questions, question) == questions.end())
+            questions.push_back(std::move(question));
+    }
+    return questions;
+}
+
 }  // namespace
 
-boost::asio::awaitable<Observation> ScanCheck::run(ScanJob job) const {
+boost::asio::awaitable<std::vector<Observation>> ScanTogether::examine_together(
+    std::vector<const Filter*> members, FactsSnapshot facts, FilterTools tools
+) const {
+    std::vector<Observation> seen(members.size());
+    ScanJob job = job_of(*facts, tools);
+    for (std::size_t at = 0; at < members.size(); ++at) {
+        // Who names this group as its own is a ScanCheck.
+        const auto& check = static_cast<const ScanCheck&>(*members[at]);
+        check.join(job, tools, seen[at]);
+    }
+    if (job.checks.empty()) co_return seen;
     ScanOutcome outcome = co_await pool_->run(std::move(job));
-    totals_->jobs.fetch_add(1, std::memory_order_relaxed);
-    totals_->passes.fetch_add(outcome.passes, std::memory_order_relaxed);
-    if (outcome.is_poison) outcome.observation.facts.emplace_back(id_of(CoreFact::message_poisonous), true);
-    co_return std::move(outcome.observation);
+    for (auto& [fact, value] : outcome.observation.facts) {
+        for (std::size_t at = 0; at < members.size(); ++at) {
+            const std::vector<FactId> makes = members[at]->makes();
+            if (std::ranges::find(makes, fact) == makes.end()) continue;
+            seen[at].facts.emplace_back(fact, std::move(value));
+            break;
+        }
+    }
+    seen.front().lookups = std::move(outcome.observation.lookups);
+    if (outcome.is_poison) seen.back().facts.emplace_back(id_of(CoreFact::message_poisonous), true);
+    co_return seen;
+}
+
+boost::asio::awaitable<Observation> ScanCheck::examine(FactsSnapshot facts, FilterTools tools) const {
+    auto seen = co_await scans_->examine_together({this}, std::move(facts), std::move(tools));
+    co_return std::move(seen.front());
 }
 
 std::vector<FactId> SpfCheck::needs() const {
@@ -46,8 +82,14 @@ std::vector<FactId> SpfCheck::makes() const {
     return {id_of(CoreFact::spf_result), id_of(CoreFact::spf_explanation), id_of(CoreFact::spf_helo_result)};
 }
 
-boost::asio::awaitable<Observation> SpfCheck::examine(FactsSnapshot facts, FilterTools tools) const {
-    return run(job_of(*facts, tools, "spf"));
+std::vector<DnsQuestion> SpfCheck::foresee(const Facts& facts) const {
+    return first_spf_questions(text_of(facts, CoreFact::mail_from), text_of(facts, CoreFact::helo_name));
+}
+
+void SpfCheck::join(ScanJob& job, const FilterTools& /*tools*/, Observation& /*seen*/) const {
+    job.checks.emplace_back(name());
+    for (DnsQuestion& question : first_spf_questions(job.mail_from, job.helo))
+        job.hints.emplace_back(name(), std::move(question));
 }
 
 std::vector<FactId> DkimCheck::needs() const {
@@ -64,9 +106,8 @@ std::vector<FactId> DkimCheck::makes() const {
     };
 }
 
-boost::asio::awaitable<Observation> DkimCheck::examine(FactsSnapshot facts, FilterTools tools) const {
-    Observation seen;
-    if (!tools.message) co_return seen;
+void DkimCheck::join(ScanJob& job, const FilterTools& tools, Observation& seen) const {
+    if (!tools.message) return;
     std::string copy;
     std::string_view head;
     if (tools.message->is_in_memory()) {
@@ -80,13 +121,13 @@ boost::asio::awaitable<Observation> DkimCheck::examine(FactsSnapshot facts, Filt
         seen.facts.emplace_back(id_of(CoreFact::dkim_signatures), std::int64_t{0});
         seen.facts.emplace_back(id_of(CoreFact::dkim_pass), TextList{});
         seen.facts.emplace_back(id_of(CoreFact::dkim_results), ResultList{});
-        co_return seen;
+        return;
     }
-    ScanJob job = job_of(*facts, tools, "dkim");
+    job.checks.emplace_back(name());
     job.message = tools.message;
     for (const DkimSignatureHeader& signature : headers.signatures)
-        if (signature.key_question) job.hints.push_back({*signature.key_question, DnsType::txt});
-    co_return co_await run(std::move(job));
+        if (signature.key_question)
+            job.hints.emplace_back(name(), DnsQuestion{*signature.key_question, DnsType::txt});
 }
 
 }  // namespace wicket

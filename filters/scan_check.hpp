@@ -1,35 +1,44 @@
-// The front's half of the checks that run in the scan workers: a Filter that hands its inputs to the pool and
-// brings back what the workers found. SPF runs at MAIL, DKIM when the message is here.
+// The front's half of the checks that run in the scan workers: Filters that hand their inputs to the pool and
+// bring back what the workers found. A job costs more in its way to the worker and back than in the check, so
+// checks that begin at the same moment share one: SPF, which could begin at MAIL, waits for the message
+// unless an answer before depends on it.
 #pragma once
 
 #include "filters/filter.hpp"
 #include "filters/scan_pool.hpp"
 
-#include <atomic>
 #include <memory>
 
 namespace wicket {
 
-/// What jobs tell the visit besides facts; shared by all checks of one server.
-struct ScanTotals {
-    std::atomic<std::uint64_t> jobs = 0;
-    std::atomic<std::uint64_t> passes = 0;
-};
-
-/// What both have in common: the pool they ask and what they count.
-class ScanCheck : public Filter {
+/// Runs the checks that begin together as one job of the pool. Shared by all checks of one server; any loop.
+class ScanTogether : public FilterGroup {
 public:
-    ScanCheck(std::shared_ptr<ScanPool> pool, std::shared_ptr<ScanTotals> totals)
-        : pool_(std::move(pool)), totals_(std::move(totals)) {}
+    /// `pool` nullptr where the graph is only to be checked.
+    explicit ScanTogether(std::shared_ptr<ScanPool> pool) : pool_(std::move(pool)) {}
 
-    std::chrono::milliseconds timeout() const override { return std::chrono::seconds(15); }
-
-protected:
-    boost::asio::awaitable<Observation> run(ScanJob job) const;
+    boost::asio::awaitable<std::vector<Observation>> examine_together(
+        std::vector<const Filter*> members, FactsSnapshot facts, FilterTools tools
+    ) const override;
 
 private:
     std::shared_ptr<ScanPool> pool_;
-    std::shared_ptr<ScanTotals> totals_;
+};
+
+/// What such checks have in common.
+class ScanCheck : public Filter {
+public:
+    explicit ScanCheck(std::shared_ptr<const ScanTogether> scans) : scans_(std::move(scans)) {}
+
+    std::chrono::milliseconds timeout() const override { return std::chrono::seconds(15); }
+    const FilterGroup* group() const override { return scans_.get(); }
+    boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const override;
+
+    /// Adds itself to the job, or says in `seen` what can be said without a worker.
+    virtual void join(ScanJob& job, const FilterTools& tools, Observation& seen) const = 0;
+
+private:
+    std::shared_ptr<const ScanTogether> scans_;
 };
 
 class SpfCheck : public ScanCheck {
@@ -39,7 +48,9 @@ public:
     std::string_view name() const override { return "spf"; }
     std::vector<FactId> needs() const override;
     std::vector<FactId> makes() const override;
-    boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const override;
+    bool can_wait() const override { return true; }
+    std::vector<DnsQuestion> foresee(const Facts& facts) const override;
+    void join(ScanJob& job, const FilterTools& tools, Observation& seen) const override;
 };
 
 class DkimCheck : public ScanCheck {
@@ -49,7 +60,7 @@ public:
     std::string_view name() const override { return "dkim"; }
     std::vector<FactId> needs() const override;
     std::vector<FactId> makes() const override;
-    boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const override;
+    void join(ScanJob& job, const FilterTools& tools, Observation& seen) const override;
 };
 
 }  // namespace wicket

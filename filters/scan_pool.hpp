@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace wicket {
@@ -31,9 +32,9 @@ struct ScanJob {
     std::string helo;
     std::string mail_from;
     WallTime time;
-    SharedMessage message;  // nullptr at MAIL
-    std::vector<DnsQuestion> hints = {
-    };  // questions that will surely come (keys of all signatures): resolved before the first pass
+    SharedMessage message;  // nullptr for SPF alone
+    /// Questions that a check will surely ask (keys of all signatures): resolved before the first pass.
+    std::vector<std::pair<std::string, DnsQuestion>> hints = {};
     SteadyTime deadline;
 };
 

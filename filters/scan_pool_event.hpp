@@ -30,6 +30,19 @@ private:
     std::function<void()> resume_;
 };
 
+/// Held by each of several coroutines: with the last of them the event happens, also when they are destroyed
+/// unfinished at the end of the loop. Whoever waits owns the event, and would otherwise own itself for ever.
+class ScanCountdown {
+public:
+    explicit ScanCountdown(std::shared_ptr<ScanEvent> event) : event_(std::move(event)) {}
+    ScanCountdown(const ScanCountdown&) = delete;
+    ScanCountdown& operator=(const ScanCountdown&) = delete;
+    ~ScanCountdown() { event_->happen(); }
+
+private:
+    std::shared_ptr<ScanEvent> event_;
+};
+
 inline boost::asio::awaitable<void> wait_for(std::shared_ptr<ScanEvent> event) {
     if (event->has_happened_) co_return;
     co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void()>(

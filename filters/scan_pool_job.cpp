@@ -22,6 +22,11 @@ std::size_t budget_of(const std::string& check) {
     return check == "dkim" ? dkim_question_budget : spf_question_budget;
 }
 
+/// SPF is about the envelope alone.
+bool reads_message(const std::string& check) {
+    return check != "spf";
+}
+
 std::string domain_of(const std::string& mail_from) {
     const std::size_t at = mail_from.rfind('@');
     return at == std::string::npos ? std::string() : lower_case(mail_from.substr(at + 1));
@@ -35,7 +40,7 @@ boost::asio::awaitable<ScanOutcome> ScanJobRun::run() {
     pending_ = job_.checks;
     if (job_.message && job_.message->size() > frame_body_limit_octets) {
         for (const std::string& check : job_.checks)
-            fail(check, "the message is too large to be scanned");
+            if (reads_message(check)) fail(check, "the message is too large to be scanned");
     }
     leave_out_switched_off();
     std::vector<DnsQuestion> questions = first_questions();
@@ -71,8 +76,8 @@ std::vector<DnsQuestion> ScanJobRun::first_questions() {
     const SteadyTime now = system_clock().steady();
     for (const std::string& check : pending_) {
         std::vector<DnsQuestion> wanted = parts_->memory.recall(memory_key(check), now);
-        const bool takes_hints = check == "dkim" || pending_.size() == 1;
-        if (takes_hints) wanted.insert(wanted.end(), job_.hints.begin(), job_.hints.end());
+        for (const auto& [of, question] : job_.hints)
+            if (of == check) wanted.push_back(question);
         for (DnsQuestion& question : wanted) {
             if (asked_[check].size() == budget_of(check) || !is_acceptable_question(question)) continue;
             if (asked_[check].insert(question).second) questions.push_back(std::move(question));
@@ -88,23 +93,26 @@ boost::asio::awaitable<void> ScanJobRun::resolve(std::vector<DnsQuestion> questi
     questions.erase(repeated.begin(), repeated.end());
     if (questions.empty()) co_return;
     parts_->questions.fetch_add(questions.size(), std::memory_order_relaxed);
-    const auto left = std::make_shared<std::size_t>(questions.size());
-    const auto all = std::make_shared<ScanEvent>();
+    const auto answered = std::make_shared<ScanEvent>();
+    auto all = std::make_shared<const ScanCountdown>(answered);
     for (DnsQuestion& question : questions) {
-        boost::asio::co_spawn(
-            parts_->loop, resolve_one(std::move(question), left, all), boost::asio::detached
-        );
+        // A coroutine costs more than what is at hand.
+        if (auto known = parts_->dns.recall(question)) {
+            answers_[std::move(question)] = std::move(*known);
+            continue;
+        }
+        boost::asio::co_spawn(parts_->loop, resolve_one(std::move(question), all), boost::asio::detached);
     }
-    co_await wait_for(all);
+    all.reset();
+    co_await wait_for(answered);
 }
 
 boost::asio::awaitable<void> ScanJobRun::resolve_one(
-    DnsQuestion question, std::shared_ptr<std::size_t> left, std::shared_ptr<ScanEvent> all
+    DnsQuestion question, std::shared_ptr<const ScanCountdown> /*all*/
 ) {
     const auto self = shared_from_this();
     DnsAnswer answer = co_await parts_->dns.lookup(question, job_.deadline);
     answers_[std::move(question)] = std::move(answer);
-    if (--*left == 0) all->happen();
 }
 
 boost::asio::awaitable<std::vector<DnsQuestion>> ScanJobRun::round() {
@@ -165,12 +173,15 @@ boost::asio::awaitable<ScanJobRun::PassResult> ScanJobRun::pass(
         .time = job_.time,
         .message = {},
     };
-    frame.answers = answers_;
+    frame.answers = std::exchange(answers_, {});
+    const bool wants_message = job_.message && std::ranges::any_of(checks, reads_message);
     FileDescriptor own;
     int file = -1;
-    if (job_.message && job_.message->is_in_memory() && job_.message->size() <= message_inline_limit_octets) {
+    if (!wants_message) {
+        // The envelope alone.
+    } else if (job_.message->is_in_memory() && job_.message->size() <= message_inline_limit_octets) {
         frame.input.message = job_.message->view();
-    } else if (job_.message) {
+    } else {
         frame.file_size = job_.message->size();
         file = job_.message->fd();
         if (file < 0) {
@@ -180,6 +191,7 @@ boost::asio::awaitable<ScanJobRun::PassResult> ScanJobRun::pass(
         }
     }
     auto octets = encode_job(frame);
+    answers_ = std::move(frame.answers);
     if (!octets || (frame.file_size && file < 0)) {
         parts_->workers->give_back(worker);
         co_return WorkerFault::bad_answer;
@@ -252,7 +264,7 @@ bool ScanJobRun::note_fault(const std::string& check, WorkerFault fault, bool wa
 
 void ScanJobRun::call_poison(const std::string& check) {
     fail(check, "its input crashes the scan worker");
-    if (!job_.message) return;
+    if (!job_.message || !reads_message(check)) return;
     outcome_.is_poison = true;
     const std::string reason = keep_poison_sample(parts_->options.poison_folder, *job_.message, check);
     log_error(
@@ -317,7 +329,7 @@ std::string ScanJobRun::network() const {
 Sha256 ScanJobRun::inputs_hash(const std::string& check) const {
     std::string inputs =
         check + '\n' + job_.helo + '\n' + job_.mail_from + '\n' + job_.client_ip.to_string() + '\n';
-    if (job_.message) {
+    if (job_.message && reads_message(check)) {
         const Sha256& body = job_.message->sha256();
         // The message's own octets are what is asked about, whoever brings them.
         inputs = check + '\n';

@@ -67,9 +67,7 @@ private:
     void leave_out_switched_off();
     std::vector<DnsQuestion> first_questions();
     boost::asio::awaitable<void> resolve(std::vector<DnsQuestion> questions);
-    boost::asio::awaitable<void> resolve_one(
-        DnsQuestion question, std::shared_ptr<std::size_t> left, std::shared_ptr<ScanEvent> all
-    );
+    boost::asio::awaitable<void> resolve_one(DnsQuestion question, std::shared_ptr<const ScanCountdown> all);
     /// Runs `checks` once more, takes their facts, and returns the questions that are still open.
     boost::asio::awaitable<std::vector<DnsQuestion>> round();
     /// One check alone, again in fresh workers if one crashes.

@@ -255,7 +255,7 @@ bool ScanWorkerHandle::send(std::string& frame, int body) {
 }
 
 boost::asio::awaitable<std::string> ScanWorkerHandle::receive() {
-    std::string buffer(result_frame_limit_octets + 2, '\0');
+    received_.resize(result_frame_limit_octets + 2);
     while (channel_.is_open()) {
         boost::system::error_code error;
         co_await channel_.async_wait(
@@ -263,11 +263,10 @@ boost::asio::awaitable<std::string> ScanWorkerHandle::receive() {
             boost::asio::redirect_error(boost::asio::use_awaitable, error)
         );
         if (error) break;
-        const ssize_t got = recv(channel_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+        const ssize_t got = recv(channel_.native_handle(), received_.data(), received_.size(), MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
         if (got <= 0) break;
-        buffer.resize(static_cast<std::size_t>(got));
-        co_return buffer;
+        co_return received_.substr(0, static_cast<std::size_t>(got));
     }
     co_return std::string();
 }

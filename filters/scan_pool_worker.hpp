@@ -85,6 +85,7 @@ private:
     std::shared_ptr<ScanEvent> exited_ = std::make_shared<ScanEvent>();
     std::function<void()> on_exit_;
     std::string failure_;
+    std::string received_;  // kept from frame to frame: it has room for the largest
     std::uint64_t jobs_done_ = 0;
     int end_signal_ = 0;
     bool was_over_wall_ = false;

@@ -7,6 +7,8 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <optional>
+
 namespace wicket {
 
 class DnsResolver {
@@ -16,6 +18,9 @@ public:
     /// Never fails and never throws: what goes wrong is DnsStatus::try_again with a reason, at `deadline` at
     /// the latest. Retries inside. Equal questions under way at the same time are asked once.
     virtual boost::asio::awaitable<DnsAnswer> lookup(DnsQuestion question, SteadyTime deadline) = 0;
+
+    /// What lookup() would say without asking anybody, if it is known.
+    virtual std::optional<DnsAnswer> recall(const DnsQuestion& /*question*/) { return std::nullopt; }
 };
 
 }  // namespace wicket

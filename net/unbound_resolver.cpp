@@ -91,6 +91,15 @@ struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::St
     State(asio::io_context& its_hub, const Clock& its_clock, std::size_t cache_entries)
         : hub(its_hub), kit(LoopKit::of(its_hub)), clock(its_clock), cache(cache_entries) {}
 
+    /// On any loop.
+    std::optional<DnsAnswer> from_cache(const DnsQuestion& question, SteadyTime now) {
+        auto answer = cache.find(question, now);
+        if (!answer) return answer;
+        ++cached;
+        if (answer->status == DnsStatus::try_again) ++failed;
+        return answer;
+    }
+
     // All of these on the hub.
     void ask(const DnsQuestion& question, WaiterPointer waiter);
     void send(Pending& asked);
@@ -238,11 +247,7 @@ asio::awaitable<DnsAnswer> UnboundResolver::lookup(DnsQuestion question, SteadyT
         co_return answer;
     }
     question.name = lower_case(std::string_view(question.name));
-    if (auto answer = state->cache.find(question, since)) {
-        ++state->cached;
-        if (answer->status == DnsStatus::try_again) ++state->failed;
-        co_return std::move(*answer);
-    }
+    if (auto answer = state->from_cache(question, since)) co_return std::move(*answer);
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(DnsAnswer)>(
         [state, since, deadline](auto handler, DnsQuestion asked) {
             auto waiter = std::make_unique<State::Waiter>(*state);
@@ -264,6 +269,13 @@ asio::awaitable<DnsAnswer> UnboundResolver::lookup(DnsQuestion question, SteadyT
         asio::use_awaitable,
         std::move(question)
     );
+}
+
+std::optional<DnsAnswer> UnboundResolver::recall(const DnsQuestion& question) {
+    const DnsQuestion asked{lower_case(std::string_view(question.name)), question.type};
+    auto answer = state_->from_cache(asked, state_->clock.steady());
+    if (answer) ++state_->questions;
+    return answer;
 }
 
 ResolverCounters UnboundResolver::counters() const {

@@ -38,6 +38,7 @@ public:
     ~UnboundResolver() override;
 
     boost::asio::awaitable<DnsAnswer> lookup(DnsQuestion question, SteadyTime deadline) override;
+    std::optional<DnsAnswer> recall(const DnsQuestion& question) override;
     ResolverCounters counters() const;
     void flush_cache();
 

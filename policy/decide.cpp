@@ -109,6 +109,7 @@ private:
             if (truth == Truth::unknown) {
                 verdict_.unknown_rules.push_back(rule.id);
                 if (mode != RuleMode::enforce || rule.action == Action::none) continue;
+                if (verdict_.action == Action::none) verdict_.hangs_on_unknown = true;
                 if (rule.on_unknown == OnUnknown::defer && verdict_.action == Action::none && may_defer()) {
                     decide_by(rule, Action::defer);
                 } else if (rule.action < Action::reject) {
@@ -183,15 +184,18 @@ private:
             if (!is_in_force(rule, mode)) continue;
             const PointsCase* best = nullptr;
             Millipoints unknown_points = 0;  // the greatest that an unknown case would count
+            Millipoints unknown_most = 0;
             for (const PointsCase& one : rule.cases) {
                 const Truth truth = one.condition.evaluate(facts_);
                 if (truth == Truth::yes) {
                     if (best == nullptr || std::abs(one.points) > std::abs(best->points)) best = &one;
-                } else if (truth == Truth::unknown && std::abs(one.points) > std::abs(unknown_points)) {
-                    unknown_points = one.points;
+                } else if (truth == Truth::unknown) {
+                    if (std::abs(one.points) > std::abs(unknown_points)) unknown_points = one.points;
+                    unknown_most = std::max(unknown_most, one.points);
                 }
             }
             const Millipoints counted = best != nullptr ? best->points : 0;
+            if (mode == RuleMode::enforce) unknown_debit_ += std::max<Millipoints>(unknown_most - counted, 0);
             if (std::abs(unknown_points) > std::abs(counted)) {
                 verdict_.unknown_rules.push_back(rule.id);
                 if (mode == RuleMode::enforce)
@@ -246,6 +250,7 @@ private:
             decide_by_total(total);
             return;
         }
+        verdict_.hangs_on_unknown |= total - *credit + unknown_debit_ >= reject_;
         // Points are summed at the end only: what was found here is not part of this answer.
         verdict_.hits.resize(hit_count);
         verdict_.unknown_rules.resize(unknown_count);
@@ -292,7 +297,8 @@ private:
     std::optional<Action> worst_;
     std::vector<const Override*> modes_;  // those that apply and change modes
     std::vector<std::pair<const Rule*, Millipoints>> deferring_;
-    Millipoints unknown_credit_ = 0;
+    Millipoints unknown_credit_ = 0;  // what unknown conditions may take off
+    Millipoints unknown_debit_ = 0;   // and what they may add
     bool ends_policy_ = false;
     bool milder_may_come_ = false;
 };

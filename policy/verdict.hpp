@@ -48,9 +48,11 @@ struct Verdict {
     SmtpReply reply;    // as it goes out, but without the id at its end
     double points = 0;  // of the enforced hits
     std::vector<RuleHit> hits;
-    std::vector<std::string> unknown_rules;                               // rules whose condition was unknown
+    std::vector<std::string> unknown_rules;  // rules whose condition was unknown
     bool answer_now = false;                                              // not postponed to RCPT
     std::vector<std::pair<std::string, std::string>> added_headers = {};  // by add-header
+    /// Before the end: whether it could have come out otherwise had every fact been known. Not recorded.
+    bool hangs_on_unknown = false;
 
     bool operator==(const Verdict&) const = default;
     /// Whether SMTP goes on: nothing was decided, or the message is taken.

@@ -76,6 +76,7 @@ struct ServerParts::State {
     CurrentPolicy policy;
     std::unique_ptr<ControlServer> control;
     std::uint16_t node = static_cast<std::uint16_t>(random_u64());
+    RateBudget refusal_looks{refusal_looks_per_second};
 
     ListenerOptions listener_options(std::size_t index);
     awaitable<void> serve_connection(std::size_t index, std::shared_ptr<Connection> connection);
@@ -124,7 +125,7 @@ awaitable<void> ServerParts::State::serve_connection(
             pop3_options[index],
             Pop3Parts{store->mail(), *authenticator, *hashing, *reading, sizes, clock}
         );
-    const VisitServices services{policy, *store, *dns, clock, node};
+    const VisitServices services{policy, *store, *dns, clock, refusal_looks, node};
     auto visit = make_visit(
         services, index, connection->peer(), connection->tls(), connection->listener(), connection->executor()
     );

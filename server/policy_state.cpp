@@ -47,7 +47,10 @@ std::shared_ptr<const PolicyState> load_policy_state(
 
     state->dictionary = std::shared_ptr<const FactDictionary>(state->rules, &state->rules->dictionary());
     FilterSetup setup{
-        {state->config->hostname}, {}, services.scan_pool, services.scan_totals, state->config->filters_off
+        {state->config->hostname},
+        {},
+        std::make_shared<const ScanTogether>(services.scan_pool),
+        state->config->filters_off
     };
     for (const DnsList& list : state->rules->dns_lists())
         state->dns_lists.push_back(health_of(list, previous));

@@ -24,7 +24,6 @@ struct PolicyState {
 /// What filters need that outlives a reload.
 struct FilterServices {
     std::shared_ptr<ScanPool> scan_pool;  // nullptr in `check`
-    std::shared_ptr<ScanTotals> scan_totals = std::make_shared<ScanTotals>();
 };
 
 /// Reads configuration and rules, runs the rules' own tests, builds the chain. nullptr if anything is wrong;

@@ -50,6 +50,9 @@ private:
     /// Whether a verdict lets SMTP go on; in shadow mode every verdict of policy does.
     bool passes(const Verdict& verdict) const;
     bool answers_before(Stage end) const;
+    /// Whether filters that wait for the end of data must not, because this verdict hangs on their facts or
+    /// is a refusal whose record should hold them; they begin then.
+    bool wakes_waiting_filters(const Verdict& verdict);
     /// Rules with answer = "now": the only ones that are not answered at RCPT.
     boost::asio::awaitable<StageAnswer> answer_now(Stage stage);
     SmtpReply refused_verdict_without_transaction(Verdict verdict);

@@ -126,10 +126,15 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
     if (answers_before(Stage::data)) {
         co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
         added.verdict = decide(*policy_->rules, facts_for(added), Stage::rcpt);
+        if (wakes_waiting_filters(added.verdict)) {
+            co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
+            added.verdict = decide(*policy_->rules, facts_for(added), Stage::rcpt);
+        }
         if (!passes(added.verdict) && listener_.late == LateAnswers::rcpt)
             co_return refuse(std::move(added.verdict), added.address);
     }
     transaction_->accepted.push_back(std::move(added));
+    if (transaction_->accepted.size() == 1) run_.foresee();
     co_return StageAnswer{};
 }
 
@@ -139,6 +144,10 @@ awaitable<StageAnswer> ServerVisit::data() {
     bool is_any_left = false;
     for (VisitRecipient& recipient : transaction_->accepted) {
         recipient.verdict = decide(*policy_->rules, facts_for(recipient), Stage::data);
+        if (wakes_waiting_filters(recipient.verdict)) {
+            co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
+            recipient.verdict = decide(*policy_->rules, facts_for(recipient), Stage::data);
+        }
         is_any_left |= passes(recipient.verdict) || listener_.late == LateAnswers::data;
     }
     if (is_any_left) co_return StageAnswer{};
@@ -278,10 +287,23 @@ bool ServerVisit::answers_before(Stage end) const {
     return false;
 }
 
+bool ServerVisit::wakes_waiting_filters(const Verdict& verdict) {
+    if (!run_.is_any_waiting()) return false;
+    if (!verdict.hangs_on_unknown &&
+        (verdict.lets_pass() || !services_.refusal_looks.take(services_.clock.steady())))
+        return false;
+    run_.begin_waiting();
+    return true;
+}
+
 awaitable<StageAnswer> ServerVisit::answer_now(Stage stage) {
     if (!policy_->rules->has_immediate_answers(stage)) co_return StageAnswer{};
     co_await run_.settle(stage, services_.clock.steady() + recipient_budget);
     Verdict verdict = decide(*policy_->rules, run_.facts(), stage);
+    if (wakes_waiting_filters(verdict)) {
+        co_await run_.settle(stage, services_.clock.steady() + recipient_budget);
+        verdict = decide(*policy_->rules, run_.facts(), stage);
+    }
     if (!verdict.answer_now || passes(verdict)) co_return StageAnswer{};
     if (transaction_) co_return refuse(std::move(verdict), "");
     const SmtpReply reply = refused_verdict_without_transaction(std::move(verdict));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/rate_budget.hpp"
 #include "net/event_loops.hpp"
 #include "net/resolver.hpp"
 #include "receiver/gatekeeper.hpp"
@@ -23,12 +24,18 @@ inline constexpr std::chrono::seconds recipient_budget{10};
 // As many Received fields with our own name mean that the message goes round in a circle.
 inline constexpr std::size_t own_received_limit = 5;
 
+// Before the end of data, checks that cost a scan are made only where an answer depends on them. Those
+// refused by rules without them are looked at all the same, so that the record tells all; in a flood only so
+// many a second.
+inline constexpr std::uint32_t refusal_looks_per_second = 100;
+
 /// What visits use and none of them owns.
 struct VisitServices {
     CurrentPolicy& policy;
     Store& store;
     DnsResolver& dns;
     const Clock& clock;
+    RateBudget& refusal_looks;
     std::uint16_t node = 0;
 };
 

@@ -12,11 +12,6 @@ namespace {
 // the two run in the same rounds, and a greedy name in HELO cannot take the reverse-path's share.
 constexpr std::size_t helo_share = 10;
 
-/// RFC 7208 section 4.3: a domain that can be checked at all; address literals and single labels cannot.
-bool is_checkable(std::string_view domain) {
-    return domain.contains('.') && !domain.starts_with('[') && spf_name_to_ask(domain).has_value();
-}
-
 SpfQuery query_for(const ScanInput& input, std::string sender, std::string domain) {
     return {
         .client_ip = input.client_ip,
@@ -42,7 +37,7 @@ SpfQuery mail_query(const ScanInput& input) {
 }
 
 std::optional<SpfVerdict> check(SpfEvaluator& evaluator, const SpfQuery& query, SpfLedger& ledger) {
-    if (!is_checkable(query.domain)) return SpfVerdict{.result = SpfResult::none};
+    if (!is_spf_domain(query.domain)) return SpfVerdict{.result = SpfResult::none};
     return evaluator.evaluate(query, ledger);
 }
 

@@ -230,4 +230,8 @@ std::optional<std::string> spf_name_to_ask(std::string_view expanded) {
     return lower_case(expanded);
 }
 
+bool is_spf_domain(std::string_view domain) {
+    return domain.contains('.') && !domain.starts_with('[') && spf_name_to_ask(domain).has_value();
+}
+
 }  // namespace wicket

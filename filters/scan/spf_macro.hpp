@@ -64,4 +64,7 @@ std::optional<std::string> expand_spf_macros(const SpfMacroString& text, const S
 /// octets (RFC 7208 section 7.3). nullopt: it is no name that the DNS could hold (section 4.3).
 std::optional<std::string> spf_name_to_ask(std::string_view expanded);
 
+/// RFC 7208 section 4.3: a domain that can be checked at all; address literals and single labels cannot.
+bool is_spf_domain(std::string_view domain);
+
 }  // namespace wicket

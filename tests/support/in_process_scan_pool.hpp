@@ -33,7 +33,7 @@ public:
             .time = job.time,
             .message = job.message ? job.message->view() : std::string_view(),
         };
-        for (const DnsQuestion& question : job.hints)
+        for (const auto& [check, question] : job.hints)
             answers[question] = co_await dns_.lookup(question, job.deadline);
         for (const std::string& check : job.checks) {
             const auto filter =

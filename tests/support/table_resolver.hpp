@@ -4,7 +4,9 @@
 #include "base/ip.hpp"
 #include "net/resolver.hpp"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,11 +36,19 @@ public:
         co_return none;
     }
 
+    /// As if it had been asked before.
+    void remember(DnsQuestion question) { remembered_.push_back(std::move(question)); }
+    std::optional<DnsAnswer> recall(const DnsQuestion& question) override {
+        if (std::ranges::find(remembered_, question) == remembered_.end()) return std::nullopt;
+        return DnsAnswer{};
+    }
+
     const std::vector<DnsQuestion>& asked() const { return asked_; }
 
 private:
     std::map<DnsQuestion, DnsAnswer> table_;
     std::vector<DnsQuestion> asked_;
+    std::vector<DnsQuestion> remembered_;
 };
 
 }  // namespace wicket

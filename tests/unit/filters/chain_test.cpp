@@ -252,5 +252,135 @@ TEST(ChainRun, MayEndBeforeItsFilters) {
     fixture.loop.run();
 }
 
+class WaitingFilter : public ScriptedFilter {
+public:
+    using ScriptedFilter::ScriptedFilter;
+
+    bool can_wait() const override { return true; }
+    std::vector<DnsQuestion> foresee(const Facts& /*facts*/) const override {
+        return {
+            {"known.test", DnsType::txt},
+            {"asked.test", DnsType::txt}
+        };
+    }
+};
+
+TEST(ChainRun, LetsAFilterWaitUntilTheEndOrUntilAnAnswerDependsOnIt) {
+    for (const bool is_asked_for : {false, true}) {
+        SCOPED_TRACE(is_asked_for);
+        Fixture fixture({std::make_shared<WaitingFilter>(
+            "costly",
+            std::vector<FactId>{client_ip},
+            std::vector<FactId>{client_name, helo_form_fact},
+            [](const FactsSnapshot&, const FilterTools&) { return give(client_name, "a.test"); }
+        )});
+        fixture.run->begin(Stage::connect);
+        fixture.settle(Stage::rcpt);
+        EXPECT_TRUE(std::holds_alternative<Unknown>(fixture.run->facts().get(client_name)));
+        EXPECT_TRUE(fixture.run->is_any_waiting());
+        EXPECT_TRUE(fixture.run->events().empty());
+        if (is_asked_for) {
+            fixture.run->begin_waiting();
+        } else {
+            fixture.run->begin(Stage::end);
+        }
+        fixture.settle(Stage::end);
+        EXPECT_FALSE(fixture.run->is_any_waiting());
+        EXPECT_EQ(fixture.run->facts().get(client_name), text("a.test"));
+        EXPECT_EQ(fixture.run->facts().get(helo_form_fact), FactValue(Absent{})) << "it made none";
+        fixture.run->forget_from(Stage::connect);
+        fixture.run->provide(client_ip, *IpAddress::parse("203.0.113.9"));
+        fixture.run->begin(Stage::connect);
+        EXPECT_TRUE(fixture.run->is_any_waiting()) << "a new transaction waits again";
+    }
+}
+
+TEST(ChainRun, AsksInAdvanceWhatAWaitingFilterWillAsk) {
+    Fixture fixture({std::make_shared<WaitingFilter>(
+        "costly",
+        std::vector<FactId>{client_ip},
+        std::vector<FactId>{client_name},
+        [](const FactsSnapshot&, const FilterTools&) { return give(client_name, "a.test"); }
+    )});
+    fixture.dns.remember({"known.test", DnsType::txt});
+    fixture.run->begin(Stage::connect);
+    fixture.run->foresee();
+    fixture.loop.run();
+    EXPECT_EQ(
+        fixture.dns.asked(),
+        (std::vector<DnsQuestion>{
+            {"asked.test", DnsType::txt}
+    })
+    );
+    fixture.run->begin(Stage::end);
+    fixture.run->foresee();
+    fixture.settle(Stage::end);
+    EXPECT_EQ(fixture.dns.asked().size(), 1U) << "nothing waits any more";
+}
+
+class CountingGroup : public FilterGroup {
+public:
+    awaitable<std::vector<Observation>> examine_together(
+        std::vector<const Filter*> members, FactsSnapshot facts, FilterTools tools
+    ) const override {
+        calls.emplace_back();
+        std::vector<Observation> seen;
+        for (const Filter* member : members) {
+            calls.back().emplace_back(member->name());
+            seen.push_back(co_await member->examine(facts, tools));
+        }
+        co_return seen;
+    }
+
+    mutable std::vector<std::vector<std::string>> calls;
+};
+
+class GroupedFilter : public ScriptedFilter {
+public:
+    GroupedFilter(const FilterGroup& group, std::string name, FactId needs, FactId makes, Work work)
+        : ScriptedFilter(std::move(name), {needs}, {makes}, std::move(work)), group_(group) {}
+
+    const FilterGroup* group() const override { return &group_; }
+
+private:
+    const FilterGroup& group_;
+};
+
+TEST(ChainRun, ExaminesAGroupInOneCall) {
+    using Calls = std::vector<std::vector<std::string>>;
+    const CountingGroup group;
+    const auto of = [](FactId fact) {
+        return [fact](const FactsSnapshot&, const FilterTools&) { return give(fact, "x"); };
+    };
+    Fixture fixture({
+        std::make_shared<GroupedFilter>(group, "one", client_ip, client_name, of(client_name)),
+        filter("alone", {client_ip}, {iprev}, of(iprev)),
+        std::make_shared<GroupedFilter>(group, "two", client_ip, helo_form_fact, of(helo_form_fact)),
+    });
+    fixture.run->begin(Stage::end);
+    fixture.settle(Stage::end);
+    EXPECT_EQ(
+        group.calls,
+        (Calls{
+            {"one", "two"}
+    })
+    );
+    for (const FactId fact : {client_name, helo_form_fact, iprev})
+        EXPECT_EQ(fixture.run->facts().get(fact), text("x"));
+}
+
+TEST(ChainRun, MakesAllFactsOfAGroupUnknownThatThrows) {
+    const CountingGroup group;
+    const auto broken = [](const FactsSnapshot&, const FilterTools&) { return fail(); };
+    Fixture fixture({
+        std::make_shared<GroupedFilter>(group, "one", client_ip, client_name, broken),
+        std::make_shared<GroupedFilter>(group, "two", client_ip, helo_form_fact, broken),
+    });
+    fixture.run->begin(Stage::end);
+    fixture.settle(Stage::end);
+    for (const FactId fact : {client_name, helo_form_fact})
+        EXPECT_TRUE(std::holds_alternative<Unknown>(fixture.run->facts().get(fact)));
+}
+
 }  // namespace
 }  // namespace wicket

@@ -187,7 +187,7 @@ TEST_F(ScanPoolTest, VerifiesSmallAndLargeMessages) {
         const std::string octets = testing::sign(key, "From: a@sender.example\r\nSubject: x\r\n", body);
         ScanJob job = message_job(octets);
         job.hints = {
-            {"s1._domainkey.sender.example", DnsType::txt}
+            {"dkim", {"s1._domainkey.sender.example", DnsType::txt}}
         };
         const ScanOutcome outcome = run(std::move(job));
         EXPECT_EQ(FactValue(TextList{{"sender.example"}, ""}), fact(outcome, CoreFact::dkim_pass));

@@ -257,6 +257,46 @@ TEST(Decide, BeforeTheEndOnlyACertainTotalAnswers) {
     }
 }
 
+TEST(Decide, SaysBeforeTheEndWhetherItHangsOnAnUnknown) {
+    struct Case {
+        std::string_view name;
+        std::string rules;
+        bool want;
+    };
+    const std::string unknown = rule("u", "spf.result == fail", "points = 3");
+    const std::vector<Case> cases = {
+        {"points that cannot reach the threshold",
+         unknown + rule("a", "not mail.smtputf8", "points = 8"),
+         false},
+        {"points that could", unknown + rule("a", "not mail.smtputf8", "points = 9"), true},
+        {"with a credit that may still come",
+         unknown + rule("a", "not mail.smtputf8", "points = 9") + rule("c", "from.count == 1", "points = -1"),
+         false},
+        {"the threshold is reached without it", unknown + rule("a", "not mail.smtputf8", "points = 12"), false
+        },
+        {"a case of several",
+         "[[rule]]\nid = \"u\"\npoints = { 'spf.result == fail' = 4, 'spf.result == pass' = -5 }\n" +
+             rule("a", "not mail.smtputf8", "points = 8"),
+         true},
+        {"a refusal", rule("u", "spf.result == fail", "then = \"reject\""), true},
+        {"an exception", rule("u", "spf.result == pass", "then = \"accept\""), true},
+        {"a refusal after one that is certain",
+         rule("a", "not mail.smtputf8", "at = \"mail\"\nthen = \"reject\"") +
+             rule("u", "spf.result == fail", "then = \"reject\""),
+         false},
+        {"a rule that only watches",
+         rule("u", "spf.result == fail", "then = \"reject\"\nmode = \"shadow\""),
+         false},
+    };
+    for (const auto& [name, text, want] : cases) {
+        SCOPED_TRACE(name);
+        const auto rules = compile(text);
+        FactsOf facts(*rules);
+        facts.with("spf.result", Unknown{"not looked at"}).with("mail.smtputf8", false).to("a@example.test");
+        EXPECT_EQ(decide(*rules, facts, Stage::rcpt).hangs_on_unknown, want);
+    }
+}
+
 TEST(Decide, FillsInWhyAndFix) {
     const auto rules = compile(
         rule(
