@@ -48,7 +48,7 @@ struct Verdict {
     SmtpReply reply;    // as it goes out, but without the id at its end
     double points = 0;  // of the enforced hits
     std::vector<RuleHit> hits;
-    std::vector<std::string> unknown_rules;  // rules whose condition was unknown
+    std::vector<std::string> unknown_rules;                               // rules whose condition was unknown
     bool answer_now = false;                                              // not postponed to RCPT
     std::vector<std::pair<std::string, std::string>> added_headers = {};  // by add-header
     /// Before the end: whether it could have come out otherwise had every fact been known. Not recorded.
