@@ -1,6 +1,7 @@
 #include "net/unbound_events.hpp"
 
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
@@ -67,6 +68,7 @@ private:
     void wait_for_descriptors();
     void dispatch_descriptors();
     void arm_timer();
+    void run_timers_soon();
     void run_timers();
 
     const Clock& clock_;
@@ -80,6 +82,7 @@ private:
     // results of one epoll_wait are worked through.
     std::unordered_map<std::uint64_t, Event*> watched_;
     std::uint64_t last_watch_ = 0;
+    bool is_run_posted_ = false;
     bool is_stopped_ = false;
 };
 
@@ -166,12 +169,26 @@ void UnboundEventBase::dispatch_descriptors() {
 void UnboundEventBase::arm_timer() {
     if (timers_.empty() || is_stopped_) return;
     const auto first = timers_.begin()->first;
+    const auto now = clock_.steady();
+    if (first <= now) return run_timers_soon();
     if (armed_ && *armed_ <= first) return;
     armed_ = first;
-    timer_.expires_after(std::max(SteadyTime::duration(0), first - clock_.steady()));
+    timer_.expires_after(first - now);
     timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
         if (error || self->is_stopped_) return;
         self->armed_.reset();
+        self->run_timers();
+        self->arm_timer();
+    });
+}
+
+// libunbound sends each question from a timer of zero seconds: the next turn of the loop comes without asking
+// the kernel for a timer.
+void UnboundEventBase::run_timers_soon() {
+    if (std::exchange(is_run_posted_, true)) return;
+    asio::post(timer_.get_executor(), [self = shared_from_this()] {
+        self->is_run_posted_ = false;
+        if (self->is_stopped_) return;
         self->run_timers();
         self->arm_timer();
     });
