@@ -122,7 +122,8 @@ class Server:
             if not (self.folder / 'cert.pem').exists():
                 make_certificate(self.folder)
             text += '\n[tls]\ncertificate = "cert.pem"\nkey = "cert.key"\n'
-        text += f'\n[dns]\nforward = ["{self.dns.forward}"]\n\n[[domain]]\nname = "{DOMAIN}"\ndeliver = "store"\n'
+        anchor = f'trust_anchor = "{self.dns.anchor}"\n' if getattr(self.dns, 'anchor', None) else ''
+        text += f'\n[dns]\nforward = ["{self.dns.forward}"]\n{anchor}\n[[domain]]\nname = "{DOMAIN}"\ndeliver = "store"\n'
         if self.aliases:
             (self.folder / 'aliases.txt').write_text(self.aliases)
             text += 'aliases = "aliases.txt"\n'
