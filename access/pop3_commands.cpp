@@ -9,7 +9,7 @@ namespace {
 
 using enum Pop3State;
 
-constexpr std::uint8_t in(auto... states) {
+consteval std::uint8_t in(auto... states) {
     return static_cast<std::uint8_t>((std::to_underlying(states) | ...));
 }
 

@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::uint8_t not_in_alphabet = 0xFF;
 
-constexpr std::array<std::uint8_t, 256> make_values() {
+consteval std::array<std::uint8_t, 256> make_values() {
     std::array<std::uint8_t, 256> values{};
     values.fill(not_in_alphabet);
     for (std::size_t at = 0; at < alphabet.size(); ++at)

@@ -76,7 +76,8 @@ SmtpSession::NextStep SmtpSession::on_line(const CommandLine& line, Follows foll
 
 SmtpSession::NextStep SmtpSession::run(const CommandRow& row, std::string_view argument, Follows follows) {
     // RFC 5321 section 3.1: after a 554 banner the server waits for QUIT, and answers 503 to anything else.
-    if (is_turned_away_ && row.command != Command::quit) {
+    // The octets behind BDAT are no commands even so.
+    if (is_turned_away_ && row.command != Command::quit && row.command != Command::bdat) {
         refuse(503, "5.5.1", "No service for you; say QUIT");
         return std::nullopt;
     }

@@ -47,8 +47,9 @@ void check_message(std::string_view message) {
     require(downgraded_size(**store.open_message("a", "INBOX", uid)).value() == whole.size());
 }
 
-void check_view(std::string_view message) {
-    MessageView view(HeaderForm::as_stored, std::nullopt);
+/// What a client is given, as it reads it.
+std::string read_back(std::string_view message, HeaderForm form, std::optional<std::uint64_t> body_lines) {
+    MessageView view(form, body_lines);
     std::string served;
     for (std::size_t at = 0; at < message.size(); at += 3)
         view.feed(message.substr(at, 3), served);
@@ -66,8 +67,33 @@ void check_view(std::string_view message) {
         read += line;
     }
     require(rest.empty());
-    require(read.starts_with(message));
-    require(read.size() <= message.size() + 2);
+    return read;
+}
+
+/// RFC 1939 section 7, TOP: the headers, the empty line, and so many lines of the body.
+std::string_view top_of(std::string_view message, std::size_t body_lines) {
+    std::size_t end = 0;
+    for (bool is_in_headers = true; is_in_headers || body_lines-- > 0;) {
+        const std::size_t next = message.find("\r\n", end);
+        if (next == std::string_view::npos) return message;
+        is_in_headers = is_in_headers && next != end;
+        end = next + 2;
+    }
+    return message.substr(0, end);
+}
+
+void check_view(std::string_view message) {
+    for (const auto form : {HeaderForm::as_stored, HeaderForm::downgraded}) {
+        const std::string whole =
+            form == HeaderForm::as_stored ? std::string(message) : downgraded(message, message.size() + 1);
+        const std::string read = read_back(message, form, std::nullopt);
+        require(read.starts_with(whole) && read.size() <= whole.size() + 2);
+        for (const std::uint64_t lines : {0U, 2U}) {
+            const std::string top = read_back(message, form, lines);
+            const std::string_view want = top_of(whole, lines);
+            require(top.starts_with(want) && top.size() <= want.size() + 2);
+        }
+    }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "base/config_reader.hpp"
 #include "base/log.hpp"
 
+#include <cmath>
 #include <cstdlib>
 
 namespace wicket {
@@ -25,6 +26,35 @@ void check_value(const ConfigValue& value, const ConfigTable& table) {
         check_value(item, table);
 }
 
+/// A value is of the type and within the bounds that were asked for, or there is none.
+void check_scalars(ConfigTable& root, const std::string& key) {
+    switch (key.size() % 7) {
+        case 0:
+            if (const auto value = root.integer(key, 0, 1000)) require(*value >= 0 && *value <= 1000);
+            break;
+        case 1:
+            if (const auto value = root.number(key)) require(std::isfinite(*value));
+            break;
+        case 2: root.boolean(key); break;
+        case 3:
+            if (const auto value = root.word(key, {"on", "off"})) require(*value == "on" || *value == "off");
+            break;
+        case 4:
+            if (auto table = root.table(key)) {
+                table->text("text");
+                table->finish();
+            }
+            break;
+        case 5: root.text(key); break;
+        default: break;
+    }
+}
+
+void check_numbers(std::string_view text) {
+    if (const auto size = parse_size(text)) require(parse_size("0" + std::string(text)) == size);
+    if (const auto duration = parse_duration(text)) require(duration->count() >= 0);
+}
+
 }  // namespace
 }  // namespace wicket
 
@@ -32,6 +62,7 @@ void check_value(const ConfigValue& value, const ConfigTable& table) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
     using namespace wicket;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
+    check_numbers(text);
     Diagnostics diagnostics;
     if (const auto document = ConfigDocument::parse(std::string(text), "fuzz", diagnostics)) {
         ConfigTable root = document->root();
@@ -41,7 +72,12 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
             if (key.size() % 3 == 1) root.tables(key);
             if (key.size() % 5 == 0) root.texts(key, ConfigTable::OneOrList::one_or_list);
             root.duration("duration");
+            require(root.has(key) && root.place_of(key).line > 0);
+            check_scalars(root, key);
         }
+        require(!root.has("absent") && !root.integer("absent", 0, 1) && !root.number("absent"));
+        require(!root.boolean("absent") && !root.word("absent", {"a"}) && !root.table("absent"));
+        root.warning(root.place(), "looked at");
         root.finish();
     } else {
         require(diagnostics.has_errors());

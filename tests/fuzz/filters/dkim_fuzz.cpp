@@ -1,5 +1,5 @@
 // Whatever the message and its keys: DKIM ends with a row for each signature that is looked at, asks for no
-// more than the keys of eight, and libopendkim survives what is let through to it. The key record ends with
+// more than the keys of eight, and libopendkim survives what is let through to it. The key records end with
 // the first NUL; the message follows.
 
 #include "base/clock.hpp"
@@ -20,6 +20,22 @@ void require(bool holds) {
     if (!holds) std::abort();
 }
 
+/// "?" stands for a name server that does not answer, "!" for a name that does not exist; each line is a
+/// record.
+DnsAnswer answer_of(const std::string& record) {
+    DnsAnswer answer;
+    if (record == "?") return answer;
+    answer.status = record == "!" ? DnsStatus::no_such_name : DnsStatus::found;
+    if (record == "!") return answer;
+    std::size_t begin = 0;
+    for (std::size_t end = record.find('\n'); end != std::string::npos; end = record.find('\n', begin)) {
+        answer.records.push_back(record.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    answer.records.push_back(record.substr(begin));
+    return answer;
+}
+
 void check(std::string_view text) {
     static const DkimFilter filter;
     const std::size_t end = std::min(text.find('\0'), text.size());
@@ -34,13 +50,18 @@ void check(std::string_view text) {
         require(!questions->empty() && questions->size() <= dkim_signatures_limit);
         for (const DnsQuestion& question : *questions) {
             DnsAnswer& answer = answers[question];
-            answer.status = DnsStatus::found;
-            answer.records = {record};
+            answer = answer_of(record);
         }
         result = filter.scan(input, answers);
     }
     const auto* const observation = std::get_if<Observation>(&result);
-    require(observation != nullptr && observation->facts.size() == 4);
+    require(observation != nullptr && observation->facts.size() == filter.makes().size());
+    for (std::size_t at = 0; at < observation->facts.size(); ++at)
+        require(observation->facts[at].first == filter.makes()[at]);
+    require(!filter.needs().empty());
+    // What was verified before leaves no trace.
+    const auto again = filter.scan(input, answers);
+    require(std::get<Observation>(again).facts == observation->facts);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "filters/scan/frames.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
@@ -25,7 +26,19 @@ void check_job(std::string_view octets) {
     const auto received = decode_job(*again);
     require(received.has_value());
     require(received->octets == job->octets && received->frame.checks == job->frame.checks);
-    require(received->frame.input.mail_from == job->frame.input.mail_from);
+    const ScanInput& sent = job->frame.input;
+    const ScanInput& got = received->frame.input;
+    require(got.mail_from == sent.mail_from && got.helo == sent.helo);
+    require(got.client_ip == sent.client_ip && got.client_name == sent.client_name);
+    require(got.our_hostname == sent.our_hostname && got.time == sent.time);
+    require(received->frame.file_size == job->frame.file_size);
+    // An answer that is too large for the frame comes as a failure, never as another answer.
+    require(received->frame.answers.size() == job->frame.answers.size());
+    for (const auto& [question, answer] : received->frame.answers) {
+        const auto before = job->frame.answers.find(question);
+        require(before != job->frame.answers.end());
+        require(answer.status == DnsStatus::try_again || answer.records == before->second.records);
+    }
 }
 
 void check_result(std::string_view octets, const std::vector<std::string>& asked) {
@@ -33,11 +46,21 @@ void check_result(std::string_view octets, const std::vector<std::string>& asked
     const auto results = decode_result(octets, asked, dictionary);
     if (!results) return;
     require(results->size() == asked.size());
+    require(octets.size() <= result_frame_limit_octets);
     for (const CheckResult& result : *results) {
-        const auto* const facts = std::get_if<0>(&result.outcome);
-        if (facts == nullptr) continue;
-        for (const auto& [id, value] : *facts)
+        require(std::ranges::count(asked, result.check) == 1);
+        if (const auto* const questions = std::get_if<1>(&result.outcome)) {
+            require(!questions->empty() && questions->size() <= frame_question_limit);
+            require(std::ranges::all_of(*questions, is_acceptable_question));
+            continue;
+        }
+        for (const auto& [id, value] : std::get<0>(result.outcome)) {
             require(dictionary.row(id).filter == result.check);
+            if (const auto* const text = std::get_if<std::string>(&value))
+                require(text->size() <= frame_text_limit_octets);
+            if (const auto* const list = std::get_if<TextList>(&value))
+                require(list->items.size() <= frame_list_limit);
+        }
     }
     const auto again = decode_result(encode_result(*results), asked, dictionary);
     require(again.has_value());

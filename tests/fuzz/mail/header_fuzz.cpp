@@ -49,7 +49,19 @@ void check_lines(std::string_view text) {
     require(whole.has_too_long_line() == pieces.has_too_long_line());
 }
 
+/// RFC 5322 section 3.2.4: whatever stands between the quotes, it ends with the last octet and not before.
+void check_quoted(std::string_view text) {
+    constexpr std::size_t limit = 50;
+    const std::string value = quoted(text, limit);
+    require(value.size() >= 2 && value.size() <= limit + 2 && value.front() == '"');
+    std::size_t at = 1;
+    while (at < value.size() && value[at] != '"')
+        at += value[at] == '\\' ? 2 : 1;
+    require(at == value.size() - 1);
+}
+
 void check_written(std::string_view text) {
+    check_quoted(text);
     const std::string field = text_field("X-Fuzz", text);
     const HeaderBlock block = parse_header(field);
     require(block.fields.size() <= 1 && !block.has_too_long_line);

@@ -5,9 +5,12 @@
 #include "policy/reply_template.hpp"
 #include "policy/rules.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 namespace {
@@ -24,6 +27,20 @@ const wicket::FactDictionary& dictionary() {
     return made;
 }
 
+const wicket::NamedLists& lists() {
+    static const wicket::NamedLists made = [] {
+        wicket::Diagnostics diagnostics;
+        wicket::NamedLists named;
+        named["nets"] = wicket::NamedList::parse(
+            wicket::ListKind::ip, "192.0.2.0/24\n2001:db8::/32\n", "nets", diagnostics
+        );
+        named["names"] =
+            wicket::NamedList::parse(wicket::ListKind::domain, "example.test\n", "names", diagnostics);
+        return named;
+    }();
+    return made;
+}
+
 wicket::Facts facts_from(std::string_view octets) {
     wicket::Facts facts;
     facts.set(wicket::id_of(wicket::CoreFact::client_ip), wicket::IpAddress());
@@ -34,25 +51,52 @@ wicket::Facts facts_from(std::string_view octets) {
     facts.set(wicket::id_of(wicket::CoreFact::helo_resolves), wicket::Unknown{"time-out"});
     facts.set(*dictionary().find("dnsbl.zen"), wicket::TextList{{"xbl"}, "time-out"});
     facts.set(*dictionary().find("test.real"), 0.5);
+    facts.set(id_of(wicket::CoreFact::message_size), std::int64_t{100});
+    facts.set(id_of(wicket::CoreFact::mail_domain), std::string("xbl"));
+    facts.set(id_of(wicket::CoreFact::time_now), wicket::WallTime(std::chrono::days(20'000)));
+    facts.set(id_of(wicket::CoreFact::iprev_result), std::string("pass"));
     return facts;
 }
 
+wicket::Truth opposite(wicket::Truth truth) {
+    if (truth == wicket::Truth::unknown) return truth;
+    return truth == wicket::Truth::yes ? wicket::Truth::no : wicket::Truth::yes;
+}
+
+void check_truth(const std::string& text, const wicket::Facts& facts, wicket::Truth want) {
+    const auto compiled = wicket::compile_expression(text, dictionary(), lists());
+    if (compiled && compiled->evaluate(facts) != want) std::abort();
+}
+
 void fuzz_condition(std::string_view text) {
-    const auto compiled = wicket::compile_expression(text, dictionary(), {});
+    const auto compiled = wicket::compile_expression(text, dictionary(), lists());
     if (!compiled) {
         if (compiled.error().message.empty() || compiled.error().offset > text.size()) std::abort();
         return;
     }
     const wicket::Facts facts = facts_from(text);
-    if (compiled->evaluate(facts) != compiled->evaluate(facts)) std::abort();
-    static_cast<void>(compiled->evaluate(wicket::Facts()));
+    const wicket::Truth truth = compiled->evaluate(facts);
+    // Kleene's logic, of the whole in parentheses; unless that is too long or too deep.
+    const std::string whole = "(" + std::string(text) + "\n)";
+    check_truth("not " + whole, facts, opposite(truth));
+    check_truth(whole + " and " + whole, facts, truth);
+    check_truth("not " + whole + " or " + whole, facts, std::max(truth, opposite(truth)));
+    for (const wicket::FactId id : compiled->facts()) {
+        if (dictionary().row(id).stage > compiled->stage()) std::abort();
+    }
+    // Where nothing applies there is no failure to be unknown.
+    if (compiled->evaluate(wicket::Facts()) == wicket::Truth::unknown) std::abort();
 }
 
 void fuzz_file(std::string_view text) {
     wicket::Diagnostics diagnostics;
+    // What stands behind a line of %% is the list file beside the rules.
+    const std::size_t end = std::min(text.find("\n%%\n"), text.size());
+    const std::string list(text.substr(std::min(end + 4, text.size())));
     const auto rules = wicket::compile_rules(
         {
-            {"rules.toml", std::string(text)}
+            {"rules.toml", std::string(text.substr(0, end))},
+            {"names.list", list}
     },
         diagnostics
     );

@@ -23,7 +23,11 @@ void require(bool holds) {
 class FuzzedSession {
 public:
     explicit FuzzedSession(std::uint8_t modes)
-        : options_(options_for(modes)), model_(options_.bare_newline, options_.limits.line_octets) {
+        : options_(options_for(modes)),
+          budget_(budget_for(modes), budget_for(modes)),
+          model_(options_.bare_newline, options_.limits.line_octets) {
+        if ((modes & 16U) != 0) visit_.data_answer = ScriptedVisit::refuse(556, "5.7.1", (modes & 32U) != 0);
+        if ((modes & 64U) != 0) visit_.on_connected = [] { return ScriptedVisit::refuse(554, "5.7.1"); };
         Peer peer = Dialog::peer_at("192.0.2.1");
         session_.emplace(options_, budget_, visit_, peer, SmtpSession::Tls::off);
     }
@@ -38,6 +42,9 @@ public:
             if (std::holds_alternative<ReadOctets>(step)) {
                 require(octets.empty());
                 model_.is_quiet();
+                const Awaiting awaiting = session_->awaiting();
+                require((awaiting == Awaiting::command) == model_.is_between_commands());
+                require(!session_->is_idle() || awaiting == Awaiting::command);
                 return;
             }
             perform(step, octets);
@@ -46,6 +53,15 @@ public:
             // Nothing that came before 354 may become part of the message.
             if (more.starts_with("354 ")) require(octets.empty());
         }
+    }
+
+    /// The server ends it, at whatever moment.
+    void interrupt(Interruption why) {
+        if (is_over_) return;
+        session_->interrupt(why);
+        require(session_->take_output().starts_with("421 "));
+        std::string_view nothing;
+        require(std::holds_alternative<CloseConnection>(session_->next(nothing)));
     }
 
     void finish() {
@@ -72,8 +88,15 @@ private:
             options.limits.idle_commands = 5;
         }
         if ((modes & 8U) != 0) options.offers_starttls = false;
+        if ((modes & 128U) != 0) {
+            options.limits.text_line_octets = 40;
+            options.limits.header_lines = 3;
+            options.limits.hops = 1;
+        }
         return options;
     }
+
+    static std::uint64_t budget_for(std::uint8_t modes) { return (modes & 32U) != 0 ? 50 : 1U << 20U; }
 
     void look_at(std::string_view replies) {
         require(!codes_of(replies).contains("MALFORMED"));
@@ -109,7 +132,7 @@ private:
     }
 
     ReceiverOptions options_;
-    ByteBudget budget_{1U << 20U, 1U << 20U};
+    ByteBudget budget_;
     ScriptedVisit visit_;
     std::optional<SmtpSession> session_;
     WireModel model_;
@@ -128,6 +151,7 @@ void check(std::string_view stream, std::uint8_t modes, std::uint8_t seed) {
         session.say(stream.substr(at, length));
         at += length;
     }
+    if (seed % 16 > 11) session.interrupt(static_cast<Interruption>(seed % 4));
     session.finish();
 }
 

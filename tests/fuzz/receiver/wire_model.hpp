@@ -57,6 +57,7 @@ public:
     /// Nothing is left to be answered: so before more is read.
     void is_quiet() const { require(owed_.empty() && !has_extra_); }
     void is_closing() const { require(owed_.empty()); }
+    bool is_between_commands() const { return in_ == In::line && part_.empty(); }
 
     /// A message is handed over: by the octets that were consumed last, and it is what they say.
     void delivers(std::string_view text) {
@@ -162,16 +163,23 @@ private:
     }
 
     void match_line(std::string_view line, int code) {
-        if (line.empty()) return;
+        if (line.empty()) {
+            is_turned_away_ = code >= 400;
+            return;
+        }
         if (!is_sound(line)) return require(code >= 400);
         const std::string_view command = trimmed(line.substr(0, line.size() - 2));
         const std::string verb = lower_case(command.substr(0, command.find(' ')));
         require((code == 354) <= (verb == "data"));
-        if (verb == "noop" || command == "RSET") require(code == 250 || code == 421);
-        if (command == "EHLO x") require(code == 250 || code == 421);
+        // RFC 5321 section 3.1: after a banner that refuses, all but QUIT gets 503.
+        require(!is_turned_away_ || verb == "quit" || code >= 400);
+        if (verb == "noop" || command == "RSET" || command == "EHLO x")
+            require(code == 250 || code == 421 || (is_turned_away_ && code == 503));
         if (code / 100 > 3) {
-            // What is refused changes nothing, but without room the transaction ends with DATA.
-            if (verb == "data" && code == 452) end_transaction();
+            // What is refused changes nothing, but DATA that came in order ends the transaction, and XCLIENT
+            // brings a banner.
+            if (verb == "data" && code != 503 && code != 554) end_transaction();
+            if (verb == "xclient" && code == 554) is_turned_away_ = true;
             return;
         }
         if (verb == "mail") {
@@ -208,6 +216,7 @@ private:
     bool is_last_ = false;
     bool is_greeted_ = false;
     bool is_tls_ = false;
+    bool is_turned_away_ = false;
     bool has_sender_ = false;
     bool accepts_text_ = false;  // a recipient was accepted
     bool is_chunking_ = false;

@@ -32,13 +32,14 @@ public:
     bool is_closed = false;
     bool is_tls = false;
     std::vector<std::string> logins;
+    std::size_t reads = 0;             // how many were needed
+    std::size_t reads_before_tls = 0;  // the last of them held STLS
     int steps = 0;
 
-    /// `reads`: what each read returns; then the client is gone.
-    void run(const std::vector<std::string>& reads) {
+    /// `all`: what each read returns; then the client is gone.
+    void run(const std::vector<std::string>& all) {
         Pop3Session session(options, channel);
         std::unique_ptr<MaildropLock> lock;
-        std::size_t next_read = 0;
         Pop3Step step = session.start();
         while (!is_closed) {
             ++steps;
@@ -46,8 +47,8 @@ public:
             if (std::holds_alternative<pop3::Close>(step.action)) {
                 is_closed = true;
             } else if (std::holds_alternative<pop3::Read>(step.action)) {
-                if (next_read == reads.size()) return;
-                step = session.on_octets(reads[next_read++]);
+                if (reads == all.size()) return;
+                step = session.on_octets(all[reads++]);
             } else {
                 step = perform(session, lock, std::move(step.action));
             }
@@ -60,6 +61,7 @@ private:
         if (std::holds_alternative<pop3::Continue>(action)) return session.on_written();
         if (std::holds_alternative<pop3::StartTls>(action)) {
             is_tls = true;
+            reads_before_tls = reads;
             said += "[TLS]\r\n";
             return session.on_tls_started();
         }

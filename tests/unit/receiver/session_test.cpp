@@ -517,9 +517,10 @@ TEST(SmtpSession, WaitsForQuitAfterARefusalInsteadOfTheBanner) {
     std::string_view input;
     session.next(input);
     session.answer(visit.answer_connected());
-    input = "EHLO x\r\nMAIL FROM:<>\r\nQUIT\r\n";
+    // The six octets of the chunk are no command.
+    input = "EHLO x\r\nMAIL FROM:<>\r\nBDAT 6\r\nQUIT\r\nNOOP\r\nQUIT\r\n";
     EXPECT_TRUE(std::holds_alternative<CloseConnection>(session.next(input)));
-    EXPECT_EQ(codes_of(session.take_output()), "554 503 503 221");
+    EXPECT_EQ(codes_of(session.take_output()), "554 503 503 503 503 221");
 }
 
 TEST(SmtpSession, ForgetsEverythingUnderTls) {
