@@ -13,15 +13,28 @@
 namespace wicket {
 namespace {
 
+// Of Linux 6.2 and 6.10, which Debian 12's headers do not have.
+constexpr std::uint64_t truncating = 1U << 14U;
+constexpr std::uint64_t controlling_devices = 1U << 15U;
+
 constexpr std::uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t executing = reading | LANDLOCK_ACCESS_FS_EXECUTE;
 constexpr std::uint64_t writing = reading | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
                                   LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
-                                  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK;
-constexpr std::uint64_t first_abi_rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1U) - 1;
+                                  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | truncating;
 // What rules may be about when the path is no folder.
 constexpr std::uint64_t file_rights =
-    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE;
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | truncating;
+
+/// All rights that this version of Landlock can take away.
+std::uint64_t rights_known_to(long version) {
+    std::uint64_t rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1U) - 1;
+    // With the first version, renaming across folders is refused anyway.
+    if (version >= 2) rights |= LANDLOCK_ACCESS_FS_REFER;
+    if (version >= 3) rights |= truncating;
+    if (version >= 5) rights |= controlling_devices;
+    return rights;
+}
 
 std::uint64_t rights_of(FileRight right) {
     switch (right) {
@@ -55,9 +68,7 @@ Result<> restrict_files_to(const std::vector<FileGrant>& grants) {
     const long version = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1) return failure(ErrorCode::unavailable, "this kernel has no Landlock");
     landlock_ruleset_attr attributes{};
-    // The second version can also allow renaming across folders; with the first that is refused anyway.
-    attributes.handled_access_fs =
-        version >= 2 ? first_abi_rights | LANDLOCK_ACCESS_FS_REFER : first_abi_rights;
+    attributes.handled_access_fs = rights_known_to(version);
     const FileDescriptor ruleset(
         static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0))
     );

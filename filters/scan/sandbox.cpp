@@ -1,5 +1,7 @@
 #include "filters/scan/sandbox.hpp"
 
+#include "base/landlock.hpp"
+
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -8,7 +10,6 @@
 #include <fcntl.h>
 #include <initializer_list>
 #include <linux/capability.h>
-#include <linux/landlock.h>
 #include <memory>
 #include <sched.h>
 #include <seccomp.h>
@@ -110,23 +111,6 @@ Result<> drop_privileges() {
     return {};
 }
 
-/// Landlock without a single rule: every way to a file that is not open yet is closed.
-Result<> close_file_system() {
-    const long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (version < 1) return system_failure("use Landlock", errno);
-    // Rights 0 to 12 came with version 1, then one with each of 2, 3 and 5.
-    const unsigned rights = version >= 5 ? 16 : version >= 3 ? 15 : version == 2 ? 14 : 13;
-    landlock_ruleset_attr attributes{};
-    attributes.handled_access_fs = (std::uint64_t{1} << rights) - 1;
-    const long ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-    if (ruleset < 0) return system_failure("make a Landlock ruleset", errno);
-    const long restricted = syscall(SYS_landlock_restrict_self, ruleset, 0);
-    const int error = errno;
-    close(static_cast<int>(ruleset));
-    if (restricted != 0) return system_failure("enter Landlock", error);
-    return {};
-}
-
 Result<> filter_system_calls() {
     const std::unique_ptr<void, FilterDeleter> filter(seccomp_init(SCMP_ACT_ERRNO(EPERM)));
     if (!filter) return failure(ErrorCode::unavailable, "seccomp gives no filter");
@@ -182,7 +166,8 @@ Result<> enter_sandbox(SandboxLevel level, int last_descriptor) {
     }
     if (auto done = set_limits(); !done) return done;
     if (auto done = drop_privileges(); !done) return done;
-    auto closed = close_file_system();
+    // Not a single grant: every way to a file that is not open yet is closed.
+    auto closed = restrict_files_to({});
     if (!closed && level == SandboxLevel::full) return closed;
     return filter_system_calls();
 }

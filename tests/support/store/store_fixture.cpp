@@ -3,23 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <random>
 #include <thread>
 
 namespace wicket::test {
-
-TemporaryFolder::TemporaryFolder() {
-    std::string path = testing::TempDir() + "wicket-store-XXXXXX";
-    if (::mkdtemp(path.data()) == nullptr) std::abort();
-    path_ = path;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-}
 
 RecordId new_id(WallTime time) {
     static std::atomic<std::uint32_t> next{1};

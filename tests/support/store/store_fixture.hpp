@@ -5,6 +5,7 @@
 #include "base/clock.hpp"
 #include "base/message_bytes.hpp"
 #include "store/store.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -13,19 +14,6 @@
 #include <vector>
 
 namespace wicket::test {
-
-class TemporaryFolder {
-public:
-    TemporaryFolder();
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder();
-    const std::string& path() const { return path_; }
-    std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
-
-private:
-    std::string path_;
-};
 
 /// Like ManualClock, for stores, whose threads read the clock.
 class SharedClock : public Clock {
