@@ -407,8 +407,15 @@ boost::asio::awaitable<void> ChainRun::settle(Stage stage, SteadyTime deadline) 
 
 std::vector<DnsLookup> ChainRun::lookups() const {
     std::vector<DnsLookup> all;
-    for (const State::Node& node : state_->nodes)
-        all.insert(all.end(), node.lookups.begin(), node.lookups.end());
+    for (const State::Node& node : state_->nodes) {
+        for (const DnsLookup& lookup : node.lookups) {
+            // Two filters may ask the same; the cache gave both the same answer.
+            const bool is_known = std::ranges::any_of(all, [&](const DnsLookup& known) {
+                return known.question == lookup.question && known.answer.records == lookup.answer.records;
+            });
+            if (!is_known) all.push_back(lookup);
+        }
+    }
     return all;
 }
 

@@ -165,6 +165,24 @@ private:
     std::thread keeper_;
 };
 
+/// The refusals' database holds nothing that was promised to be kept, so damage in it must not keep mail from
+/// coming in: it is moved away for whoever wants to look into it, and an empty one takes its place.
+Result<> set_aside(const std::string& folder, const Clock& clock) {
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+    const std::string away = folder + ".damaged-" + std::to_string(seconds);
+    std::error_code fault;
+    std::filesystem::rename(folder, away, fault);
+    if (fault) return system_failure("cannot move " + folder + " away", fault.value());
+    log_error(
+        "the records of refusals are damaged and were set aside; new ones begin",
+        {
+            {"folder", away}
+    }
+    );
+    return {};
+}
+
 /// Both databases; RocksDB makes their folders.
 Result<std::unique_ptr<RocksStore>> open_both(
     StoreOptions options, FileDescriptor lock, Database::Mode mode
@@ -179,9 +197,15 @@ Result<std::unique_ptr<RocksStore>> open_both(
     refusals.folder = options.folder + "/refusals";
     refusals.durability = Database::Durability::unsynced;
     refusals.tables = refusal_tables(options.refusal_quota_octets, options.retention);
-    auto mail_database = Database::open(std::move(mail));
+    auto mail_database = Database::open(mail);
     if (!mail_database) return std::unexpected(mail_database.error());
-    auto refusals_database = Database::open(std::move(refusals));
+    auto refusals_database = Database::open(refusals);
+    if (!refusals_database && refusals_database.error().code == ErrorCode::corrupt &&
+        mode == Database::Mode::write) {
+        if (auto moved = set_aside(refusals.folder, *mail.clock); !moved)
+            return std::unexpected(moved.error());
+        refusals_database = Database::open(std::move(refusals));
+    }
     if (!refusals_database) return std::unexpected(refusals_database.error());
     return std::make_unique<RocksStore>(
         std::move(options), std::move(lock), std::move(*mail_database), std::move(*refusals_database)

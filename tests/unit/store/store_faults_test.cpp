@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <set>
 
@@ -245,6 +246,33 @@ TEST_F(StoreFaults, DamageInTheLogCostsTheBatchAloneThatItHit) {
     }
     EXPECT_LT(read, 30);
     EXPECT_GE(read, 22);  // RocksDB gives up the rest of a block of 32 KiB
+}
+
+TEST_F(StoreFaults, DamagedRecordsOfRefusalsAreSetAsideAndMailGoesOn) {
+    ASSERT_TRUE(deliver_text("Subject: kept\r\n\r\n"));
+    for (const std::string_view file : {"CURRENT", "MANIFEST"}) {
+        SCOPED_TRACE(file);
+        store_->decisions().refuse(new_id(), system_clock().wall(), "a record", {});
+        store_.reset();
+        int damaged = 0;
+        for (const auto& entry : fs::directory_iterator(folder_ / "state/refusals")) {
+            if (!entry.path().filename().string().starts_with(file)) continue;
+            std::ofstream(entry.path(), std::ios::trunc) << "rubbish\n";
+            ++damaged;
+        }
+        ASSERT_GE(damaged, 1);
+        reopen();
+        ASSERT_TRUE(store_);
+        EXPECT_EQ(read_message(mail(), alice, 1), "Return-Path: <>\r\nSubject: kept\r\n\r\n");
+        EXPECT_TRUE(mail().writable());
+        int aside = 0;
+        for (const auto& entry : fs::directory_iterator(folder_ / "state"))
+            aside += entry.path().filename().string().starts_with("refusals.damaged-") ? 1 : 0;
+        EXPECT_EQ(aside, 1);
+        for (const auto& entry : fs::directory_iterator(folder_ / "state"))
+            if (entry.path().filename().string().starts_with("refusals.damaged-"))
+                fs::remove_all(entry.path());
+    }
 }
 
 }  // namespace
