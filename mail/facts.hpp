@@ -58,18 +58,25 @@ using FactValue = std::variant<
 /// Index into the dictionary that the facts were made under.
 using FactId = std::uint16_t;
 
-/// All facts of one transaction and recipient so far. What was never set is absent.
+/// All facts of one transaction and recipient so far. What was never set is absent. Only what is not absent
+/// takes room: every session holds facts, and most of the dictionary does not apply to most of them.
 class Facts {
 public:
+    /// Valid until the next set().
     const FactValue& get(FactId id) const;
     void set(FactId id, FactValue value);
-    /// One more than the greatest id that was set.
-    std::size_t size() const { return values_.size(); }
+    /// One more than the greatest id that is not absent.
+    std::size_t size() const { return rows_.empty() ? 0 : rows_.back().id + std::size_t{1}; }
 
     bool operator==(const Facts&) const = default;
 
 private:
-    std::vector<FactValue> values_;
+    struct Row {
+        FactId id;
+        FactValue value;
+        bool operator==(const Row&) const = default;
+    };
+    std::vector<Row> rows_;  // by id, none absent
 };
 
 /// What a filter is handed: the facts at the moment it began; they never change under it.

@@ -94,5 +94,26 @@ TEST(Facts, AreAbsentUntilTheyAreSet) {
     EXPECT_EQ(facts.size(), 4U);
 }
 
+TEST(Facts, ThatBecomeAbsentAreAsIfNeverSet) {
+    Facts facts;
+    for (const FactId id : {7, 2, 9, 4, 0, 8, 1, 3})
+        facts.set(id, std::int64_t{id});
+    for (const FactId id : {9, 0, 8, 5})
+        facts.set(id, Absent());
+    facts.set(2, std::string("another"));
+    for (FactId id = 0; id < 10; ++id) {
+        SCOPED_TRACE(id);
+        const bool is_left = id == 1 || id == 3 || id == 4 || id == 7;
+        const FactValue want = is_left ? FactValue(std::int64_t{id}) : FactValue(Absent());
+        EXPECT_EQ(facts.get(id), id == 2 ? FactValue(std::string("another")) : want);
+    }
+    EXPECT_EQ(facts.size(), 8U);
+    Facts others;
+    for (const FactId id : {1, 3, 4, 7})
+        others.set(id, std::int64_t{id});
+    others.set(2, std::string("another"));
+    EXPECT_EQ(facts, others);
+}
+
 }  // namespace
 }  // namespace wicket
