@@ -2,7 +2,6 @@
 
 #include "base/log.hpp"
 #include "net/listening_socket.hpp"
-#include "net/loop_call.hpp"
 #include "net/socket_connection.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -13,10 +12,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <exception>
 #include <fcntl.h>
+#include <mutex>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <optional>
@@ -59,40 +60,61 @@ bool is_out_of_files(int error_number) {
            error_number == ENOMEM;
 }
 
+bool is_wildcard(const IpAddress& ip) {
+    return std::ranges::all_of(ip.octets(), [](char octet) { return octet == 0; });
+}
+
 using ListeningSocket = asio::basic_socket_acceptor<asio::ip::tcp, asio::io_context::executor_type>;
 
 // Whether the socket is the client's or that of a balancer that will say who the client is.
 enum class Arrival : std::uint8_t { direct, via_proxy };
 
-// Used on the hub, but for `options` and `homes`, which do not change after add().
+// `socket` and `pause` are used on the hub, the limits by every loop: a connection asks and gives back where
+// it lives, since a round trip to the hub costs more than all that is done there. The rest does not change
+// after add().
 struct Listener {
     Listener(asio::io_context& hub, ListenerOptions its_options)
-        : options(std::move(its_options)), socket(hub), pause(hub), limits(options.limits) {}
+        : options(std::move(its_options)), socket(hub), pause(hub), limits_(options.limits) {}
+
+    Admission enter() {
+        const std::lock_guard lock(mutex_);
+        return limits_.enter();
+    }
+    Admission admit(const IpAddress& client, SteadyTime now) {
+        const std::lock_guard lock(mutex_);
+        return limits_.admit(client, now);
+    }
+    /// Undoes enter(), and admit() if there is a client.
+    void leave(const std::optional<IpAddress>& client) {
+        const std::lock_guard lock(mutex_);
+        if (client) limits_.release(*client);
+        limits_.leave();
+    }
 
     ListenerOptions options;
     ListeningSocket socket;
     asio::steady_timer pause;
-    LimitTable limits;
+    std::optional<SocketAddress> bound;  // if it is one address: then that is every connection's own
     std::vector<std::shared_ptr<ConnectionHome>> homes;  // one a loop
+
+private:
+    std::mutex mutex_;
+    LimitTable limits_;
 };
 
 }  // namespace
 
 struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
-    // A connection's place in the counts: given back on the hub when the connection is over.
+    // A connection's place in the counts: given back when the connection is over.
     struct Slot {
         Slot(std::shared_ptr<State> its_state, std::shared_ptr<Listener> its_listener, std::size_t its_loop)
             : state(std::move(its_state)), listener(std::move(its_listener)), loop(its_loop) {}
         Slot(const Slot&) = delete;
         Slot& operator=(const Slot&) = delete;
         ~Slot() {
-            auto& target = state->hub;
-            asio::post(
-                target,
-                [state = std::move(state), listener = std::move(listener), loop = loop, client = client] {
-                    state->forget(*listener, loop, client);
-                }
-            );
+            listener->leave(client);
+            --state->open_by_loop[loop];
+            --state->open;
         }
 
         std::shared_ptr<State> state;
@@ -115,11 +137,10 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     enum class Outcome : std::uint8_t { taken, nothing, out_of_files, closed };
     Outcome accept_one(const std::shared_ptr<Listener>& listener);
     void shed_with_reserve(Listener& listener);
-    void take(const std::shared_ptr<Listener>& listener, FileDescriptor socket);
+    void take(const std::shared_ptr<Listener>& listener, AcceptedSocket accepted_socket);
     void shed(const Listener& listener, int fd, Admission why);
     void count_shed(Admission why);
     std::size_t least_loaded() const;
-    void forget(Listener& listener, std::size_t loop, const std::optional<IpAddress>& client);
 
     static asio::awaitable<void> accept_loop(
         std::shared_ptr<State> state, std::shared_ptr<Listener> listener
@@ -137,8 +158,9 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     std::vector<asio::io_context*> contexts;
     std::vector<std::shared_ptr<Listener>> listeners;
 
+    std::vector<std::atomic<std::uint32_t>> open_by_loop;
+
     // On the hub only.
-    std::vector<std::uint32_t> open_by_loop;
     FileDescriptor reserve;
     std::optional<SteadyTime> out_of_files_logged;
 
@@ -173,13 +195,6 @@ void Acceptors::State::shed(const Listener& listener, int fd, Admission why) {
     shed_socket(fd, with_reason(listener.options.shed_line, reason_of(why)));
 }
 
-void Acceptors::State::forget(Listener& listener, std::size_t loop, const std::optional<IpAddress>& client) {
-    if (client) listener.limits.release(*client);
-    listener.limits.leave();
-    --open_by_loop[loop];
-    --open;
-}
-
 void Acceptors::State::shed_with_reserve(Listener& listener) {
     const auto now = clock.steady();
     if (!out_of_files_logged || now - *out_of_files_logged >= out_of_files_log_interval) {
@@ -193,9 +208,7 @@ void Acceptors::State::shed_with_reserve(Listener& listener) {
     }
     reserve.close();
     {
-        const FileDescriptor socket(
-            ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)
-        );
+        const auto socket = accept_socket(listener.socket.native_handle()).socket;
         if (socket.is_open()) {
             ++shed_files;
             if (listener.options.tls != TlsMode::implicit) {
@@ -206,19 +219,20 @@ void Acceptors::State::shed_with_reserve(Listener& listener) {
     reserve = open_reserve();
 }
 
-void Acceptors::State::take(const std::shared_ptr<Listener>& listener, FileDescriptor socket) {
+void Acceptors::State::take(const std::shared_ptr<Listener>& listener, AcceptedSocket accepted_socket) {
+    FileDescriptor socket = std::move(accepted_socket.socket);
+    const SocketAddress remote = accepted_socket.peer;
     const int fd = socket.get();
-    if (listener->limits.enter() != Admission::admitted) return shed(*listener, fd, Admission::total);
-    const auto remote = peer_address(fd);
-    const auto local = local_address(fd);
+    if (listener->enter() != Admission::admitted) return shed(*listener, fd, Admission::total);
+    const auto local = listener->bound ? *listener->bound : local_address(fd);
     bool is_via_proxy = false;
     for (const auto& network : listener->options.proxy_networks)
         is_via_proxy |= network.contains(remote.ip);
     const auto arrival = is_via_proxy ? Arrival::via_proxy : Arrival::direct;
     if (arrival == Arrival::direct) {
-        const auto admission = listener->limits.admit(remote.ip, clock.steady());
+        const auto admission = listener->admit(remote.ip, clock.steady());
         if (admission != Admission::admitted) {
-            listener->limits.leave();
+            listener->leave(std::nullopt);
             return shed(*listener, fd, admission);
         }
     }
@@ -251,12 +265,10 @@ void Acceptors::State::take(const std::shared_ptr<Listener>& listener, FileDescr
 
 Acceptors::State::Outcome Acceptors::State::accept_one(const std::shared_ptr<Listener>& listener) {
     if (!listener->socket.is_open()) return Outcome::closed;
-    FileDescriptor socket(
-        ::accept4(listener->socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)
-    );
-    if (socket.is_open()) {
+    auto arrived = accept_socket(listener->socket.native_handle());
+    if (arrived.socket.is_open()) {
         ++accepted;
-        take(listener, std::move(socket));
+        take(listener, std::move(arrived));
         return Outcome::taken;
     }
     if (is_out_of_files(errno)) return Outcome::out_of_files;
@@ -292,10 +304,7 @@ asio::awaitable<bool> Acceptors::State::prepare(
             ++state.bad_proxy;
             co_return false;
         }
-        const auto ask = [&state, listener = slot.listener, client = connection->peer().ip] {
-            return listener->limits.admit(client, state.clock.steady());
-        };
-        const auto admission = co_await call_on(state.hub, ask);
+        const auto admission = slot.listener->admit(connection->peer().ip, state.clock.steady());
         if (admission != Admission::admitted) {
             state.count_shed(admission);
             const auto line = with_reason(slot.listener->options.shed_line, reason_of(admission));
@@ -369,6 +378,7 @@ Result<std::string> Acceptors::add(ListenerOptions options) {
     );
     if (error) return system_failure("cannot watch " + bound.to_string(), error.value());
     socket->release();
+    if (!is_wildcard(bound.ip)) listener->bound = bound;
     TlsContext* tls = listener->options.tls == TlsMode::none ? nullptr : state_->tls;
     const auto name = listener->options.service + ' ' + bound.to_string();
     for (auto* context : state_->contexts) {

@@ -1,7 +1,8 @@
-// Listening sockets and the limits at the door. One acceptor per listener, all on the hub, so that the table
-// of limits is exact without a lock; an accepted socket goes to the least-loaded loop. PROXY headers are read
-// on that loop before the limits by address are applied (by then to the client's own address). Survives
-// running out of descriptors: it holds one in reserve, sheds with it, and waits before it tries again.
+// Listening sockets and the limits at the door. One acceptor per listener, all on the hub, and one table of
+// limits for all loops, so that they are exact; an accepted socket goes to the least-loaded loop. PROXY
+// headers are read on that loop before the limits by address are applied (by then to the client's own
+// address). Survives running out of descriptors: it holds one in reserve, sheds with it, and waits before it
+// tries again.
 #pragma once
 
 #include "base/result.hpp"

@@ -1,5 +1,5 @@
 // Who has how many connections to one listener: the arithmetic of the limits at the door, exact, without I/O.
-// Owned by the hub. One thread.
+// Its owner locks.
 #pragma once
 
 #include "base/clock.hpp"

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <utility>
 
 namespace wicket {
 
@@ -125,11 +126,14 @@ SocketAddress local_address(int fd) {
     return from_kernel(storage);
 }
 
-SocketAddress peer_address(int fd) {
+AcceptedSocket accept_socket(int listening_fd) {
     sockaddr_storage storage{};
     socklen_t length = sizeof(storage);
-    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
-    return from_kernel(storage);
+    FileDescriptor socket(
+        ::accept4(listening_fd, reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    );
+    if (!socket.is_open()) return {};
+    return {std::move(socket), from_kernel(storage)};
 }
 
 }  // namespace wicket

@@ -29,8 +29,13 @@ Result<FileDescriptor> open_listening_socket(const SocketAddress& address);
 /// Makes a socket that somebody else has bound (systemd) fit for us; `invalid` if it does not listen.
 Result<FileDescriptor> adopt_listening_socket(int fd);
 
-/// The socket's own address, or its peer's; the unspecified one if it has none.
+struct AcceptedSocket {
+    FileDescriptor socket;  // non-blocking; closed if there is none, and errno says why
+    SocketAddress peer;
+};
+AcceptedSocket accept_socket(int listening_fd);
+
+/// The socket's own address; the unspecified one if it has none.
 SocketAddress local_address(int fd);
-SocketAddress peer_address(int fd);
 
 }  // namespace wicket

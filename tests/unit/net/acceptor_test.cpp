@@ -87,6 +87,41 @@ TEST_F(AcceptorTest, LimitsTheRateOfAClientBehindAProxy) {
     EXPECT_EQ(acceptors_->counters().shed_rate, 1);
 }
 
+TEST_F(AcceptorTest, LimitsAClientExactlyOverAllLoops) {
+    constexpr int limit = 5;
+    const auto address = listen(greet, behind_proxy({.per_ip = limit}));
+    start();
+    for (int round = 0; round < 3; ++round) {
+        std::vector<std::unique_ptr<TestClient>> clients;
+        for (int i = 0; i < 8 * limit; ++i)
+            clients.push_back(std::make_unique<TestClient>(address));
+        // Now all of them on their loops ask at once.
+        for (const auto& client : clients)
+            client->send("PROXY TCP4 192.0.2.1 192.0.2.200 1234 25\r\n");
+        const auto is_greeted = [](const auto& client) { return client->receive_line().starts_with("220 "); };
+        EXPECT_EQ(std::ranges::count_if(clients, is_greeted), limit);
+        clients.clear();
+        ASSERT_TRUE(becomes_true([&] { return acceptors_->open_connections() == 0; }));
+    }
+}
+
+TEST_F(AcceptorTest, KnowsItsOwnAddressOnAListenerForAll) {
+    const auto tell = [](ConnectionPointer connection) -> awaitable<void> {
+        const auto& peer = connection->peer();
+        co_await connection->write(
+            peer.local_ip.to_string() + ':' + std::to_string(peer.local_port) + "\n", in(patience)
+        );
+    };
+    ListenerOptions all;
+    all.address = "0.0.0.0:0";
+    const auto everywhere = listen(tell, all);
+    const auto here = listen(tell);
+    start();
+    const auto port = everywhere.substr(everywhere.rfind(':'));
+    EXPECT_EQ(TestClient(everywhere).receive_line(), "127.0.0.1" + port + '\n');
+    EXPECT_EQ(TestClient(here).receive_line(), here + '\n');
+}
+
 TEST_F(AcceptorTest, ReadsAProxyHeaderInPiecesAndNotAnOctetMore) {
     const auto address = listen(greet, behind_proxy());
     start();

@@ -1,6 +1,5 @@
 #include "net/offload_pool.hpp"
 
-#include "net/loop_call.hpp"
 #include "tests/unit/net/net_fixture.hpp"
 
 #include <atomic>
@@ -70,20 +69,8 @@ TEST_F(OffloadPoolTest, IsBusyWhenItsQueueIsFullAndUnavailableAfterItsEnd) {
     EXPECT_EQ(late.error().code, ErrorCode::unavailable);
 }
 
-awaitable<std::pair<std::thread::id, std::thread::id>> call_hub(EventLoops* loops) {
-    const auto there = co_await call_on(loops->hub(), [] { return std::this_thread::get_id(); });
-    co_return std::pair(there, std::this_thread::get_id());
-}
-
 awaitable<std::thread::id> thread_of() {
     co_return std::this_thread::get_id();
-}
-
-TEST_F(OffloadPoolTest, CallsAnotherLoopAndComesBack) {
-    const auto hub = run_in(loops.hub(), thread_of());
-    const auto one = run_in(loops.at(1), thread_of());
-    EXPECT_NE(hub, one);
-    EXPECT_EQ(run_in(loops.at(1), call_hub(&loops)), std::pair(hub, one));
 }
 
 TEST(EventLoops, StartsAgainAfterAStopAndTakesACountOfItsOwn) {
