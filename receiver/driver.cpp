@@ -49,6 +49,8 @@ public:
 private:
     enum class Outcome : std::uint8_t { go_on, stop };
 
+    awaitable<Outcome> advance();
+    awaitable<Outcome> perform(SmtpStep step);
     awaitable<Outcome> read();
     awaitable<Outcome> flush(std::chrono::seconds within);
     awaitable<Outcome> start_tls();
@@ -70,38 +72,45 @@ private:
 };
 
 awaitable<void> SmtpDriver::run() {
-    while (true) {
-        auto step = session_.next(input_);
-        if (std::holds_alternative<ReadOctets>(step)) {
-            if (co_await read() == Outcome::stop) co_return;
-            continue;
-        }
-        // An answer may take its time, and that is ours, not the client's.
-        guard_.reset();
-        if (auto* message = std::get_if<AskMessage>(&step)) {
-            if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return;
-            session_.answer_message(co_await visit_->message(std::move(message->message)));
-        } else if (auto* rcpt = std::get_if<AskRcpt>(&step)) {
-            session_.answer(co_await visit_->rcpt(std::move(rcpt->recipient)));
-        } else if (auto* mail = std::get_if<AskMail>(&step)) {
-            session_.answer(co_await visit_->mail(std::move(mail->arguments)));
-        } else if (auto* helo = std::get_if<AskHelo>(&step)) {
-            session_.answer(co_await visit_->helo(std::move(helo->arguments)));
-        } else if (std::holds_alternative<AskData>(step)) {
-            session_.answer(co_await visit_->data());
-        } else if (std::holds_alternative<AskConnected>(step)) {
-            const StageAnswer answer = co_await visit_->connected();
-            if (!std::exchange(had_banner_wait_, true)) co_await wait_before_banner();
-            session_.answer(answer);
-        } else if (std::holds_alternative<SendReplies>(step)) {
-            if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return;
-        } else if (std::holds_alternative<StartTls>(step)) {
-            if (co_await start_tls() == Outcome::stop) co_return;
-        } else {
-            co_await flush(farewell_deadline);
-            co_return;
-        }
+    while (co_await advance() == Outcome::go_on) {
     }
+}
+
+/// Not a coroutine, and apart from run(): what a step and its answer need stands in a frame that is gone when
+/// the session waits for its client.
+awaitable<SmtpDriver::Outcome> SmtpDriver::advance() {
+    auto step = session_.next(input_);
+    if (std::holds_alternative<ReadOctets>(step)) return read();
+    return perform(std::move(step));
+}
+
+awaitable<SmtpDriver::Outcome> SmtpDriver::perform(SmtpStep step) {
+    // An answer may take its time, and that is ours, not the client's.
+    guard_.reset();
+    if (auto* message = std::get_if<AskMessage>(&step)) {
+        if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return Outcome::stop;
+        session_.answer_message(co_await visit_->message(std::move(message->message)));
+    } else if (auto* rcpt = std::get_if<AskRcpt>(&step)) {
+        session_.answer(co_await visit_->rcpt(std::move(rcpt->recipient)));
+    } else if (auto* mail = std::get_if<AskMail>(&step)) {
+        session_.answer(co_await visit_->mail(std::move(mail->arguments)));
+    } else if (auto* helo = std::get_if<AskHelo>(&step)) {
+        session_.answer(co_await visit_->helo(std::move(helo->arguments)));
+    } else if (std::holds_alternative<AskData>(step)) {
+        session_.answer(co_await visit_->data());
+    } else if (std::holds_alternative<AskConnected>(step)) {
+        const StageAnswer answer = co_await visit_->connected();
+        if (!std::exchange(had_banner_wait_, true)) co_await wait_before_banner();
+        session_.answer(answer);
+    } else if (std::holds_alternative<SendReplies>(step)) {
+        co_return co_await flush(options_.timeouts.command);
+    } else if (std::holds_alternative<StartTls>(step)) {
+        co_return co_await start_tls();
+    } else {
+        co_await flush(farewell_deadline);
+        co_return Outcome::stop;
+    }
+    co_return Outcome::go_on;
 }
 
 /// Sends what there is to send, then reads. On anything but octets the session is told, and its last words

@@ -19,10 +19,11 @@ SmtpSession::SmtpSession(
     : options_(options),
       budget_(budget),
       visit_(visit),
-      peer_(peer),
       xclient_ip_(peer.ip),
       lines_(options.limits.line_octets),
-      tls_(tls) {}
+      tls_(tls) {
+    if (may_xclient()) peer_ = std::make_unique<Peer>(peer);
+}
 
 SmtpStep SmtpSession::next(std::string_view& input) {
     while (true) {

@@ -14,6 +14,7 @@
 #include "receiver/session_step.hpp"
 #include "receiver/transaction.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -118,12 +119,12 @@ private:
     const ReceiverOptions& options_;
     const ByteBudget& budget_;
     Visit& visit_;
-    Peer peer_;
-    IpAddress xclient_ip_;  // who spoke first: XCLIENT does not give its right away
+    IpAddress xclient_ip_;        // who spoke first: XCLIENT does not give its right away
+    std::unique_ptr<Peer> peer_;  // only for those who may say XCLIENT
     CommandLineReader lines_;
     std::string output_;
     std::optional<Transaction> transaction_;
-    std::optional<SmtpReply> chunk_refusal_;  // said when the octets of a refused chunk are passed
+    std::unique_ptr<SmtpReply> chunk_refusal_;  // said when the octets of a refused chunk are passed
     std::uint64_t chunk_left_octets_ = 0;
     std::uint32_t errors_ = 0;
     std::uint32_t idle_commands_ = 0;

@@ -98,19 +98,19 @@ SmtpSession::NextStep SmtpSession::on_xclient(std::string_view argument, Follows
         refuse(550, "5.7.0", "Not for you");
         return std::nullopt;
     }
-    auto peer = apply_xclient(argument, peer_);
+    auto peer = apply_xclient(argument, *peer_);
     if (!peer) {
         refuse(501, "5.5.4", "Bad attribute");
         return std::nullopt;
     }
     // A new session with a new client: all that was said and counted is forgotten.
-    peer_ = std::move(*peer);
+    *peer_ = std::move(*peer);
     state_ = SessionState::connected;
     is_esmtp_ = false;
     noticed_pipelining_ = false;
     errors_ = 0;
     idle_commands_ = 0;
-    visit_.peer_changed(peer_);
+    visit_.peer_changed(*peer_);
     return ask(Asked::connected, AskConnected{});
 }
 

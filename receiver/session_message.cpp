@@ -190,7 +190,7 @@ SmtpSession::NextStep SmtpSession::refuse_chunk(SmtpReply reply) {
         close();
         return std::nullopt;
     }
-    chunk_refusal_ = std::move(reply);
+    chunk_refusal_ = std::make_unique<SmtpReply>(std::move(reply));
     phase_ = Phase::skip_chunk;
     return std::nullopt;
 }
@@ -202,7 +202,7 @@ SmtpSession::NextStep SmtpSession::skip_chunk(std::string_view& input) {
     data_has_begun_ = data_has_begun_ || take != 0;
     if (chunk_left_octets_ != 0) return ReadOctets{};
     phase_ = Phase::command;
-    send_refusal(*std::exchange(chunk_refusal_, std::nullopt));
+    send_refusal(*std::exchange(chunk_refusal_, nullptr));
     return std::nullopt;
 }
 

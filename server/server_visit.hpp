@@ -8,6 +8,7 @@
 #include "server/visit.hpp"
 #include "server/visit_transaction.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -86,12 +87,16 @@ private:
     std::string helo_;
     bool is_esmtp_ = false;
     std::vector<std::string> notices_;
-    std::optional<VisitTransaction> transaction_;
+    std::unique_ptr<VisitTransaction> transaction_;  // a session without one is to be small
     bool had_transaction_ = false;
     std::uint64_t unknown_recipients_ = 0;
     RecordId connection_id_;
-    Verdict last_connection_verdict_;
-    SmtpReply last_connection_reply_{0, "", ""};
+    /// What was last refused outside of a transaction.
+    struct ConnectionRefusal {
+        Verdict verdict;
+        SmtpReply reply{0, "", ""};
+    };
+    std::unique_ptr<ConnectionRefusal> connection_refusal_;
 };
 
 /// "MAIL", "RCPT", ...: the word of a log line.

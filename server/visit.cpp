@@ -58,7 +58,7 @@ awaitable<StageAnswer> ServerVisit::mail(MailArguments arguments) {
     const WallTime now = services_.clock.wall();
     run_.forget_from(Stage::mail);
     run_.provide(id_of(CoreFact::time_now), now);
-    transaction_.emplace();
+    transaction_ = std::make_unique<VisitTransaction>();
     transaction_->id = RecordId::make(now, services_.node, static_cast<std::uint32_t>(random_u64()));
     transaction_->began = now;
     transaction_->from = std::move(arguments.from);
@@ -201,16 +201,16 @@ void ServerVisit::noticed(std::string what) {
 void ServerVisit::ended() {
     abandon();
     if (had_transaction_) return;
-    const RefusalKind kind{
-        peer_.ip, last_connection_verdict_.rule, static_cast<std::uint8_t>(last_connection_verdict_.stage)
-    };
+    ConnectionRefusal last;
+    if (connection_refusal_) last = std::move(*connection_refusal_);
+    const RefusalKind kind{peer_.ip, last.verdict.rule, static_cast<std::uint8_t>(last.verdict.stage)};
     const RecordId id = connection_id();
     if (services_.store.decisions().fold(kind, id, id.time())) return;
     VisitTransaction nothing;
     nothing.id = id;
     nothing.began = id.time();
-    nothing.last_verdict = last_connection_verdict_;
-    nothing.last_reply = last_connection_reply_;
+    nothing.last_verdict = std::move(last.verdict);
+    nothing.last_reply = std::move(last.reply);
     DecisionRecord record = make_record(nothing, context(), run_);
     record.has_from = false;
     keep_refusal_record(record);
@@ -308,15 +308,15 @@ awaitable<StageAnswer> ServerVisit::answer_now(Stage stage) {
     if (transaction_) co_return refuse(std::move(verdict), "");
     const SmtpReply reply = refused_verdict_without_transaction(std::move(verdict));
     co_return StageAnswer{
-        reply, last_connection_verdict_.action == Action::disconnect || stage == Stage::connect
+        reply, connection_refusal_->verdict.action == Action::disconnect || stage == Stage::connect
     };
 }
 
 SmtpReply ServerVisit::refused_verdict_without_transaction(Verdict verdict) {
-    last_connection_verdict_ = std::move(verdict);
-    last_connection_reply_ = with_id(last_connection_verdict_.reply, connection_id());
-    log_refusal(last_connection_verdict_.stage, last_connection_reply_, "", "");
-    return last_connection_reply_;
+    const SmtpReply reply = with_id(verdict.reply, connection_id());
+    log_refusal(verdict.stage, reply, "", "");
+    connection_refusal_ = std::make_unique<ConnectionRefusal>(std::move(verdict), reply);
+    return reply;
 }
 
 StageAnswer ServerVisit::refuse(Verdict verdict, const std::string& recipient) {
