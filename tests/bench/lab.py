@@ -2,6 +2,8 @@
 
 Everything is on loopback and below build/bench. Needs root, for the loop mount, cgroups and Postfix.
 """
+import atexit
+import functools
 import json
 import os
 import pathlib
@@ -57,15 +59,25 @@ def unmount():
 
 # ---- CPU of a group of processes ----
 
+@functools.cache
 def cgroup_base():
-    """A cgroup v2 folder, or one of v1's cpuacct."""
+    """A cgroup v2 folder, or one of v1's cpuacct; of this run alone, since stop() ends whatever is in a group."""
     for line in read('/proc/mounts').splitlines():
         _, folder, kind, options, *_ = line.split()
         if kind == 'cgroup2' and 'cpu' in read(folder + '/cgroup.controllers') or kind == 'cgroup' and 'cpuacct' in options.split(','):
-            base = pathlib.Path(folder) / 'mailwicket-bench'
+            base = pathlib.Path(folder) / f'mailwicket-bench-{os.getpid()}'
             base.mkdir(exist_ok=True)
+            atexit.register(remove_groups, base)
             return base
     raise SystemExit('no cgroup with CPU accounting')
+
+
+def remove_groups(base):
+    for folder in (*base.glob('*/'), base):
+        try:
+            folder.rmdir()
+        except OSError:
+            pass  # somebody still lives there
 
 
 class Group:
@@ -76,10 +88,14 @@ class Group:
         self.folder.mkdir(exist_ok=True)
 
     def start(self, words, **options):
-        path = self.folder / 'cgroup.procs'
+        path, autogroup = self.folder / 'cgroup.procs', pathlib.Path('/proc/self/autogroup')
+        # A session of its own is a scheduling group of its own; it gets the weight of ours.
+        weight = read(autogroup).rpartition(' ')[2].strip()
 
         def enter():
             path.write_text(str(os.getpid()))
+            if weight:
+                autogroup.write_text(weight)
         return subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, preexec_fn=enter, start_new_session=True, **options)
 
     def cpu(self):
@@ -312,15 +328,15 @@ class Wicket:
 # ---- keys and messages ----
 
 def prepare():
-    """The load generator, the certificate and the warm message; made once."""
+    """The load generators and the certificate; made once."""
     (LAB / 'tls').mkdir(parents=True, exist_ok=True)
     if not (LAB / 'tls/cert.pem').exists():
         from harness import make_certificate
         make_certificate(LAB / 'tls', 'mx.bench.test')
-    source, program = ROOT / 'tests/bench/loadgen.cpp', LAB / 'loadgen'
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        run('clang++-19', '-std=c++23', '-O2', '-pthread', source, '-o', program)
-    return program
+    for name in ('loadgen', 'refusals'):
+        source, program = ROOT / f'tests/bench/{name}.cpp', LAB / name
+        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+            run('clang++-19', '-std=c++23', '-O2', '-pthread', source, '-o', program)
 
 
 def make_key(path):

@@ -1,16 +1,18 @@
 // The load generator of ./dev bench: sends mail over blocking sockets, one thread a connection, and measures
-// how long the reply to the end of data (or to RCPT) took. Prints one JSON object. Not part of the product.
+// how long the reply to the end of data took. Prints one JSON object. Not part of the product. Refusals come
+// from refusals.cpp.
 //
 //   loadgen PORT MESSAGES CONNECTIONS [key=value]...
 //     reuse=1            many messages a connection instead of one
 //     proxy=1            each connection begins with PROXY v1 from an address of its own, a new /24 each time
 //     networks=N         after N different /24s begin again (100000)
 //     domain=TEXT        sender domain; %d is the message's number
-//     file=PATH          the message, LF or CRLF; %d is the message's number; without it `size` octets are
-//     made up size=N             10240 rcpt=ADDRESS       u@bench.test refused=1          the RCPT is to be
-//     refused; no DATA; what is measured is the reply to RCPT rate=N             at most so many messages a
-//     second, all connections together seconds=N          stop after so long, whatever MESSAGES says first=N
-//     number of the first message (0)
+//     file=PATH          the message, LF or CRLF; %d is the message's number; without it one is made up
+//     size=N             octets of the one that is made up (10240)
+//     rcpt=ADDRESS       u@bench.test
+//     rate=N             at most so many messages a second, all connections together
+//     seconds=N          stop after so long, whatever MESSAGES says
+//     first=N            number of the first message (0)
 #include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
@@ -37,7 +39,7 @@ struct Options {
     int port = 0;
     long messages = 0;
     int connections = 1;
-    bool reuses = false, proxies = false, is_refused = false;
+    bool reuses = false, proxies = false;
     long networks = 100000, rate = 0, seconds = 0, first = 0, size = 10240;
     std::string domain = "sender.example", file, recipient = "u@bench.test";
 };
@@ -171,18 +173,16 @@ void send_one(
 ) {
     const Options& options = shared.options;
     std::string data;
-    if (!options.is_refused) {
-        if (options.file.empty()) {
-            data = shared.made_up;
-        } else {
-            std::ifstream in(replace_number(options.file, number));
-            data = as_data(std::string(std::istreambuf_iterator<char>(in), {}));
-        }
+    if (options.file.empty()) {
+        data = shared.made_up;
+    } else {
+        std::ifstream in(replace_number(options.file, number));
+        data = as_data(std::string(std::istreambuf_iterator<char>(in), {}));
     }
     int code = client.ask("MAIL FROM:<s@" + replace_number(options.domain, number) + ">\r\n");
     auto begun = Clock::now();
     if (code == 250) code = client.ask("RCPT TO:<" + options.recipient + ">\r\n");
-    if (!options.is_refused && code == 250) {
+    if (code == 250) {
         code = client.ask("DATA\r\n");
         if (code == 354) {
             client.send(data);
@@ -215,12 +215,9 @@ void run(Shared& shared) {
             continue;
         }
         send_one(shared, *client, number + options.first, times, codes);
-        if (options.reuses) {
-            if (options.is_refused) client->ask("RSET\r\n");
-        } else {
-            client->ask("QUIT\r\n");
-            client.reset();
-        }
+        if (options.reuses) continue;
+        client->ask("QUIT\r\n");
+        client.reset();
     }
     const std::scoped_lock lock(shared.mutex);
     shared.milliseconds.insert(shared.milliseconds.end(), times.begin(), times.end());
@@ -254,9 +251,8 @@ Options parse(int argc, char** argv) {
             {"size",     &options.size    }
         };
         const std::map<std::string, bool*> switches = {
-            {"reuse",   &options.reuses    },
-            {"proxy",   &options.proxies   },
-            {"refused", &options.is_refused}
+            {"reuse", &options.reuses },
+            {"proxy", &options.proxies}
         };
         const std::map<std::string, std::string*> texts = {
             {"domain", &options.domain   },

@@ -7,16 +7,14 @@ import time
 import lab
 
 NETWORKS = 100000
-REFUSING_CONNECTIONS = 32
 GOOD_CONNECTIONS = 4
 GOOD_RATE = 50            # messages a second: some, not a load of their own
 BOUND_RATIO = 2.0
 SHARE_OF_RATE = 0.98      # the generator must have kept up, else the run says nothing
 
 
-def start(port, messages, connections, **options):
-    words = [str(lab.LAB / 'loadgen'), str(port), str(messages), str(connections)] + [f'{k}={v}' for k, v in options.items()]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+def start(program, *words):
+    return subprocess.Popen([str(word) for word in (lab.LAB / program, *words)], stdout=subprocess.PIPE, text=True)
 
 
 def finish(process):
@@ -24,7 +22,11 @@ def finish(process):
 
 
 def good(server, seconds):
-    return start(server.port, GOOD_RATE * seconds, GOOD_CONNECTIONS, reuse=1, rate=GOOD_RATE)
+    return start('loadgen', server.port, GOOD_RATE * seconds, GOOD_CONNECTIONS, 'reuse=1', f'rate={GOOD_RATE}')
+
+
+def flood(server, count, rate):
+    return start('refusals', server.proxy_port, count, rate, 'refused.example', 'u@bench.test', NETWORKS)
 
 
 def bench_records(arguments, results):
@@ -36,12 +38,13 @@ def bench_records(arguments, results):
         quiet = finish(good(server, max(10, arguments.seconds // 3)))
         wanted = arguments.rate * arguments.seconds
         cpu = server.group.cpu()
-        flood = start(server.proxy_port, wanted, REFUSING_CONNECTIONS, proxy=1, networks=NETWORKS, refused=1, rate=arguments.rate,
-                      domain='refused.example')
+        flooding = flood(server, wanted, arguments.rate)
         beside = finish(good(server, arguments.seconds))
-        flooded = finish(flood)
+        flooded = finish(flooding)
+        cpu = server.group.quiet() - cpu
         print(f'{wanted} refusals in {flooded["seconds"]:.1f} s ({wanted / flooded["seconds"]:.0f}/s), {flooded["codes"]}, broken '
-              f'{flooded["broken"]}, p99 {flooded["p99"]:.2f} ms; CPU of ours {server.group.cpu() - cpu:.1f} s', flush=True)
+              f'{flooded["broken"]}, from connect to refusal p50 {flooded["p50"]:.1f} and p99 {flooded["p99"]:.1f} ms; CPU of ours '
+              f'{cpu:.1f} s, {cpu * 1000 / wanted:.3f} ms each with the good mail, of the clients {flooded["cpu"]:.1f} s', flush=True)
         print(f'good mail: p99 {quiet["p99"]:.2f} ms alone, {beside["p99"]:.2f} ms beside them '
               f'(p50 {quiet["p50"]:.2f} and {beside["p50"]:.2f} ms), {beside["codes"]}', flush=True)
         results.bound('refusals: seconds for them / seconds wanted', flooded['seconds'] / arguments.seconds, 1 / SHARE_OF_RATE)
