@@ -111,6 +111,10 @@ constexpr std::array core_rows = {
         "the message has crashed three fresh scan workers"},
     CoreRow{client_behaviour, "client.behaviour", texts, Stage::connect, "smtp",
         "what the session noticed", "early_talker unauthorised_pipelining http"},
+    CoreRow{deferred_envelope, "deferred.envelope", integer, Stage::rcpt, "smtp",
+        "how often this network, sender and recipient were deferred for an unknown fact before; absent unless asked"},
+    CoreRow{deferred_message, "deferred.message", integer, Stage::end, "smtp",
+        "how often this network, envelope and message were deferred for an unknown fact before; absent unless asked"},
 };
 // clang-format on
 

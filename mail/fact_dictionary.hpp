@@ -74,6 +74,8 @@ enum class CoreFact : FactId {
     dkim_weak,
     message_poisonous,
     client_behaviour,
+    deferred_envelope,
+    deferred_message,
     count,
 };
 

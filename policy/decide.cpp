@@ -110,7 +110,8 @@ private:
                 verdict_.unknown_rules.push_back(rule.id);
                 if (mode != RuleMode::enforce || rule.action == Action::none) continue;
                 if (verdict_.action == Action::none) verdict_.hangs_on_unknown = true;
-                if (rule.on_unknown == OnUnknown::defer && verdict_.action == Action::none && may_defer()) {
+                if (rule.on_unknown == OnUnknown::defer && verdict_.action == Action::none &&
+                    may_defer(rule.stage)) {
                     decide_by(rule, Action::defer);
                 } else if (rule.action < Action::reject) {
                     milder_may_come_ = true;
@@ -136,7 +137,18 @@ private:
         verdict_.added_headers.emplace_back(rule.header_name, std::move(value));
     }
 
-    bool may_defer() const { return !worst_ || *worst_ >= Action::defer; }
+    /// Whether something unknown at `stage` may defer: not from the third try on. A rule that answers before
+    /// the end is judged again at the end, where tries are counted by the message too.
+    bool may_defer(Stage stage) const {
+        if (worst_ && *worst_ < Action::defer) return false;
+        if (count_of(CoreFact::deferred_message) >= deferrals_limit) return false;
+        return stage == Stage::end || count_of(CoreFact::deferred_envelope) < deferrals_limit;
+    }
+
+    std::int64_t count_of(CoreFact fact) const {
+        const auto* count = std::get_if<std::int64_t>(&facts_.get(id_of(fact)));
+        return count != nullptr ? *count : 0;
+    }
 
     void set_action(Action action) {
         verdict_.action = worst_ ? std::min(action, *worst_) : action;
@@ -218,7 +230,7 @@ private:
 
     /// Whether a points rule with on_unknown = "defer" would decide.
     bool defer_for_unknown(Millipoints total) {
-        if (!may_defer()) return false;
+        if (!may_defer(Stage::end)) return false;
         for (const auto& [rule, points] : deferring_) {
             if (action_of(total + points) == action_of(total)) continue;
             decide_by(*rule, Action::defer);
@@ -307,6 +319,11 @@ private:
 
 Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage) {
     return Decision(compiled(rules), facts, stage).run();
+}
+
+bool defers_for_unknown(const Verdict& verdict) {
+    return verdict.action == Action::defer &&
+           std::ranges::find(verdict.unknown_rules, verdict.rule) != verdict.unknown_rules.end();
 }
 
 std::string policy_key(const RuleSet& rules, const Facts& facts) {

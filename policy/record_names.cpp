@@ -57,6 +57,8 @@ constexpr std::array names = {
     RecordName{"arc.trusted",            boolean},
     RecordName{"message.poisonous",      boolean},
     RecordName{"client.behaviour",       texts  },
+    RecordName{"deferred.envelope",      integer},
+    RecordName{"deferred.message",       integer},
 };
 
 /// The rows ordered by name, to find a number quickly.

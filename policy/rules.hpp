@@ -8,12 +8,17 @@
 #include "mail/fact_dictionary.hpp"
 #include "policy/verdict.hpp"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace wicket {
+
+// So often an unknown fact defers the same message, and the third try passes: what stays unknown for long
+// must not keep mail out for good.
+inline constexpr std::int64_t deferrals_limit = 2;
 
 class RuleSet {
 public:
@@ -53,6 +58,10 @@ std::vector<RuleTestResult> run_rule_tests(const RuleSet& rules);
 /// rcpt are those of one recipient; without one (rcpt.address absent) rules about recipients do not hit and
 /// overrides do not apply.
 Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage);
+
+/// Whether a rule with on_unknown = "defer" deferred for what it did not know. If so, the verdict depends on
+/// deferred.envelope and deferred.message, which count such deferrals of earlier tries: ask again with them.
+bool defers_for_unknown(const Verdict& verdict);
 
 /// Two recipients whose keys differ are judged by different overrides or scopes: such a second one gets
 /// 452 4.5.3.

@@ -1,8 +1,9 @@
-// The Visit of a running server, as declared for its two sources: visit.cpp (what each stage asks and
-// answers), visit_message.cpp (the finished message: verdicts, delivery, records). Private to them; others
-// use visit.hpp.
+// The Visit of a running server, as declared for its sources: visit.cpp (what each stage asks and answers),
+// visit_verdicts.cpp (decide() with what it depends on), visit_message.cpp (the finished message: delivery,
+// records). Private to them; others use visit.hpp.
 #pragma once
 
+#include "server/deferrals.hpp"
 #include "server/directory.hpp"
 #include "server/message_facts.hpp"
 #include "server/visit.hpp"
@@ -48,6 +49,14 @@ private:
     void provide_message_facts(const MessageFacts& found, std::uint64_t size);
     VisitRecipient new_recipient(const Mailbox& recipient, RecipientLookup found) const;
     Facts facts_for(const VisitRecipient& recipient) const;
+    /// decide() for a recipient; where that defers for something unknown, with the count of earlier tries.
+    Verdict judge(VisitRecipient& recipient, Stage stage);
+    /// The same before there is a recipient.
+    Verdict judge_connection(Stage stage);
+    std::string sender_text() const;
+    /// The verdict goes out as a reply: if it deferred for something unknown, that is one try more.
+    void count_try(const Verdict& verdict, std::string_view recipient);
+    std::string message_try_key() const;
     /// Whether a verdict lets SMTP go on; in shadow mode every verdict of policy does.
     bool passes(const Verdict& verdict) const;
     bool answers_before(Stage end) const;
@@ -59,6 +68,7 @@ private:
     SmtpReply refused_verdict_without_transaction(Verdict verdict);
     /// Answers MAIL, RCPT or DATA with a refusal; the record follows when the transaction ends.
     StageAnswer refuse(Verdict verdict, const std::string& recipient);
+    StageAnswer refuse(Verdict verdict, RecordRecipient recipient);
     void log_refusal(Stage stage, const SmtpReply& reply, const std::string& from, const std::string& to)
         const;
     /// What no rule can allow: loops, and messages that crash the scanner.
@@ -76,6 +86,7 @@ private:
     boost::asio::awaitable<Result<std::vector<Uid>>> commit(Delivery delivery);
 
     VisitServices services_;
+    Deferrals deferrals_;
     std::shared_ptr<const PolicyState> policy_;
     const ListenerConfig& listener_;  // of policy_
     std::string listener_name_;

@@ -31,6 +31,7 @@ ServerVisit::ServerVisit(
     boost::asio::any_io_executor executor
 )
     : services_(services),
+      deferrals_(services.store.memory(), services.clock),
       policy_(services.policy.get()),
       listener_(policy_->config->listeners.at(listener_index)),
       listener_name_(std::move(listener_name)),
@@ -125,13 +126,15 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
 
     if (answers_before(Stage::data)) {
         co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
-        added.verdict = decide(*policy_->rules, facts_for(added), Stage::rcpt);
+        added.verdict = judge(added, Stage::rcpt);
         if (wakes_waiting_filters(added.verdict)) {
             co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
-            added.verdict = decide(*policy_->rules, facts_for(added), Stage::rcpt);
+            added.verdict = judge(added, Stage::rcpt);
         }
-        if (!passes(added.verdict) && listener_.late == LateAnswers::rcpt)
-            co_return refuse(std::move(added.verdict), added.address);
+        if (!passes(added.verdict) && listener_.late == LateAnswers::rcpt) {
+            count_try(added.verdict, added.address);
+            co_return refuse(added.verdict, record_of(added));
+        }
     }
     transaction_->accepted.push_back(std::move(added));
     if (transaction_->accepted.size() == 1) run_.foresee();
@@ -143,14 +146,16 @@ awaitable<StageAnswer> ServerVisit::data() {
     co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
     bool is_any_left = false;
     for (VisitRecipient& recipient : transaction_->accepted) {
-        recipient.verdict = decide(*policy_->rules, facts_for(recipient), Stage::data);
+        recipient.verdict = judge(recipient, Stage::data);
         if (wakes_waiting_filters(recipient.verdict)) {
             co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
-            recipient.verdict = decide(*policy_->rules, facts_for(recipient), Stage::data);
+            recipient.verdict = judge(recipient, Stage::data);
         }
         is_any_left |= passes(recipient.verdict) || listener_.late == LateAnswers::data;
     }
     if (is_any_left) co_return StageAnswer{};
+    for (const VisitRecipient& recipient : transaction_->accepted)
+        count_try(recipient.verdict, recipient.address);
     co_return refuse(transaction_->accepted.front().verdict, "");
 }
 
@@ -186,6 +191,7 @@ void ServerVisit::tls_started(const TlsDetails& details) {
 void ServerVisit::peer_changed(const Peer& peer) {
     abandon();
     peer_ = peer;
+    notices_.clear();
     forget_greeting();
     run_.forget_from(Stage::connect);
     begin_connection();
@@ -267,20 +273,6 @@ VisitRecipient ServerVisit::new_recipient(const Mailbox& recipient, RecipientLoo
     return added;
 }
 
-Facts ServerVisit::facts_for(const VisitRecipient& recipient) const {
-    Facts facts = run_.facts();
-    facts.set(id_of(CoreFact::rcpt_address), recipient.address);
-    facts.set(id_of(CoreFact::rcpt_domain), recipient.domain);
-    facts.set(id_of(CoreFact::rcpt_local_part), recipient.local_part);
-    facts.set(id_of(CoreFact::rcpt_count), static_cast<std::int64_t>(transaction_->asked_count));
-    facts.set(id_of(CoreFact::rcpt_unknown_count), static_cast<std::int64_t>(unknown_recipients_));
-    return facts;
-}
-
-bool ServerVisit::passes(const Verdict& verdict) const {
-    return verdict.lets_pass() || policy_->config->is_policy_shadow;
-}
-
 bool ServerVisit::answers_before(Stage end) const {
     for (int stage = 0; stage < static_cast<int>(end); ++stage)
         if (policy_->rules->answers_at(static_cast<Stage>(stage))) return true;
@@ -299,12 +291,13 @@ bool ServerVisit::wakes_waiting_filters(const Verdict& verdict) {
 awaitable<StageAnswer> ServerVisit::answer_now(Stage stage) {
     if (!policy_->rules->has_immediate_answers(stage)) co_return StageAnswer{};
     co_await run_.settle(stage, services_.clock.steady() + recipient_budget);
-    Verdict verdict = decide(*policy_->rules, run_.facts(), stage);
+    Verdict verdict = judge_connection(stage);
     if (wakes_waiting_filters(verdict)) {
         co_await run_.settle(stage, services_.clock.steady() + recipient_budget);
-        verdict = decide(*policy_->rules, run_.facts(), stage);
+        verdict = judge_connection(stage);
     }
     if (!verdict.answer_now || passes(verdict)) co_return StageAnswer{};
+    count_try(verdict, "");
     if (transaction_) co_return refuse(std::move(verdict), "");
     const SmtpReply reply = refused_verdict_without_transaction(std::move(verdict));
     co_return StageAnswer{
@@ -320,6 +313,11 @@ SmtpReply ServerVisit::refused_verdict_without_transaction(Verdict verdict) {
 }
 
 StageAnswer ServerVisit::refuse(Verdict verdict, const std::string& recipient) {
+    RecordRecipient refused{recipient, verdict, "", nullptr};
+    return refuse(std::move(verdict), std::move(refused));
+}
+
+StageAnswer ServerVisit::refuse(Verdict verdict, RecordRecipient recipient) {
     VisitTransaction& transaction = *transaction_;
     const RefusalKind kind{peer_.ip, verdict.rule, static_cast<std::uint8_t>(verdict.stage)};
     const std::optional<RecordId> folded =
@@ -329,9 +327,11 @@ StageAnswer ServerVisit::refuse(Verdict verdict, const std::string& recipient) {
     const SmtpReply reply = with_id(verdict.reply, folded.value_or(transaction.id));
     transaction.last_verdict = verdict;
     transaction.last_reply = reply;
-    if (!recipient.empty() && transaction.refused.size() < recorded_refusals_limit)
-        transaction.refused.push_back({recipient, verdict, "", nullptr});
-    log_refusal(verdict.stage, reply, transaction.from ? transaction.from->to_string() : "", recipient);
+    log_refusal(
+        verdict.stage, reply, transaction.from ? transaction.from->to_string() : "", recipient.address
+    );
+    if (!recipient.address.empty() && transaction.refused.size() < recorded_refusals_limit)
+        transaction.refused.push_back(std::move(recipient));
     return {reply, verdict.action == Action::disconnect};
 }
 

@@ -27,7 +27,7 @@ awaitable<SmtpReply> ServerVisit::message(SharedMessage message) {
     if (std::optional<Verdict> refusal = invariant_refusal(found))
         co_return co_await refuse_message(std::move(*refusal));
     for (VisitRecipient& recipient : transaction.accepted)
-        recipient.verdict = decide(*policy_->rules, facts_for(recipient), Stage::end);
+        recipient.verdict = judge(recipient, Stage::end);
 
     if (!policy_->config->is_policy_shadow) {
         const auto is_deferred = [](const VisitRecipient& r) {
@@ -36,7 +36,12 @@ awaitable<SmtpReply> ServerVisit::message(SharedMessage message) {
         const auto deferred = std::ranges::find_if(transaction.accepted, is_deferred);
         // RFC 5321 section 4.2.5: one reply for all, so if one must come again, all do, and nothing is
         // kept.
-        if (deferred != transaction.accepted.end()) co_return co_await refuse_message(deferred->verdict);
+        if (deferred != transaction.accepted.end()) {
+            const auto for_unknown =
+                std::ranges::find_if(transaction.accepted, defers_for_unknown, &VisitRecipient::verdict);
+            if (for_unknown != transaction.accepted.end()) count_try(for_unknown->verdict, "");
+            co_return co_await refuse_message(deferred->verdict);
+        }
         const auto is_refused = [](const VisitRecipient& r) { return !r.verdict.lets_pass(); };
         if (std::ranges::all_of(transaction.accepted, is_refused))
             co_return co_await refuse_message(transaction.accepted.front().verdict);

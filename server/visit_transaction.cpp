@@ -11,11 +11,16 @@ std::string text_fact(const Facts& facts, CoreFact fact) {
     return text != nullptr ? *text : std::string();
 }
 
-RecordRecipient record_of(const VisitRecipient& recipient) {
-    return {recipient.address, recipient.verdict, recipient.mailbox, nullptr};
-}
-
 }  // namespace
+
+RecordRecipient record_of(const VisitRecipient& recipient) {
+    RecordRecipient made{recipient.address, recipient.verdict, recipient.mailbox, nullptr};
+    if (!recipient.deferrals) return made;
+    auto facts = std::make_shared<Facts>();
+    facts->set(id_of(CoreFact::deferred_envelope), *recipient.deferrals);
+    made.facts = std::move(facts);
+    return made;
+}
 
 DecisionRecord make_record(
     const VisitTransaction& transaction, const RecordContext& context, const ChainRun& run

@@ -24,8 +24,9 @@ struct VisitRecipient {
     std::vector<std::string> accounts;
     FactValue local_part, domain;
     std::string policy_key;
-    Verdict verdict;      // at the last stage that was decided; none before
-    std::string mailbox;  // once it is delivered
+    Verdict verdict;                        // at the last stage that was decided; none before
+    std::optional<std::int64_t> deferrals;  // deferred.envelope, once it was asked for
+    std::string mailbox;                    // once it is delivered
 };
 
 struct VisitTransaction {
@@ -40,6 +41,7 @@ struct VisitTransaction {
     std::uint64_t asked_count = 0;  // recipients, whatever came of them
     Verdict last_verdict;           // of the last final reply
     SmtpReply last_reply;
+    std::optional<std::int64_t> deferrals;  // deferred.message, once it was asked for
     bool has_refusal = false;
     bool has_unfolded_refusal = false;  // at least one reply carried this transaction's own id
 };
@@ -54,6 +56,7 @@ struct RecordContext {
     SteadyTime connected;
 };
 
+RecordRecipient record_of(const VisitRecipient& recipient);
 DecisionRecord make_record(
     const VisitTransaction& transaction, const RecordContext& context, const ChainRun& run
 );

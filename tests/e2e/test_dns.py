@@ -3,7 +3,7 @@ import os
 import time
 
 from dns_server import DnsServer, listed_name, reverse_name
-from harness import MESSAGE, Server, check, deliver, equal
+from harness import MESSAGE, Server, check, deliver, equal, mailbox_count
 
 LISTS = ''.join(f'''
 [dnsbl.{name}]
@@ -98,6 +98,70 @@ def test_e6_with_the_dns_stopped_the_shipped_rules_still_take_mail():
         check('unknown' in story, 'explain does not speak of the unknown')
         reply = deliver(server, recipients=['nobody@example.test'])
         equal((reply.code, reply.enhanced), (550, '5.1.1'), 'an unknown user is still unknown')
+
+
+DEFERRING = """[thresholds]
+junk = 5
+reject = 12
+[[rule]]
+id = "spf-or-wait"
+when = 'spf.result == fail'
+then = "reject"
+on_unknown = "defer"
+%s
+"""
+
+
+def tries(server, count, **mail):
+    """The codes of so many tries of the same message from neighbouring hosts."""
+    return [deliver(server, client=f'198.51.100.{n + 1}', **mail).code for n in range(count)]
+
+
+def test_an_unknown_defers_the_same_recipient_twice_and_not_again():
+    """Without a message there is no hash: network, sender and recipient count."""
+    server = Server(rules=DEFERRING % '', zone=ZONE)
+    server.dns.fault = 'servfail'
+    try:
+        server.start()
+        equal(tries(server, 1), [451], 'the first try')
+        server.terminate()
+        server.start()
+        equal(tries(server, 3), [451, 250, 250], 'the tries after a restart')
+        equal(tries(server, 2, recipients=['bob@example.test']), [451, 451], 'another recipient')
+        equal(tries(server, 1, sender='eve@sender.test'), [451], 'another sender')
+        equal(deliver(server, client='192.0.2.1').code, 451, 'another network')
+        reply = deliver(server, client='198.51.100.9')
+        equal(reply.code, 250, 'the old one')
+        record = server.explain(reply.id)
+        equal(record['recipients'][0]['facts'], {'deferred.envelope': 2}, 'the count in the record')
+        check('spf-or-wait' in record['unknown_rules'], 'the rule is not among the unknown')
+    finally:
+        server.stop()
+
+
+def test_an_unknown_defers_the_same_message_twice_and_not_again():
+    server = Server(rules=DEFERRING % 'at = "end"', zone={('known.test', 'TXT'): 'v=spf1 -all'})
+    server.dns.fault = 'servfail'
+    both = ['alice@example.test', 'bob@example.test']
+    try:
+        server.start()
+        equal(tries(server, 2), [451, 451], 'the first two tries')
+        server.terminate()
+        server.start()
+        reply = deliver(server)
+        equal(reply.code, 250, 'the third try, after a restart')
+        record = server.explain(reply.id)
+        equal(record['facts'].get('deferred.message'), 2, 'the count in the record')
+        equal((record['rule'], record['unknown_rules']), ('default', ['spf-or-wait']), 'rules')
+        equal(tries(server, 3, message=MESSAGE + b'more\r\n'), [451, 451, 250], 'another message')
+        equal(tries(server, 3, recipients=both), [451, 451, 250], 'more recipients')
+        equal(tries(server, 1, recipients=both[::-1]), [250], 'the same in another order')
+        equal(deliver(server, client='192.0.2.1').code, 451, 'another network')
+        server.dns.fault = 'ok'
+        equal(deliver(server, sender='eve@known.test').code, 550, 'what is known is judged as ever')
+        equal(mailbox_count(server), 4, 'messages')
+    finally:
+        server.stop()
 
 
 def test_e6_a_list_that_lists_everything_is_switched_off():

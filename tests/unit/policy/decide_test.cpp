@@ -207,6 +207,54 @@ TEST(Decide, DefersForAnUnknownOnlyWhereTheRuleWouldDecide) {
     EXPECT_EQ(decide(*points, given.with("client.port", std::int64_t{0}), Stage::end).action, Action::accept);
 }
 
+TEST(Decide, AnUnknownNoLongerDefersFromTheThirdTryOn) {
+    const auto rules = compile(
+        rule("early", "spf.result == fail", "then = \"reject\"\non_unknown = \"defer\"") +
+        rule("late", "from.domain == \"a.test\"", "then = \"reject\"\non_unknown = \"defer\"") +
+        rule("points", "iprev.result == fail", "points = 6\non_unknown = \"defer\"")
+    );
+    struct Case {
+        std::string_view name;
+        std::string_view unknown;
+        std::int64_t envelope, message;
+        Stage stage;
+        std::string_view want;  // the rule that defers; empty: none
+    };
+    constexpr std::int64_t enough = deferrals_limit;
+    const Case cases[] = {
+        {"a second try at RCPT",                       "spf.result",   enough - 1, 0,          Stage::mail, "early" },
+        {"a third try at RCPT",                        "spf.result",   enough,     0,          Stage::mail, ""      },
+        {"more tries",                                 "spf.result",   1000,       0,          Stage::mail, ""      },
+        {"the early rule at the end",                  "spf.result",   enough,     0,          Stage::end,  ""      },
+        {"answered at the end only",                   "spf.result",   0,          enough,     Stage::end,  ""      },
+        {"the second of those",                        "spf.result",   0,          enough - 1, Stage::end,  "early" },
+        {"tries at RCPT do not count for the message", "from.domain",  enough,     0,          Stage::end,  "late"  },
+        {"a third try of the message",                 "from.domain",  0,          enough,     Stage::end,  ""      },
+        {"points, second try",                         "iprev.result", 0,          enough - 1, Stage::end,  "points"},
+        {"points, third try",                          "iprev.result", 0,          enough,     Stage::end,  ""      },
+    };
+    for (const Case& one : cases) {
+        SCOPED_TRACE(one.name);
+        FactsOf facts(*rules);
+        facts.with("deferred.envelope", one.envelope).with("deferred.message", one.message);
+        facts.with(one.unknown, Unknown{"time-out"});
+        const Verdict verdict = decide(*rules, facts, one.stage);
+        EXPECT_EQ(verdict.action == Action::defer, !one.want.empty());
+        EXPECT_EQ(defers_for_unknown(verdict), !one.want.empty());
+        if (!one.want.empty()) EXPECT_EQ(verdict.rule, one.want);
+        EXPECT_FALSE(verdict.unknown_rules.empty());
+    }
+}
+
+TEST(Decide, ARuleThatSaysDeferIsNoDeferralForAnUnknown) {
+    const auto rules = compile(rule("x", "client.port == 1", "then = \"defer\""));
+    FactsOf facts(*rules);
+    facts.with("client.port", std::int64_t{1}).with("deferred.message", std::int64_t{9});
+    const Verdict verdict = decide(*rules, facts, Stage::end);
+    EXPECT_EQ(verdict.action, Action::defer);
+    EXPECT_FALSE(defers_for_unknown(verdict));
+}
+
 TEST(Decide, AListThatSaysDeferOnErrorDefers) {
     const auto rules = compile(
         std::string(zen) + "on_error = \"defer\"\n" + rule("x", "dnsbl.zen has a", "then = \"reject\"") +
