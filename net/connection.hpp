@@ -42,6 +42,8 @@ public:
     /// wakes it.
     enum class Drain : std::uint8_t { ignore, wake };
     virtual boost::asio::awaitable<ReadResult> read(SteadyTime deadline, Drain drain = Drain::ignore) = 0;
+    /// Whether octets of the peer are here and were not read yet. Never waits, and takes nothing.
+    virtual bool has_input() = 0;
     /// Writes all of it. Coalesce replies of pipelined commands before you call it.
     virtual boost::asio::awaitable<IoStatus> write(std::string octets, SteadyTime deadline) = 0;
     /// Takes over as TLS server. The caller has made sure that no plaintext is waiting unread in its own

@@ -156,6 +156,13 @@ asio::awaitable<ReadResult> SocketConnection::read(SteadyTime deadline, Drain dr
     }
 }
 
+bool SocketConnection::has_input() {
+    if (!socket_.is_open()) return false;
+    if (tls_) return tls_->has_input();
+    char octet = 0;
+    return ::recv(socket_.native_handle(), &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
 asio::awaitable<IoStatus> SocketConnection::write(std::string octets, SteadyTime deadline) {
     give_back();
     read_last_ = false;

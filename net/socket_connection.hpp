@@ -44,6 +44,7 @@ public:
     const TlsDetails& tls() const override;
     const std::string& listener() const override { return home_->listener; }
     boost::asio::awaitable<ReadResult> read(SteadyTime deadline, Drain drain) override;
+    bool has_input() override;
     boost::asio::awaitable<IoStatus> write(std::string octets, SteadyTime deadline) override;
     boost::asio::awaitable<IoStatus> start_tls(SteadyTime deadline) override;
     void close() override;

@@ -85,6 +85,17 @@ bool TlsStream::has_pending() const {
     return SSL_has_pending(ssl_.get()) == 1;
 }
 
+bool TlsStream::has_input() {
+    char octet = 0;
+    std::size_t octets = 0;
+    ERR_clear_error();
+    errno = 0;
+    const int result = SSL_peek_ex(ssl_.get(), &octet, 1, &octets);
+    // A connection that has failed says so again at the next read.
+    if (result != 1) classify(result);
+    return result == 1;
+}
+
 void TlsStream::shut_down() {
     if (!is_usable_) return;
     ERR_clear_error();

@@ -41,6 +41,9 @@ public:
     Transfer write(std::string_view octets);
     /// Octets have been taken from the socket and not been read: its readability says nothing.
     bool has_pending() const;
+    /// Whether octets of the peer can be read now; takes records from the socket, but nothing from the
+    /// reader.
+    bool has_input();
     /// Tries to send close_notify, once, unless the connection has failed.
     void shut_down();
     const TlsDetails& details() const { return details_; }

@@ -55,6 +55,8 @@ private:
     awaitable<Outcome> flush(std::chrono::seconds within);
     awaitable<Outcome> start_tls();
     awaitable<void> wait_before_banner();
+    void listen_for_early_talk();
+    void answer(const StageAnswer& answer);
     void keep_input();
     SteadyTime read_deadline();
     bool is_too_slow() const { return guard_ && guard_->is_too_slow(clock_.steady()); }
@@ -67,7 +69,7 @@ private:
     std::optional<RateGuard> guard_;  // while part of a command or of data is here
     std::string kept_;                // what input_ shows, once the connection was used for something else
     std::string_view input_;          // read and not yet used
-    bool had_banner_wait_ = false;    // XCLIENT brings a second banner
+    bool had_banner_ = false;         // XCLIENT brings a second one
     SmtpSession session_;
 };
 
@@ -89,19 +91,27 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::perform(SmtpStep step) {
     guard_.reset();
     if (auto* message = std::get_if<AskMessage>(&step)) {
         if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return Outcome::stop;
-        session_.answer_message(co_await visit_->message(std::move(message->message)));
+        const SmtpReply reply = co_await visit_->message(std::move(message->message));
+        listen_for_early_talk();
+        session_.answer_message(reply);
     } else if (auto* rcpt = std::get_if<AskRcpt>(&step)) {
-        session_.answer(co_await visit_->rcpt(std::move(rcpt->recipient)));
+        answer(co_await visit_->rcpt(std::move(rcpt->recipient)));
     } else if (auto* mail = std::get_if<AskMail>(&step)) {
-        session_.answer(co_await visit_->mail(std::move(mail->arguments)));
+        answer(co_await visit_->mail(std::move(mail->arguments)));
     } else if (auto* helo = std::get_if<AskHelo>(&step)) {
-        session_.answer(co_await visit_->helo(std::move(helo->arguments)));
+        answer(co_await visit_->helo(std::move(helo->arguments)));
     } else if (std::holds_alternative<AskData>(step)) {
-        session_.answer(co_await visit_->data());
+        answer(co_await visit_->data());
     } else if (std::holds_alternative<AskConnected>(step)) {
-        const StageAnswer answer = co_await visit_->connected();
-        if (!std::exchange(had_banner_wait_, true)) co_await wait_before_banner();
-        session_.answer(answer);
+        // Before the rules at connect, for their facts, and again when the banner is written.
+        const bool is_first = !std::exchange(had_banner_, true);
+        if (is_first) listen_for_early_talk();
+        const StageAnswer refused_or_not = co_await visit_->connected();
+        if (is_first) {
+            co_await wait_before_banner();
+            listen_for_early_talk();
+        }
+        session_.answer(refused_or_not);
     } else if (std::holds_alternative<SendReplies>(step)) {
         co_return co_await flush(options_.timeouts.command);
     } else if (std::holds_alternative<StartTls>(step)) {
@@ -182,6 +192,17 @@ awaitable<void> SmtpDriver::wait_before_banner() {
     if (early.status != IoStatus::ok) co_return;
     input_ = early.octets;
     visit_->noticed("early_talker");
+}
+
+/// What came together with a command the session has seen itself; here is what came while the command was
+/// judged. Exempt from greet_wait, a loopback peer is not from this: it costs nobody any time.
+void SmtpDriver::listen_for_early_talk() {
+    if (session_.expects_silence() && connection_->has_input()) session_.talked_early();
+}
+
+void SmtpDriver::answer(const StageAnswer& answer) {
+    listen_for_early_talk();
+    session_.answer(answer);
 }
 
 awaitable<void> SmtpDriver::apologise(std::string what) {

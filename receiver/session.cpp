@@ -68,10 +68,8 @@ SmtpSession::NextStep SmtpSession::on_line(const CommandLine& line, Follows foll
         refuse(500, "5.5.1", "Unknown command");
         return std::nullopt;
     }
-    // RFC 2920 section 3.1: no command may follow EHLO before its reply, and none may be pipelined before the
-    // server has offered it.
-    const bool is_hello = row->command == Command::ehlo || row->command == Command::helo;
-    if (follows == Follows::octets && (is_hello || !is_esmtp_)) notice_pipelining();
+    // RFC 2920 section 3.1: some commands end a group, and nothing may be pipelined before it was offered.
+    if (follows == Follows::octets && (!may_be_followed(row->command) || !is_esmtp_)) notice_pipelining();
     return run(*row, argument_of(*row, line.text), follows);
 }
 
@@ -235,6 +233,30 @@ bool SmtpSession::may_answer(const StageAnswer& answer) {
     if (answer.disconnect) close();
     if (phase_ != Phase::closing && answer.refusal->code < 500 && asked_ != Asked::rcpt) count_idle();
     return false;
+}
+
+// RFC 5321 section 4.3.1: nothing before the banner. RFC 2920 section 3.1: nothing after EHLO and DATA, whose
+// replies decide what is to follow, and without PIPELINING after no command at all. What follows STARTTLS
+// makes the handshake fail, and the octets of a chunk follow BDAT.
+bool SmtpSession::expects_silence() const {
+    if (phase_ != Phase::asking) return false;
+    switch (asked_) {
+        case Asked::connected:
+        case Asked::helo:
+        case Asked::data: return true;
+        case Asked::mail:
+        case Asked::rcpt:
+        case Asked::message: return !is_esmtp_;
+        case Asked::first_chunk:
+        case Asked::tls: return false;
+    }
+    std::unreachable();
+}
+
+void SmtpSession::talked_early() {
+    if (asked_ == Asked::connected) return visit_.noticed("early_talker");
+    notice_pipelining();
+    talked_after_data_ = asked_ == Asked::data;
 }
 
 void SmtpSession::answer(const StageAnswer& answer) {

@@ -35,6 +35,10 @@ public:
     /// left.
     SmtpStep next(std::string_view& input);
 
+    /// While a step that asked has no answer: whether the client has to be silent until its reply.
+    bool expects_silence() const;
+    /// It was not.
+    void talked_early();
     /// The answer to any Ask step but AskMessage.
     void answer(const StageAnswer& answer);
     void answer_message(const SmtpReply& reply);
@@ -106,6 +110,7 @@ private:
     // session_message.cpp
     NextStep on_data(Follows follows);
     NextStep on_bdat(std::string_view argument, Follows follows);
+    void drop_after_data();
     void data_answered(const StageAnswer& answer);
     void first_chunk_answered(const StageAnswer& answer);
     NextStep read_data(std::string_view& input);
@@ -138,6 +143,7 @@ private:
     bool chunk_is_last_ = false;
     bool data_has_begun_ = false;
     bool noticed_pipelining_ = false;
+    bool talked_after_data_ = false;
 };
 
 }  // namespace wicket

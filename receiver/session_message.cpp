@@ -65,7 +65,7 @@ SmtpSession::NextStep SmtpSession::on_data(Follows follows) {
     // may be a web page or a relay that was fooled (RFC 5321 section 4.1.1.4 and the smuggling attacks).
     if (follows == Follows::octets) {
         notice_pipelining();
-        drop(Stage::data, "Nothing may follow DATA before its reply");
+        drop_after_data();
         return std::nullopt;
     }
     if (!budget_.has_room_for(transaction_->declared_size_octets)) {
@@ -76,7 +76,14 @@ SmtpSession::NextStep SmtpSession::on_data(Follows follows) {
     return ask(Asked::data, AskData{});
 }
 
+void SmtpSession::drop_after_data() {
+    drop(Stage::data, "Nothing may follow DATA before its reply");
+}
+
 void SmtpSession::data_answered(const StageAnswer& answer) {
+    // Whatever the answer is: what came is meant to be text of a message, and must become neither that nor
+    // commands.
+    if (talked_after_data_) return drop_after_data();
     if (!may_answer(answer)) return reset_by_client();
     transaction_->intake = std::make_unique<MessageIntake>(DataReader::Framing::dots, options_, budget_);
     data_has_begun_ = false;

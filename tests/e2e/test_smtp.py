@@ -157,12 +157,84 @@ def test_a5_input_between_data_and_354_is_refused_and_dropped():
         equal(mailbox_count(server), 0, 'messages')
 
 
-def test_a5_an_early_talker_is_noticed_and_not_trusted():
+def behaviour(server, reply):
+    return server.explain(reply.id)['facts'].get('client.behaviour')
+
+
+def test_a5_an_early_talker_is_noticed_without_any_wait():
+    """What follows a PROXY header in the same segment is in the socket before the banner can be."""
+    header = b'PROXY TCP4 203.0.113.9 192.0.2.1 40000 25\r\n'
+    with Server([{'service': 'smtp', 'proxy': ['127.0.0.0/8']}], rules=None) as server:
+        for early, want in ((b'EHLO client.sender.test\r\n', ['early_talker']), (b'', [])):
+            with Smtp(server, banner=False) as client:
+                client.send(header + early)
+                equal(client.reply().code, 220, 'the banner')
+                if early:
+                    equal(client.reply().code, 250, 'EHLO')
+                else:
+                    client.hello()
+                reply = client.send_mail('ann@sender.test', ['alice@example.test'])
+                equal(behaviour(server, reply), want, 'client.behaviour')
+                points = [hit['points'] for hit in server.explain(reply.id)['hits'] if hit['rule'] == 'impatient']
+                equal(points, [3] if early else [], 'points of the shipped rule')
+
+
+WAITING = """[thresholds]
+junk = 5
+reject = 12
+[[rule]]
+id = "asks-the-dns-at-data"
+at = "data"
+when = 'spf.result == fail'
+then = "reject"
+"""
+
+
+def talk_before_354(client, domain):
+    """DATA in a segment of its own, and the text while a rule at DATA waits for SPF. The codes from then on."""
+    client.hello()
+    client.expect(f'MAIL FROM:<ann@{domain}>', 250)
+    client.expect('RCPT TO:<alice@example.test>', 250)
+    client.send(b'DATA\r\n')
+    time.sleep(0.3)  # the outcome must not depend on it
+    client.send_softly(HEAD + b'early\r\n.\r\n' + SMUGGLED)
+    return replies_until_closed(client)
+
+
+def test_a5_input_while_data_waits_for_its_facts_is_refused_and_dropped():
+    domains = {False: 'one.test', True: 'two.test'}
+    with Server(rules=WAITING, zone={(domain, 'TXT'): 'v=spf1 +all' for domain in domains.values()}) as server:
+        server.dns.faults = {domain: 'slow:1.5' for domain in domains.values()}
+        for tls, domain in domains.items():
+            with Smtp(server) as client:
+                if tls:
+                    client.hello()
+                    client.expect('STARTTLS', 220)
+                    client.start_tls()
+                equal(talk_before_354(client, domain), [521], 'the codes after DATA' + ' under TLS' * tls)
+        server.dns.faults = {}
+        equal(deliver(server).code, 250, 'who waits')
+        equal(mailbox_count(server), 1, 'messages')
+
+
+def test_a5_pipelining_that_was_not_offered_is_noticed():
+    """RFC 2920 section 3.1: the commands that end a group, and all of them after HELO."""
     with Server() as server:
-        with Smtp(server, banner=False) as client:
-            client.send(b'EHLO client.sender.test\r\n')
-            check(client.reply().code in (220, 521, 554), 'no banner')
-    # Whether it costs points is the rules' affair: see the facts of the record.
+        for early in (b'EHLO a.test\r\nNOOP\r\n', b'HELO a.test\r\nNOOP\r\n', b'EHLO a.test\r\n|NOOP\r\nRSET\r\n',
+                      b'EHLO a.test\r\n|VRFY x\r\nRSET\r\n', b'HELO a.test\r\n|RSET\r\nRSET\r\n'):
+            with Smtp(server) as client:
+                for group in early.split(b'|'):
+                    client.send(group)
+                    for _ in range(group.count(b'\r\n')):
+                        client.reply()
+                reply = client.send_mail('ann@sender.test', ['alice@example.test'])
+                equal(behaviour(server, reply), ['unauthorised_pipelining'], f'{early!r}')
+        with Smtp(server) as client:
+            client.hello()
+            client.send(b'MAIL FROM:<ann@sender.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n')
+            equal([client.reply().code for _ in range(3)], [250, 250, 354], 'a group')
+            client.send(MESSAGE + b'.\r\nRSET\r\nNOOP\r\n')
+            equal(behaviour(server, client.reply()), [], 'of a client that keeps the order')
 
 
 def test_a6_lies_about_the_size_of_a_chunk():

@@ -35,6 +35,7 @@ public:
         if (next_ == reads_.size()) co_return ReadResult{end, {}};
         co_return ReadResult{IoStatus::ok, reads_[next_++]};
     }
+    bool has_input() override { return next_ != reads_.size(); }
     awaitable<IoStatus> write(std::string octets, SteadyTime) override {
         if (writes_left-- == 0) co_return IoStatus::timed_out;
         if (on_write) on_write(octets);

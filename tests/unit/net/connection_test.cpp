@@ -2,6 +2,9 @@
 
 #include "tests/unit/net/net_fixture.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <mutex>
 #include <vector>
 
@@ -61,6 +64,20 @@ awaitable<void> read_to_end(ConnectionPointer connection, Notes* notes) {
     }
 }
 
+// Looks until something is there, without taking it, then reads it; before and after nothing is there.
+awaitable<void> look_and_read(ConnectionPointer connection, Notes* notes) {
+    const auto look = [&] { return connection->has_input() ? "something " : "nothing "; };
+    co_await connection->read(in(patience));
+    std::string note = look();
+    co_await connection->write("more?", in(patience));
+    const auto end = in(patience);
+    while (!connection->has_input() && system_clock().steady() < end)
+        co_await boost::asio::post(connection->executor(), boost::asio::use_awaitable);
+    note += look();
+    note += (co_await connection->read(in(patience))).octets;
+    notes->add(note + ' ' + look());
+}
+
 awaitable<void> write_much(
     ConnectionPointer connection, Notes* notes, std::size_t octets, milliseconds time
 ) {
@@ -68,6 +85,19 @@ awaitable<void> write_much(
 }
 
 using ConnectionTest = NetTest;
+
+TEST_F(ConnectionTest, LooksForInputWithoutTakingIt) {
+    Notes notes;
+    const auto address =
+        listen([&](ConnectionPointer connection) { return look_and_read(std::move(connection), &notes); });
+    start();
+    const TestClient client(address);
+    client.send("hello");
+    EXPECT_EQ(client.receive(5), "more?");
+    client.send("here");
+    EXPECT_TRUE(becomes_true([&] { return !notes.all().empty(); }));
+    EXPECT_EQ(notes.all().at(0), "nothing something here nothing ");
+}
 
 TEST_F(ConnectionTest, EchoesOverBothFamiliesAndTellsThePeer) {
     Notes notes;

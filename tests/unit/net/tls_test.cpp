@@ -2,6 +2,9 @@
 #include "tests/support/certificate.hpp"
 #include "tests/unit/net/net_fixture.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <thread>
 
 namespace wicket {
@@ -35,6 +38,18 @@ awaitable<void> count_octets(ConnectionPointer connection, std::size_t wanted) {
         have += got.octets.size();
     }
     co_await connection->write("all", in(patience));
+}
+
+// "more?", then looks until something is there without taking it, and says what it read afterwards.
+awaitable<void> look_and_read(ConnectionPointer connection) {
+    co_await connection->read(in(patience));
+    const bool is_early = connection->has_input();
+    co_await connection->write("more?", in(patience));
+    const auto end = in(patience);
+    while (!connection->has_input() && system_clock().steady() < end)
+        co_await boost::asio::post(connection->executor(), boost::asio::use_awaitable);
+    const auto got = co_await connection->read(in(patience));
+    co_await connection->write((is_early ? "early " : "silent ") + std::string(got.octets), in(patience));
 }
 
 class TlsTest : public NetTest {
@@ -94,6 +109,18 @@ TEST_F(TlsTest, FailsWhenPlaintextWasInjectedBeforeTheHandshake) {
     TestTlsClient tls(client);
     EXPECT_FALSE(tls.handshake());
     EXPECT_TRUE(becomes_true([&] { return acceptors_->open_connections() == 0; }));
+}
+
+TEST_F(TlsTest, LooksForInputWithoutTakingIt) {
+    const auto address = listen_tls(look_and_read, TlsMode::implicit);
+    start();
+    const TestClient client(address);
+    TestTlsClient tls(client);
+    ASSERT_TRUE(tls.handshake());
+    ASSERT_TRUE(tls.send("hello"));
+    EXPECT_EQ(tls.receive(5), "more?");
+    ASSERT_TRUE(tls.send("here"));
+    EXPECT_EQ(tls.receive(11), "silent here");
 }
 
 TEST_F(TlsTest, DrainsRecordsThatCameTogether) {

@@ -58,6 +58,7 @@ public:
         arrivals_.pop_front();
         co_return ReadResult{status, *buffer_};
     }
+    bool has_input() override { return talks_on && talks_on(); }
     boost::asio::awaitable<IoStatus> write(std::string octets, SteadyTime) override {
         give_back();
         writes.push_back(std::move(octets));
@@ -71,6 +72,7 @@ public:
     void close() override { is_closed = true; }
     boost::asio::any_io_executor executor() override { return loop_.get_executor(); }
 
+    std::function<bool()> talks_on;  // whether more is in the socket at this moment
     std::vector<std::string> writes;
     std::vector<Drain> drains;
     IoStatus write_status = IoStatus::ok;
@@ -289,6 +291,69 @@ TEST_F(SmtpDriverTest, WaitsForEarlyTalkersWhereItIsToldTo) {
         {"QUIT\r\n"}
     });
     EXPECT_FALSE(visit.saw("noticed early_talker"));
+}
+
+TEST_F(SmtpDriverTest, NoticesWhatComesBeforeTheReplyThatIsWaitedFor) {
+    struct Case {
+        std::string_view name;
+        std::string after;  // the event during which more comes
+        std::deque<Arrival> script;
+        std::string notice;
+        std::string last_codes;
+    };
+    const std::string to_rcpt = "MAIL FROM:<ann@sender.test>\r\nRCPT TO:<bob@example.test>\r\n";
+    const std::string text = "a: b\r\n\r\nc\r\n.\r\n";
+    const std::string pipelining = "noticed unauthorised_pipelining";
+    const Case cases[] = {
+        {"the banner",                      "connected",             {{"EHLO x\r\n"}, {"QUIT\r\n"}},                                                                   "noticed early_talker", "221"        },
+        {"EHLO",                            "ehlo x",                {{"EHLO x\r\n"}, {"QUIT\r\n"}},                                                                   pipelining,             "221"        },
+        {"HELO",                            "helo x",                {{"HELO x\r\n"}, {"QUIT\r\n"}},                                                                   pipelining,             "221"        },
+        {"MAIL",                            "mail ann@sender.test",  {{"EHLO x\r\n"}, {to_rcpt}, {"QUIT\r\n"}},                                                        "",                     "221"        },
+        {"MAIL after HELO",
+         "mail ann@sender.test",                                     {{"HELO x\r\n"}, {"MAIL FROM:<ann@sender.test>\r\n"}, {"QUIT\r\n"}},
+         pipelining,                                                                                                                                                                           "221"        },
+        {"RCPT",                            "rcpt bob@example.test", {{"EHLO x\r\n"}, {to_rcpt}, {"QUIT\r\n"}},                                                        "",                     "221"        },
+        {"DATA",                            "data",                  {{"EHLO x\r\n"}, {to_rcpt + "DATA\r\n"}, {text}},                                                 pipelining,             "250 250 521"},
+        {"a chunk",                         "data",                  {{"EHLO x\r\n"}, {to_rcpt + "BDAT 2 LAST\r\n"}, {"\r\n"}},                                        "",                     "250"        },
+        {"the end of a message",            "message 11",             {{"EHLO x\r\n"}, {to_rcpt + "DATA\r\n"}, {text}},                                                 "",                     "250"        },
+        {"the end of a message after HELO",
+         "message 11",                                                {{"HELO x\r\n"}, {"MAIL FROM:<>\r\n"}, {"RCPT TO:<bob@example.test>\r\n"}, {"DATA\r\n"}, {text}},
+         pipelining,                                                                                                                                                                           "250"        },
+    };
+    for (const Case& one : cases) {
+        SCOPED_TRACE(one.name);
+        loop.restart();
+        visit = {};
+        prepare = [&](ScriptedConnection& talking) {
+            talking.talks_on = [&] { return !visit.events.empty() && visit.events.back() == one.after; };
+        };
+        serve(one.script);
+        EXPECT_TRUE(visit.saw(one.after));
+        for (const std::string& notice : {pipelining, std::string("noticed early_talker")})
+            EXPECT_EQ(visit.saw(notice), notice == one.notice) << notice;
+        EXPECT_EQ(codes_of(last_write()), one.last_codes);
+    }
+}
+
+TEST_F(SmtpDriverTest, TellsOfAnEarlyTalkerBeforeTheRulesAreAsked) {
+    prepare = [&](ScriptedConnection& talking) { talking.talks_on = [&] { return visit.events.empty(); }; };
+    serve({{"EHLO x\r\n"}, {"QUIT\r\n"}});
+    EXPECT_EQ(visit.events.at(0), "noticed early_talker");
+    EXPECT_EQ(visit.events.at(1), "connected");
+}
+
+TEST_F(SmtpDriverTest, TakesNoTextBefore354EvenIfDataIsRefused) {
+    visit.data_answer = ScriptedVisit::refuse(451, "4.7.1");
+    prepare = [&](ScriptedConnection& talking) {
+        talking.talks_on = [&] { return !visit.events.empty() && visit.events.back() == "data"; };
+    };
+    serve({
+        {"EHLO x\r\n"},
+        {"MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"},
+        {"RSET\r\nMAIL FROM:<evil@sender.test>\r\n"},
+    });
+    EXPECT_EQ(codes_of(last_write()), "250 250 521");
+    EXPECT_FALSE(visit.saw("mail evil@sender.test"));
 }
 
 }  // namespace
