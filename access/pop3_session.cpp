@@ -2,9 +2,18 @@
 // to.
 #include "access/pop3_session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace wicket {
+namespace {
+
+/// C0 and DEL.
+bool is_control(char c) {
+    return (c >= '\0' && c < ' ') || c == '\x7f';
+}
+
+}  // namespace
 
 Pop3Session::Pop3Session(const Pop3Options& options, Pop3Channel channel)
     : options_(options), channel_(channel), lines_(options.limits.discard_octets) {}
@@ -80,6 +89,11 @@ Pop3Session::Next Pop3Session::take_line() {
 }
 
 Pop3Session::Next Pop3Session::on_command(std::string_view line) {
+    // RFC 1939 section 3: printable characters. A NUL must not end a name for anything that reads it later.
+    if (std::ranges::any_of(line, is_control)) {
+        error("control characters in a command");
+        return std::nullopt;
+    }
     const Pop3Command* command = find_pop3_command(line);
     if (command == nullptr) {
         error("unknown command");

@@ -135,6 +135,20 @@ TEST(Pop3Session, LogsInByUserAndPassOrBySaslPlain) {
     }
 }
 
+TEST(Pop3Session, RefusesControlCharactersInCommands) {
+    for (const std::string& line :
+         {"USER a@b\0"s, "USER a@b\0x"s, "USER \x01"s + "a@b", "USER a@b\x7f"s, "USER\ta@b"s, "\0USER a@b"s
+         }) {
+        SCOPED_TRACE(line);
+        Pop3Harness harness;
+        fill(harness);
+        harness.run(line + "\r\nPASS secret\r\nSTAT\r\n");
+        EXPECT_TRUE(harness.said.starts_with(greeting + "-ERR control characters in a command\r\n-ERR "))
+            << harness.said;
+        EXPECT_EQ(harness.said.find("maildrop"), std::string::npos);
+    }
+}
+
 TEST(Pop3Session, SaysWhyALoginFailsOnOurSide) {
     {
         Pop3Harness harness;
