@@ -1,5 +1,6 @@
 #include "server/serve.hpp"
 
+#include "base/clock.hpp"
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -8,6 +9,7 @@
 #include "server/parts.hpp"
 #include "server/policy_state.hpp"
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -59,7 +61,11 @@ sigset_t handled_signals() {
 }
 
 void reload(ServerParts& parts, const std::string& config_file) {
-    ::sd_notify(0, "RELOADING=1");
+    // sd_notify(3): with the time of its beginning, lest an earlier READY=1 be taken for its end.
+    const auto now =
+        std::chrono::duration_cast<std::chrono::microseconds>(system_clock().steady().time_since_epoch());
+    const std::string notice = fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.count());
+    ::sd_notify(0, notice.c_str());
     Diagnostics diagnostics;
     if (const auto done = parts.reload(config_file, diagnostics); done)
         log_info(

@@ -222,7 +222,15 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
-    def stop(self):
+    def kill_group(self):
+        """What a front that has died may have left: its workers."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def stop_processes(self):
+        """What was wrong with the end, or None."""
         failed = None
         if self.process and self.process.poll() is None:
             try:
@@ -231,6 +239,10 @@ class Server:
             except subprocess.TimeoutExpired:
                 failed = 'the server did not end within 40 s of SIGTERM'
                 self.kill()
+        return failed
+
+    def stop(self):
+        failed = self.stop_processes()
         if self.own_dns:
             self.dns.stop()
         text = self.log_text() if hasattr(self, 'log_file') and self.log_file.exists() else ''
