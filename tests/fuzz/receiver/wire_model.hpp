@@ -168,7 +168,9 @@ private:
             return;
         }
         if (!is_sound(line)) return require(code >= 400);
-        const std::string_view command = trimmed(line.substr(0, line.size() - 2));
+        // RFC 5321 section 4.1.1: white space at the end is tolerated, none is before the verb.
+        const std::string_view command =
+            line.substr(0, line.substr(0, line.size() - 2).find_last_not_of(" \t") + 1);
         const std::string verb = lower_case(command.substr(0, command.find(' ')));
         require((code == 354) <= (verb == "data"));
         // RFC 5321 section 3.1: after a banner that refuses, all but QUIT gets 503.
