@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <exception>
 #include <fcntl.h>
 #include <mutex>
@@ -390,7 +391,16 @@ Result<std::string> Acceptors::add(ListenerOptions options) {
 
 void Acceptors::start() {
     for (const auto& listener : state_->listeners) {
-        asio::co_spawn(state_->hub.get_executor(), State::accept_loop(state_, listener), asio::detached);
+        asio::co_spawn(
+            state_->hub.get_executor(),
+            State::accept_loop(state_, listener),
+            [](const std::exception_ptr& failed) {
+                if (!failed) return;
+                // Out of memory, most likely. A process that lives and takes no connection would be worse.
+                log_error("a listener failed: the process ends, to be started anew");
+                std::abort();
+            }
+        );
     }
 }
 

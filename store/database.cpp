@@ -6,9 +6,11 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/listener.h>
-#include <rocksdb/transaction_log.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
@@ -103,6 +105,35 @@ private:
     std::atomic<bool>& failed_;
 };
 
+/// RocksDB's warnings go to our log. A log file of its own would stand on the same disk, and RocksDB asserts
+/// that a file that could not be written, as when the disk is full, is not written again.
+class Database::RocksLog : public rocksdb::Logger {
+public:
+    explicit RocksLog(std::string folder)
+        : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL), folder_(std::move(folder)) {}
+
+    using rocksdb::Logger::Logv;
+    void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+        if (level < GetInfoLogLevel() || level == rocksdb::InfoLogLevel::HEADER_LEVEL) return;
+        std::array<char, 1024> text;
+        if (std::vsnprintf(text.data(), text.size(), format, arguments) < 0) return;
+        const std::string_view line(text.data());
+        const auto our_level =
+            level == rocksdb::InfoLogLevel::WARN_LEVEL ? LogLevel::warning : LogLevel::error;
+        log_line(
+            our_level,
+            "rocksdb",
+            {
+                {"folder", folder_},
+                {"text", line.substr(0, line.find_last_not_of('\n') + 1)}
+        }
+        );
+    }
+
+private:
+    std::string folder_;
+};
+
 bool Database::Use::is_writer() const {
     return handle_->is_writer;
 }
@@ -134,9 +165,7 @@ Database::Database(Setup setup)
     options_.max_bgerror_resume_count = 0;  // recover() does it, with its checks
     options_.stats_dump_period_sec = 0;
     options_.stats_persist_period_sec = 0;
-    options_.keep_log_file_num = 3;
-    options_.max_log_file_size = 4U << 20U;
-    options_.info_log_level = rocksdb::WARN_LEVEL;
+    options_.info_log = std::make_shared<RocksLog>(setup_.folder);
     options_.listeners.push_back(listener_);
 }
 
@@ -274,43 +303,40 @@ Result<> Database::try_disk() const {
     }
     files->DeleteFile(path, {}, nullptr).PermitUncheckedError();
     if (!status.ok()) return std::unexpected(to_error("the disk still refuses " + path, status));
+    // Recovery writes what the logs hold as tables. Without room for them it would fail, and readers would
+    // wait for it each time.
+    std::uint64_t free_octets = 0;
+    if (!files->GetFreeSpace(setup_.folder, {}, &free_octets, nullptr).ok()) return {};
+    if (const std::uint64_t wanted = log_octets(); free_octets < wanted)
+        return failure(
+            ErrorCode::no_space,
+            setup_.folder + " needs " + std::to_string(wanted) + " octets to recover and has " +
+                std::to_string(free_octets)
+        );
     return {};
 }
 
-std::uint64_t Database::current_wal(const Use& use) const {
-    std::unique_ptr<rocksdb::LogFile> file;
-    if (!use->GetCurrentWalFile(&file).ok() || !file) return 0;
-    return file->LogNumber();
+std::uint64_t Database::log_octets() const {
+    const auto& files = env_->GetFileSystem();
+    std::vector<std::string> names;
+    std::uint64_t sum = 0;
+    if (!files->GetChildren(setup_.folder, {}, &names, nullptr).ok()) return 0;
+    for (const std::string& name : names) {
+        std::uint64_t octets = 0;
+        if (name.ends_with(".log") &&
+            files->GetFileSize(setup_.folder + "/" + name, {}, &octets, nullptr).ok())
+            sum += octets;
+    }
+    return sum;
 }
 
-Result<> Database::resume(Sync sync) {
+Result<> Database::try_log(Sync sync) {
     const auto pinned = use();
     if (!pinned) return failure(ErrorCode::unavailable, setup_.folder + " is closed");
-    if (!handle_->is_writer) return failure(ErrorCode::io, setup_.folder + " is open for reading only");
-    const std::uint64_t before = current_wal(pinned);
-    auto status = pinned->Resume();
-    if (!status.ok()) return std::unexpected(to_error("cannot resume " + setup_.folder, status));
-    const auto put_probe = [&](Sync how) {
-        rocksdb::WriteBatch batch;
-        batch.Put(pinned.table(0), rocksdb::Slice(rows::probe_key), rows::encode_probe(setup_.clock->wall()))
-            .PermitUncheckedError();
-        rocksdb::WriteOptions options;
-        options.sync = how == Sync::yes;
-        return pinned->Write(options, &batch);
-    };
-    // With a row in memory the flush always ends the log; with all tables flushed nothing needs the old one.
-    status = put_probe(Sync::no);
-    if (status.ok()) {
-        std::vector<rocksdb::ColumnFamilyHandle*> tables;
-        for (std::size_t i = 0; i < setup_.tables.size(); ++i)
-            tables.push_back(pinned.table(i));
-        status = pinned->Flush(rocksdb::FlushOptions(), tables);
-    }
-    if (status.ok() && current_wal(pinned) <= before)
-        return failure(ErrorCode::io, "the write-ahead log of " + setup_.folder + " was not renewed");
-    if (status.ok()) status = put_probe(sync);
-    if (!status.ok()) return std::unexpected(to_error("cannot write to " + setup_.folder, status));
-    return {};
+    rocksdb::WriteBatch batch;
+    batch.Put(pinned.table(0), rocksdb::Slice(rows::probe_key), rows::encode_probe(setup_.clock->wall()))
+        .PermitUncheckedError();
+    return write(pinned, batch, sync);
 }
 
 Result<> Database::reopen() {
@@ -333,7 +359,11 @@ Result<> Database::reopen() {
     for (const Table& table : setup_.tables)
         tables.emplace_back(table.name, table.options);
     rocksdb::DB* db = nullptr;
-    const auto status = rocksdb::DB::OpenForReadOnly(options_, setup_.folder, tables, &handle->tables, &db);
+    // As the writer has it: else RocksDB would take back in the manifest what it has noted of the logs, which
+    // it asserts not to do when it only reads.
+    rocksdb::DBOptions options = options_;
+    options.track_and_verify_wals_in_manifest = true;
+    const auto status = rocksdb::DB::OpenForReadOnly(options, setup_.folder, tables, &handle->tables, &db);
     handle->db.reset(db);
     if (!status.ok())
         log_error(
@@ -348,23 +378,15 @@ Result<> Database::reopen() {
     return opened;
 }
 
+// RocksDB's own Resume() is not used: after a failed append it may wait for a flush that nobody has begun,
+// and what follows asserts that the log which has failed is not written again. Opening it anew reads the logs
+// back, writes what they hold as tables and begins a new log; it takes about a second.
 Result<> Database::recover(Sync sync) {
     if (auto tried = try_disk(); !tried) return tried;
-    auto recovered = resume(sync);
-    if (!recovered) {
-        log_warning(
-            "store cannot resume, opening it anew",
-            {
-                {"folder", setup_.folder            },
-                {"error",  recovered.error().message}
-        }
-        );
-        recovered = reopen();
-        if (!recovered) return recovered;
-        recovered = resume(sync);
-    }
-    if (recovered) failed_.store(false, std::memory_order_release);
-    return recovered;
+    if (auto opened = reopen(); !opened) return opened;
+    if (auto written = try_log(sync); !written) return written;
+    failed_.store(false, std::memory_order_release);
+    return {};
 }
 
 Result<> Database::catch_up() {

@@ -84,10 +84,9 @@ public:
 
     /// The disk refused a write here or in the background, and recover() has not yet succeeded.
     bool has_failed() const { return failed_.load(std::memory_order_acquire); }
-    /// Tries whether the disk writes again, and if so begins a new write-ahead log: nothing that is
-    /// acknowledged afterwards depends on a log whose sync once failed. If RocksDB cannot go on, closes and
-    /// opens the database, for reading only if nothing else can be done. Sync::no: the test that proves that
-    /// syncs matter.
+    /// Tries whether the disk writes again, and if so closes and opens the database, which begins a new
+    /// write-ahead log: nothing that is acknowledged afterwards depends on a log whose sync once failed. For
+    /// reading only if nothing else can be done. Sync::no: the test that proves that syncs matter.
     Result<> recover(Sync sync);
     /// As far as the writer has written. Nothing to do for a writer.
     Result<> catch_up();
@@ -99,15 +98,16 @@ public:
 
 private:
     class Listener;
+    class RocksLog;
 
     explicit Database(Setup setup);
     Result<> open_handle(Mode mode);
     rocksdb::Status open_writer(Handle& handle, rocksdb::WALRecoveryMode wal_mode);
     Result<> check_format();
-    Result<> resume(Sync sync);
     Result<> reopen();
+    Result<> try_log(Sync sync);
     Result<> try_disk() const;
-    std::uint64_t current_wal(const Use& use) const;
+    std::uint64_t log_octets() const;
 
     Setup setup_;
     rocksdb::Env* env_;

@@ -83,7 +83,9 @@ public:
     }
     Fault append_fault(const std::string& path) const {
         const std::lock_guard lock(mutex_);
-        return path.find(append_of_) != std::string::npos ? append_fault_ : Fault::none;
+        const Fault fault = path.find(append_of_) != std::string::npos ? append_fault_ : Fault::none;
+        if (fault != Fault::none) refused_appends_.insert(path);
+        return fault;
     }
     Fault sync_fault(const std::string& path) const {
         const std::lock_guard lock(mutex_);
@@ -158,6 +160,7 @@ private:
     bool holds_ = false;
     std::size_t held_ = 0;
     Fault append_fault_ = Fault::none;
+    mutable std::set<std::string> refused_appends_;  // paths
     std::string append_of_;
     Fault sync_fault_ = Fault::none;
     std::string sync_of_;
@@ -412,6 +415,13 @@ void FaultEnv::fail_appends(Fault fault, std::string of) {
     const std::lock_guard lock(files_->mutex_);
     files_->append_fault_ = fault;
     files_->append_of_ = std::move(of);
+}
+
+bool FaultEnv::has_refused_append(std::string_view of) const {
+    const std::lock_guard lock(files_->mutex_);
+    return std::ranges::any_of(files_->refused_appends_, [&](const std::string& path) {
+        return path.find(of) != std::string::npos;
+    });
 }
 
 void FaultEnv::fail_syncs(Fault fault, std::string of) {

@@ -12,6 +12,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rocksdb {
@@ -42,6 +43,8 @@ public:
     /// Appends and syncs of files whose path contains `of` fail from now on.
     void fail_appends(Fault fault, std::string of = {});
     void fail_syncs(Fault fault, std::string of = {});
+    /// Whether an append was refused to a file whose path contains `of`.
+    bool has_refused_append(std::string_view of) const;
     /// Syncs wait until released.
     void hold_syncs();
     void release_syncs();

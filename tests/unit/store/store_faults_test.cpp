@@ -147,6 +147,23 @@ TEST_F(StoreFaults, ALargeBodyOfAFailedBatchIsRemovedOnceTheDiskIsBack) {
     EXPECT_TRUE(mail().verify([](const std::string& fault) { ADD_FAILURE() << fault; }));
 }
 
+TEST_F(StoreFaults, TheFirstWriteAfterOpeningMayBeRefused) {
+    // Nothing is in memory then, so that nothing but the recovery itself ends the log that has failed.
+    reopen();
+    env_.fail_appends(Fault::no_space, ".log");
+    EXPECT_FALSE(deliver_text("refused"));
+    const RecordId id = new_id();
+    store_->decisions().refuse(id, id.time(), "r", {});
+    EXPECT_TRUE(comes_true([&] { return env_.has_refused_append("/refusals/"); }));
+    env_.fail_appends(Fault::none);
+    ASSERT_TRUE(recovers());
+    EXPECT_TRUE(deliver_text("after"));
+    EXPECT_TRUE(comes_true([&] {
+        const auto reader = Store::open_reader(folder_ / "state");
+        return reader && (*reader)->decisions().count() == 2U;
+    }));
+}
+
 TEST_F(StoreFaults, RefusalsWaitInMemoryWhileTheDiskRefuses) {
     env_.fail_appends(Fault::no_space, "/refusals/");
     std::vector<RecordId> ids;
