@@ -43,6 +43,12 @@ bool is_control(char c) {
 std::string underlined(std::string_view line, std::uint32_t column) {
     std::string shown(line);
     std::ranges::replace_if(shown, [](char c) { return is_control(c) && c != '\t'; }, '?');
+    // A file in another encoding must not spoil the terminal, nor what reads our output.
+    for (std::size_t at = 0; at < shown.size();) {
+        const std::size_t length = is_ascii(shown[at]) ? 1 : utf8_length(std::string_view(shown).substr(at));
+        if (length == 0) shown[at] = '?';
+        at += std::max<std::size_t>(length, 1);
+    }
     std::string below;
     for (const char c : shown.substr(0, column - 1)) {
         // A tab keeps its width, and a character of several octets takes one column.

@@ -219,6 +219,13 @@ private:
                 fmt::format("\"{}\" is not ADDRESS:PORT, such as 127.0.0.1:2525 or [::1]:2525", *address)
             );
         listener.address = address.value_or("");
+        // Port 0 is another one each time.
+        const auto other = std::ranges::find(config_->listeners, listener.address, &ListenerConfig::address);
+        if (address && other != config_->listeners.end() && !address->ends_with(":0"))
+            table.error(
+                table.value_place("address"),
+                fmt::format("\"{}\" has a listener already, at {}", *address, other->place.to_string())
+            );
         listener.proxy = read_networks(table, "proxy");
         listener.xclient = read_networks(table, "xclient");
         listener.behind = read_networks(table, "behind");

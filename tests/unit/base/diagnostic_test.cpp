@@ -26,6 +26,14 @@ TEST(Diagnostic, PutsTheCaretUnderCharactersNotOctets) {
     EXPECT_EQ(render(diagnostic), "f:1:6: warning: m\n    \tä? x\n    \t   ^");
 }
 
+TEST(Diagnostic, ShowsNoOctetsThatAreNoCharacters) {
+    const Diagnostic diagnostic{
+        Severity::error, {"f", 1, 3},
+         "m", "", "\xFF\xFE ä\xC3 x"
+    };
+    EXPECT_EQ(render(diagnostic), "f:1:3: error: m\n    ?? ä? x\n      ^");
+}
+
 TEST(Diagnostic, DoesWithoutAPlaceOrLine) {
     EXPECT_EQ(
         render({
