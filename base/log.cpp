@@ -192,6 +192,12 @@ void log_line(LogLevel level, std::string_view message, std::initializer_list<Lo
     }
 }
 
+std::string escape_between_angles(std::string_view value, std::size_t limit_octets) {
+    std::string escaped;
+    append_escaped(escaped, value, limit_octets, Frame::angle);
+    return escaped;
+}
+
 std::string escape_for_log(std::string_view value, std::size_t limit_octets) {
     std::string escaped;
     append_escaped(escaped, value, limit_octets, Frame::none);

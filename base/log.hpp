@@ -41,5 +41,7 @@ inline void log_error(std::string_view message, std::initializer_list<LogField> 
 /// What log_line makes of a value: control octets (C0, DEL, C1), bidi controls and invalid UTF-8 as \xHH,
 /// cut to `limit_octets`. Also for terminals.
 std::string escape_for_log(std::string_view value, std::size_t limit_octets = log_field_limit_octets);
+/// The same for a value between < and >: a ">" in it is escaped, too.
+std::string escape_between_angles(std::string_view value, std::size_t limit_octets = log_field_limit_octets);
 
 }  // namespace wicket

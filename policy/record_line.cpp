@@ -16,7 +16,9 @@ std::string recipients_text(const DecisionRecord& record) {
     std::string text;
     for (std::size_t at = 0; at < record.recipients.size() && at < shown_recipients; ++at) {
         text += fmt::format(
-            "{}<{}>", at == 0 ? "" : ",", escape_for_log(record.recipients[at].address, address_limit_octets)
+            "{}<{}>",
+            at == 0 ? "" : ",",
+            escape_between_angles(record.recipients[at].address, address_limit_octets)
         );
     }
     if (record.recipients.size() > shown_recipients) {
@@ -33,10 +35,11 @@ std::string record_to_line(const StoredRecord& stored) {
     const std::string name =
         record.client_name.empty() ? "unknown" : escape_for_log(record.client_name, address_limit_octets);
     line += fmt::format("{}[{}]", name, record.client_ip.to_string());
-    if (record.has_from) line += fmt::format(" from=<{}>", escape_for_log(record.from, address_limit_octets));
+    if (record.has_from)
+        line += fmt::format(" from=<{}>", escape_between_angles(record.from, address_limit_octets));
     if (!record.recipients.empty()) line += " to=" + recipients_text(record);
     if (!record.helo.empty())
-        line += fmt::format(" helo=<{}>", escape_for_log(record.helo, address_limit_octets));
+        line += fmt::format(" helo=<{}>", escape_between_angles(record.helo, address_limit_octets));
     if (!record.verdict.rule.empty()) line += " rule=" + escape_for_log(record.verdict.rule);
     if (record.verdict.points != 0) line += fmt::format(" points={:g}", record.verdict.points);
     if (record.folded_count > 1) line += fmt::format(" times={}", record.folded_count);

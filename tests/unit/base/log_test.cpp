@@ -113,5 +113,10 @@ TEST(Log, CutsAValueAtItsLimitBetweenCharacters) {
     EXPECT_EQ(escape_for_log(std::string(100'000, 'x')).size(), log_field_limit_octets);
 }
 
+TEST(Log, AValueBetweenAnglesCannotCloseThem) {
+    EXPECT_EQ(escape_between_angles("a> to=<b"), "a\\x3E to=<b");
+    EXPECT_EQ(escape_for_log("a>b"), "a>b");
+}
+
 }  // namespace
 }  // namespace wicket

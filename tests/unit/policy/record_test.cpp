@@ -419,6 +419,17 @@ TEST(RecordLine, IsOneLine) {
     EXPECT_NE(line.find("times=12"), std::string::npos) << line;
 }
 
+TEST(RecordLine, AnAddressCannotForgeAnotherField) {
+    StoredRecord stored = stored_sample();
+    stored.record.from = "\"a> to=<b\"@example.org";
+    stored.record.helo = "x> rule=none";
+    stored.record.recipients.front().address = "\"> x=<\"@example.test";
+    const std::string line = record_to_line(stored);
+    EXPECT_NE(line.find("from=<\"a\\x3E to=<b\"@example.org>"), std::string::npos) << line;
+    EXPECT_NE(line.find("helo=<x\\x3E rule=none>"), std::string::npos) << line;
+    EXPECT_NE(line.find("to=<\"\\x3E x=<\"@example.test>"), std::string::npos) << line;
+}
+
 TEST(RecordQuery, FindsByEveryField) {
     const StoredRecord stored = stored_sample();
     const std::string id = sample().id.to_string();
