@@ -38,6 +38,8 @@ public:
 
     /// Empty: it may be asked. Else why not: "not probed yet", "lists everybody", ...
     std::string trouble() const;
+    /// The same, for IPv6 addresses alone: many a list has none of them.
+    std::string ipv6_trouble() const;
     /// An answer showed that the list refuses or is hijacked: it is off until a probe succeeds.
     void distrust(std::string reason);
     /// Asks the test entries and sets trouble() by what comes; logs each change. Returns when to probe again.
@@ -47,10 +49,15 @@ public:
 
 private:
     void set_trouble(std::string reason);
+    void set_ipv6_trouble(std::string reason);
+    boost::asio::awaitable<std::string> find_fault(
+        DnsResolver& dns, SteadyTime deadline, std::string must_be, std::string must_not_be
+    ) const;
 
     const DnsList list_;
     mutable std::mutex mutex_;
     std::string trouble_;
+    std::string ipv6_trouble_;
 };
 
 }  // namespace wicket

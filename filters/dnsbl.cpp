@@ -37,14 +37,22 @@ boost::asio::awaitable<Observation> DnsblFilter::examine(FactsSnapshot facts, Fi
     }
     const std::string labels = labels_of(value, list);
     if (labels.empty()) co_return seen;
-    if (std::string trouble = health_->trouble(); !trouble.empty()) {
+    const auto* address = std::get_if<IpAddress>(&value);
+    const bool is_ipv6 = address != nullptr && !address->is_ipv4();
+    std::string trouble = health_->trouble();
+    if (trouble.empty() && is_ipv6) trouble = health_->ipv6_trouble();
+    if (!trouble.empty()) {
         seen.facts.emplace_back(list.fact, Unknown{"the list is off: " + trouble});
         co_return seen;
     }
 
-    const DnsQuestion question{labels + "." + list.zone, DnsType::a};
-    const DnsAnswer answer = co_await tools.dns.lookup(question, tools.deadline);
-    seen.lookups.push_back({question, answer});
+    const DnsAnswer answer =
+        co_await tools.dns.lookup({labels + "." + list.zone, DnsType::a}, tools.deadline);
+    // What is recorded and told holds no customer's key.
+    seen.lookups.push_back({
+        {labels + "." + list.shown_zone, DnsType::a},
+        answer
+    });
     if (answer.status == DnsStatus::try_again) {
         seen.facts.emplace_back(
             list.fact, Unknown{answer.reason.empty() ? "the list did not answer" : answer.reason}

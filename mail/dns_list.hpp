@@ -21,10 +21,11 @@ struct DnsListCode {
 enum class DnsListOnError : std::uint8_t { skip, defer };
 
 struct DnsList {
-    std::string name;  // of [dnsbl.NAME]; the fact is dnsbl.NAME
-    std::string zone;  // lower case, without trailing dot
-    FactId of;         // the fact whose value is asked about: an address or a domain
-    FactId fact;       // dnsbl.NAME: the names of the codes that hit
+    std::string name;        // of [dnsbl.NAME]; the fact is dnsbl.NAME
+    std::string zone;        // lower case, without trailing dot
+    std::string shown_zone;  // the same without its key (redacted_zone), for whatever is written or told
+    FactId of;               // the fact whose value is asked about: an address or a domain
+    FactId fact;             // dnsbl.NAME: the names of the codes that hit
     std::vector<DnsListCode> listed;
     std::vector<DnsListCode> refused;  // codes that mean "we do not answer you", beside 127.255.255.0/24
     DnsListOnError on_error = DnsListOnError::skip;

@@ -16,6 +16,7 @@ DnsList test_list() {
     DnsList list;
     list.name = "test";
     list.zone = "bl.example";
+    list.shown_zone = "bl.example";
     list.of = id_of(CoreFact::client_ip);
     list.fact = static_cast<FactId>(CoreFact::count);
     list.listed = {
@@ -33,8 +34,9 @@ std::string record(std::string_view address) {
     return std::string(IpAddress::parse(address)->octets());
 }
 
-FactValue ask(const DnsList& list, const FactValue& value, TableResolver& dns) {
-    const DnsblFilter filter(std::make_shared<DnsListHealth>(list));
+FactValue ask(const std::shared_ptr<DnsListHealth>& health, const FactValue& value, TableResolver& dns) {
+    const DnsblFilter filter(health);
+    const DnsList& list = health->list();
     auto facts = std::make_shared<Facts>();
     facts->set(list.of, value);
     const Observation seen = run_awaitable(
@@ -43,6 +45,10 @@ FactValue ask(const DnsList& list, const FactValue& value, TableResolver& dns) {
     if (seen.facts.empty()) return Absent{};
     EXPECT_EQ(seen.facts.front().first, list.fact);
     return seen.facts.front().second;
+}
+
+FactValue ask(const DnsList& list, const FactValue& value, TableResolver& dns) {
+    return ask(std::make_shared<DnsListHealth>(list), value, dns);
 }
 
 FactValue ask_about(std::string_view address, TableResolver& dns) {
@@ -195,6 +201,73 @@ TEST(DnsListHealth, ComesBackWithTheNextGoodProbe) {
         run_awaitable(health.probe(well, system_clock())), std::chrono::seconds(dns_list_probe_interval)
     );
     EXPECT_EQ(health.trouble(), "");
+}
+
+// RFC 5782 section 5: ::FFFF:7F00:2 and ::FFFF:7F00:1.
+const std::string ipv6_listed = "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.bl.example";
+const std::string ipv6_unlisted =
+    "1.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.bl.example";
+
+TEST(DnsListHealth, ProbesIpv6OnItsOwn) {
+    struct Case {
+        std::string_view name;
+        std::vector<std::string> listed;
+        std::string trouble;
+    };
+    const std::vector<Case> cases = {
+        {"a list with IPv6",                    {ipv6_listed},                ""         },
+        {"a list without IPv6",                 {},                           "dead"     },
+        {"a list of everybody who speaks IPv6", {ipv6_listed, ipv6_unlisted}, "everybody"},
+    };
+    for (const auto& [name, listed, trouble] : cases) {
+        SCOPED_TRACE(name);
+        TableResolver dns;
+        dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+        dns.add("9.113.0.203.bl.example", DnsType::a, {record("127.0.0.2")});
+        const std::string ipv6_client =
+            "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example";
+        dns.add(ipv6_client, DnsType::a, {record("127.0.0.2")});
+        for (const std::string& question : listed)
+            dns.add(question, DnsType::a, {record("127.0.0.2")});
+        DnsList list = test_list();
+        list.probes = true;
+        const auto health = std::make_shared<DnsListHealth>(list);
+        EXPECT_EQ(health->ipv6_trouble(), "not probed yet");
+        EXPECT_EQ(
+            run_awaitable(health->probe(dns, system_clock())), std::chrono::seconds(dns_list_probe_interval)
+        );
+        EXPECT_EQ(health->trouble(), "");
+        EXPECT_NE(health->ipv6_trouble().find(trouble), std::string::npos) << health->ipv6_trouble();
+        EXPECT_EQ(health->ipv6_trouble().empty(), trouble.empty());
+        const FactValue hit = TextList{{"spam"}, ""};
+        EXPECT_EQ(ask(health, *IpAddress::parse("203.0.113.9"), dns), hit);
+        EXPECT_EQ(ask(health, *IpAddress::parse("2001:db8::1"), dns) == hit, trouble.empty());
+    }
+    TableResolver silent;
+    silent.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    silent.fail(ipv6_listed, DnsType::a, "time-out");
+    DnsList list = test_list();
+    list.probes = true;
+    DnsListHealth health(list);
+    EXPECT_EQ(run_awaitable(health.probe(silent, system_clock())), dns_list_retry_interval);
+    EXPECT_NE(health.ipv6_trouble().find("time-out"), std::string::npos);
+}
+
+TEST(Dnsbl, TellsNobodyTheCustomersKey) {
+    DnsList list = test_list();
+    list.zone = "abcdefghijklmnopqrstuvwxyz.zen.dq.spamhaus.net";
+    list.shown_zone = "(key).zen.dq.spamhaus.net";
+    TableResolver dns;
+    dns.add("9.113.0.203." + list.zone, DnsType::a, {record("127.0.0.2")});
+    auto facts = std::make_shared<Facts>();
+    facts->set(list.of, *IpAddress::parse("203.0.113.9"));
+    const DnsblFilter filter(std::make_shared<DnsListHealth>(list));
+    const Observation seen = run_awaitable(
+        filter.examine(facts, {dns, system_clock(), system_clock().steady() + filter.timeout(), nullptr})
+    );
+    EXPECT_EQ(seen.facts.front().second, FactValue(TextList{{"spam"}, ""}));
+    ASSERT_EQ(seen.lookups.size(), 1U);
+    EXPECT_EQ(seen.lookups.front().first.name, "9.113.0.203.(key).zen.dq.spamhaus.net");
 }
 
 TEST(DnsListHealth, AListThatIsOffIsNotAsked) {
