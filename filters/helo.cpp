@@ -24,6 +24,11 @@ bool is_domain_name(std::string_view name) {
     }
 }
 
+/// Our own programs greet with our own name: only from elsewhere it is a lie.
+bool is_from_outside(const IpAddress& client, const IpAddress* listener) {
+    return !client.is_loopback() && (listener == nullptr || client != *listener);
+}
+
 /// The address inside an address literal, [192.0.2.1] or [IPv6:2001:db8::1].
 std::optional<IpAddress> literal_address(std::string_view literal) {
     constexpr std::string_view ipv6_tag = "IPv6:";
@@ -53,15 +58,17 @@ boost::asio::awaitable<Observation> HeloFilter::examine(FactsSnapshot facts, Fil
 
     const std::string_view form = helo_form(name);
     seen.facts.emplace_back(id_of(CoreFact::helo_form), std::string(form));
-    bool is_ours = std::ranges::find(our_names_, name) != our_names_.end();
+    const auto* listener = std::get_if<IpAddress>(&facts->get(id_of(CoreFact::listener_address)));
+    std::optional<IpAddress> address;
     if (form == "literal") {
-        const IpAddress address = *literal_address(name);
-        seen.facts.emplace_back(id_of(CoreFact::helo_literal_matches), address == *client);
-        const auto* listener = std::get_if<IpAddress>(&facts->get(id_of(CoreFact::listener_address)));
-        // A client on this very machine may name the address that both ends have.
-        is_ours = listener != nullptr && address == *listener && address != *client;
+        address = literal_address(name);
+        seen.facts.emplace_back(id_of(CoreFact::helo_literal_matches), *address == *client);
+    } else if (form == "address") {
+        address = IpAddress::parse(name);
     }
-    seen.facts.emplace_back(id_of(CoreFact::helo_is_ours), is_ours);
+    const bool names_us = address ? listener != nullptr && *address == *listener
+                                  : std::ranges::find(our_names_, name) != our_names_.end();
+    seen.facts.emplace_back(id_of(CoreFact::helo_is_ours), names_us && is_from_outside(*client, listener));
     if (form != "fqdn") co_return seen;
 
     std::string trouble;

@@ -79,7 +79,12 @@ std::vector<FactId> SpfCheck::needs() const {
 }
 
 std::vector<FactId> SpfCheck::makes() const {
-    return {id_of(CoreFact::spf_result), id_of(CoreFact::spf_explanation), id_of(CoreFact::spf_helo_result)};
+    return {
+        id_of(CoreFact::spf_result),
+        id_of(CoreFact::spf_explanation),
+        id_of(CoreFact::spf_helo_result),
+        id_of(CoreFact::spf_permits_all)
+    };
 }
 
 std::vector<DnsQuestion> SpfCheck::foresee(const Facts& facts) const {

@@ -28,6 +28,10 @@ constexpr std::string_view required_fields = "date from";
 constexpr std::string_view singular_fields =
     "date from sender reply-to to cc bcc message-id in-reply-to references subject";
 
+// Those of FromFault (mail/from.hpp).
+constexpr std::string_view from_faults =
+    "missing several_fields empty several_authors ambiguous route malformed too_many";
+
 using enum FactType;
 using enum CoreFact;
 
@@ -55,7 +59,7 @@ constexpr std::array core_rows = {
     CoreRow{helo_form, "helo.form", word, Stage::helo, "helo",
         "what the argument of EHLO or HELO looks like", helo_forms},
     CoreRow{helo_is_ours, "helo.is_ours", boolean, Stage::helo, "helo",
-        "a client from outside gives our own name or address as its own"},
+        "a client from outside gives our own name, or the address it connected to, as its own"},
     CoreRow{helo_resolves, "helo.resolves", boolean, Stage::helo, "helo",
         "the name given with EHLO or HELO has an address or MX record; absent for a literal"},
     CoreRow{helo_literal_matches, "helo.literal_matches", boolean, Stage::helo, "helo",
@@ -115,6 +119,10 @@ constexpr std::array core_rows = {
         "how often this network, sender and recipient were deferred for an unknown fact before; absent unless asked"},
     CoreRow{deferred_message, "deferred.message", integer, Stage::end, "smtp",
         "how often this network, envelope and message were deferred for an unknown fact before; absent unless asked"},
+    CoreRow{spf_permits_all, "spf.permits_all", boolean, Stage::mail, "spf",
+        "the record that lets the sender pass lets every address pass (+all); absent unless spf.result is pass"},
+    CoreRow{from_fault, "from.fault", word, Stage::end, "message",
+        "why the message has no single author; absent if it has one", from_faults},
 };
 // clang-format on
 

@@ -76,6 +76,8 @@ enum class CoreFact : FactId {
     client_behaviour,
     deferred_envelope,
     deferred_message,
+    spf_permits_all,
+    from_fault,
     count,
 };
 

@@ -347,6 +347,20 @@ std::string_view describe(FromFault fault) {
     std::unreachable();
 }
 
+std::string_view to_word(FromFault fault) {
+    switch (fault) {
+        case FromFault::missing: return "missing";
+        case FromFault::several_fields: return "several_fields";
+        case FromFault::empty: return "empty";
+        case FromFault::several_authors: return "several_authors";
+        case FromFault::ambiguous: return "ambiguous";
+        case FromFault::route: return "route";
+        case FromFault::malformed: return "malformed";
+        case FromFault::too_many: return "too_many";
+    }
+    std::unreachable();
+}
+
 std::string FromAddress::to_string() const {
     std::string text;
     bool is_dot_atom = !local_part.empty() && !local_part.starts_with('.') && !local_part.ends_with('.') &&
@@ -386,7 +400,8 @@ Author find_author(const HeaderBlock& header) {
         author.fault = FromFault::missing;
     else if (fields > 1)
         author.fault = FromFault::several_fields;
-    else if (!author.fault && author.addresses.size() > 1)
+    else if (author.addresses.size() > 1 && (!author.fault || author.fault == FromFault::malformed))
+        // What follows two authors makes them no fewer.
         author.fault = FromFault::several_authors;
     if (!author.fault) author.domain = author.addresses.front().domain;
     return author;

@@ -30,6 +30,8 @@ enum class FromFault : std::uint8_t {
 
 /// Words for a reply or the log: "the From field holds several addresses".
 std::string_view describe(FromFault fault);
+/// As the fact from.fault says it: "several_fields".
+std::string_view to_word(FromFault fault);
 
 struct FromAddress {
     std::string display_name;  // unquoted and unfolded; encoded words (RFC 2047) are not decoded

@@ -59,6 +59,8 @@ constexpr std::array names = {
     RecordName{"client.behaviour",       texts  },
     RecordName{"deferred.envelope",      integer},
     RecordName{"deferred.message",       integer},
+    RecordName{"spf.permits_all",        boolean},
+    RecordName{"from.fault",             word   },
 };
 
 /// The rows ordered by name, to find a number quickly.

@@ -19,7 +19,10 @@ void add_author(const HeaderBlock& header, MessageFacts& found) {
     for (const FromAddress& address : author.addresses)
         addresses.items.push_back(address.to_string());
     found.facts.emplace_back(id_of(CoreFact::from_addresses), std::move(addresses));
-    if (!author.fault) found.facts.emplace_back(id_of(CoreFact::from_domain), author.domain);
+    if (author.fault)
+        found.facts.emplace_back(id_of(CoreFact::from_fault), std::string(to_word(*author.fault)));
+    else
+        found.facts.emplace_back(id_of(CoreFact::from_domain), author.domain);
 }
 
 std::vector<std::string> canonical_accounts(const std::vector<std::string>& values) {
@@ -58,6 +61,7 @@ MessageFacts examine_message(const MessageBytes& message, std::string_view hostn
                  {CoreFact::from_domain,
                   CoreFact::from_count,
                   CoreFact::from_addresses,
+                  CoreFact::from_fault,
                   CoreFact::header_missing,
                   CoreFact::header_duplicate,
                   CoreFact::message_received_count})

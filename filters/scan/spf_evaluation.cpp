@@ -161,6 +161,7 @@ std::optional<SpfVerdict> SpfEvaluator::evaluate(const SpfQuery& query, SpfLedge
     if (gate.is_pending()) return std::nullopt;
     if (!response) throw std::bad_alloc();
     SpfVerdict verdict{.result = gate.forced().value_or(result_of(SPF_response_result(response)))};
+    verdict.permits_all = verdict.result == SpfResult::pass && gate.permits_all();
     if (verdict.result != SpfResult::fail) return verdict;
     verdict.explanation = gate.explanation();
     if (gate.is_pending()) return std::nullopt;

@@ -66,6 +66,7 @@ struct SpfQuery {
 
 struct SpfVerdict {
     SpfResult result = SpfResult::none;
+    bool permits_all = false;      // of a pass: every address would have passed, by +all or a network of /0
     std::string explanation = {};  // of a fail, if the domain publishes one: printable ASCII
 };
 

@@ -55,7 +55,12 @@ std::vector<FactId> SpfFilter::needs() const {
 }
 
 std::vector<FactId> SpfFilter::makes() const {
-    return {id_of(CoreFact::spf_result), id_of(CoreFact::spf_explanation), id_of(CoreFact::spf_helo_result)};
+    return {
+        id_of(CoreFact::spf_result),
+        id_of(CoreFact::spf_explanation),
+        id_of(CoreFact::spf_helo_result),
+        id_of(CoreFact::spf_permits_all)
+    };
 }
 
 std::variant<Observation, DnsQuestions> SpfFilter::scan(const ScanInput& input, const DnsAnswers& answers)
@@ -76,6 +81,8 @@ std::variant<Observation, DnsQuestions> SpfFilter::scan(const ScanInput& input, 
         id_of(CoreFact::spf_explanation),
         mail->explanation.empty() ? FactValue(Absent{}) : FactValue(mail->explanation)
     );
+    if (mail->result == SpfResult::pass)
+        observation.facts.emplace_back(id_of(CoreFact::spf_permits_all), mail->permits_all);
     observation.facts.emplace_back(
         id_of(CoreFact::spf_helo_result), input.helo.empty() ? FactValue(Absent{}) : word(helo->result)
     );

@@ -17,8 +17,8 @@ public:
     std::string_view name() const override { return "spf"; }
     std::vector<FactId> needs() const override;
     std::vector<FactId> makes() const override;
-    /// spf.result, spf.helo.result, and spf.explanation of a fail of the reverse-path. At most
-    /// spf_question_limit questions over all passes.
+    /// spf.result, spf.helo.result, spf.explanation of a fail and spf.permits_all of a pass of the
+    /// reverse-path. At most spf_question_limit questions over all passes.
     std::variant<Observation, DnsQuestions> scan(const ScanInput& input, const DnsAnswers& answers)
         const override;
 

@@ -37,6 +37,17 @@ std::string without_trailing_dot(std::string name) {
     return name;
 }
 
+/// Whether `+all`, or a network without bits of the client's kind, is reached by every address.
+bool lets_everybody_pass(const SpfRecord& record, bool is_ipv4) {
+    for (const SpfTerm& term : record.terms) {
+        const bool is_all = term.mechanism == SpfMechanism::all;
+        const int prefix = is_ipv4 ? term.ip4_prefix : term.ip6_prefix;
+        if (term.qualifier == '+' && (is_all || prefix == 0)) return true;
+        if (is_all) return false;
+    }
+    return false;
+}
+
 }  // namespace
 
 SpfGate::SpfGate(const SpfQuery& query, SpfLedger& ledger) : query_(query), ledger_(ledger) {
@@ -191,11 +202,14 @@ SpfGate::RecordText SpfGate::record_text(std::string_view name) {
     const Place at = *place;
     std::optional<std::string> wanted;
     std::string domain = query_.domain;
+    bool counts_for_pass = true;
     if (at.kind == PlaceKind::top) {
         wanted = spf_name_to_ask(domain);
     } else {
         if (!count_term()) return {RecordStanding::stopped};
         const OpenRecord& parent = records_[at.record];
+        counts_for_pass =
+            parent.counts_for_pass && (at.kind == PlaceKind::redirect || term_of(at).qualifier == '+');
         wanted = target_name(
             at.kind == PlaceKind::term ? term_of(at).target : *parent.record.redirect, parent.domain
         );
@@ -216,7 +230,8 @@ SpfGate::RecordText SpfGate::record_text(std::string_view name) {
     auto parsed = parse_spf_record(*chosen);
     if (!parsed) forced_ = SpfResult::permerror;
     if (forced_) return {RecordStanding::stopped};
-    records_.push_back({std::move(*parsed), without_trailing_dot(std::move(domain))});
+    if (counts_for_pass && lets_everybody_pass(*parsed, query_.client_ip.is_ipv4())) permits_all_ = true;
+    records_.push_back({std::move(*parsed), without_trailing_dot(std::move(domain)), counts_for_pass});
     const std::size_t index = records_.size() - 1;
     if (at.kind == PlaceKind::redirect && at.record == deciding_record_) deciding_record_ = index;
     auto text = normalised(index);

@@ -46,6 +46,10 @@ public:
     /// The normalised record of the first domain, or of an include or redirect.
     RecordText record_text(std::string_view name);
 
+    /// Whether a record that counts for a pass (the first, and what it redirects to or includes with "+")
+    /// lets every address pass.
+    bool permits_all() const { return permits_all_; }
+
     /// After a fail: the explanation of the domain that decided, "" if it has none that is valid
     /// (RFC 7208 section 6.2). May leave the evaluation pending.
     std::string explanation();
@@ -61,6 +65,7 @@ private:
     struct OpenRecord {
         SpfRecord record;
         std::string domain;
+        bool counts_for_pass = true;  // what passes here passes the whole
     };
 
     std::string add_place(Place place);
@@ -93,6 +98,7 @@ private:
     std::vector<OpenRecord> records_;
     std::string top_name_;
     std::size_t deciding_record_ = 0;  // the first, or the last of the redirects from it
+    bool permits_all_ = false;
     int terms_ = 0;
     int voids_ = 0;
     bool is_pending_ = false;

@@ -117,8 +117,8 @@ TEST(Helo, TellsTheFormsOfAName) {
     }
 }
 
-Facts greet(std::string_view name, TableResolver& dns) {
-    Facts facts = client("203.0.113.9");
+Facts greet(std::string_view name, TableResolver& dns, std::string_view from = "203.0.113.9") {
+    Facts facts = client(from);
     facts.set(id_of(CoreFact::helo_name), std::string(name));
     return observe(HeloFilter({"mx.example.test"}), facts, dns);
 }
@@ -129,6 +129,21 @@ TEST(Helo, KnowsWhoUsesOurName) {
     EXPECT_EQ(greet("mx.example.test.", dns).get(id_of(CoreFact::helo_is_ours)), FactValue(true));
     EXPECT_EQ(greet("mx.example.org", dns).get(id_of(CoreFact::helo_is_ours)), FactValue(false));
     EXPECT_EQ(greet("[192.0.2.25]", dns).get(id_of(CoreFact::helo_is_ours)), FactValue(true));
+}
+
+TEST(Helo, TakesOurBareAddressForOurs) {
+    TableResolver dns;
+    EXPECT_EQ(greet("192.0.2.25", dns).get(id_of(CoreFact::helo_is_ours)), FactValue(true));
+    EXPECT_EQ(greet("192.0.2.26", dns).get(id_of(CoreFact::helo_is_ours)), FactValue(false));
+}
+
+TEST(Helo, LetsOurOwnHostGiveItsOwnName) {
+    TableResolver dns;
+    for (const std::string_view from : {"127.0.0.1", "::1", "192.0.2.25"}) {
+        SCOPED_TRACE(from);
+        for (const std::string_view name : {"mx.example.test", "192.0.2.25", "[192.0.2.25]"})
+            EXPECT_EQ(greet(name, dns, from).get(id_of(CoreFact::helo_is_ours)), FactValue(false)) << name;
+    }
 }
 
 TEST(Helo, ComparesALiteralWithTheClient) {

@@ -115,6 +115,37 @@ TEST(SpfFilter, GivesLoopbackNoFreeRide) {
     );
 }
 
+TEST(SpfFilter, SeesRecordsThatLetEveryAddressPass) {
+    struct Case {
+        std::string record;
+        FactValue want;
+    };
+    const std::vector<Case> cases = {
+        {"v=spf1 +all",                                    true    },
+        {"v=spf1 -ip4:198.51.100.1 ALL",                   true    },
+        {"v=spf1 ip4:192.0.2.1 +all",                      true    },
+        {"v=spf1 ip4:0.0.0.0/0 -all",                      true    },
+        {"v=spf1 include:all.example -all",                true    },
+        {"v=spf1 redirect=all.example",                    true    },
+        {"v=spf1 ip4:192.0.2.0/24 -all",                   false   },
+        {"v=spf1 ip4:192.0.2.0/24 -all +all",              false   },
+        {"v=spf1 ip6:::/0 ip4:192.0.2.1 -all",             false   },
+        {"v=spf1 include:one.example -all",                false   },
+        {"v=spf1 ?include:all.example ip4:192.0.2.1 -all", Absent{}},
+        {"v=spf1 ?all",                                    Absent{}},
+        {"v=spf1 -all",                                    Absent{}},
+    };
+    for (const auto& [record, want] : cases) {
+        SCOPED_TRACE(record);
+        DnsTable table;
+        table.add("sender.example", DnsType::txt, record);
+        table.add("all.example", DnsType::txt, "v=spf1 +all");
+        table.add("one.example", DnsType::txt, "v=spf1 ip4:192.0.2.1 -all");
+        const Solved solved = solve(SpfFilter(), input_from("192.0.2.1", "user@sender.example"), table);
+        EXPECT_EQ(want, solved.fact(CoreFact::spf_permits_all));
+    }
+}
+
 TEST(SpfFilter, EndsInTemperrorWhenTheDnsDoesNotAnswer) {
     DnsTable table;
     table.add_timeout("sender.example");

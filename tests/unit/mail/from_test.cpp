@@ -1,6 +1,10 @@
 #include "mail/from.hpp"
 
+#include "mail/fact_dictionary.hpp"
+
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace wicket {
 namespace {
@@ -125,22 +129,35 @@ TEST(From, FindsTheSingleAuthorOfAMessage) {
     };
     using enum FromFault;
     const Row table[] = {
-        {"From: a@B.example\r\n\r\n",                       "b.example", {},                   1},
-        {"Subject: x\r\n\r\nFrom: a@b.example\r\n",         "",          missing,              0},
-        {"From: a@b.example\r\nfrom : c@d.example\r\n\r\n", "",          several_fields,       2},
-        {"From: a@b.example, c@d.example\r\n\r\n",          "",          several_authors,      2},
-        {"From: a@b.example <c@d.example>\r\n\r\n",         "",          ambiguous,            2},
-        {"From: <@x.example:a@b.example>\r\n\r\n",          "",          route,                1},
-        {"From: nobody\r\n\r\n",                            "",          FromFault::malformed, 0},
-        {"From: <>\r\n\r\n",                                "",          FromFault::empty,     0},
-        {"From: junk\r\nFrom: a@b.example\r\n\r\n",         "",          several_fields,       1},
+        {"From: a@B.example\r\n\r\n",                          "b.example", {},                   1},
+        {"Subject: x\r\n\r\nFrom: a@b.example\r\n",            "",          missing,              0},
+        {"From: a@b.example\r\nfrom : c@d.example\r\n\r\n",    "",          several_fields,       2},
+        {"From: a@b.example, c@d.example\r\n\r\n",             "",          several_authors,      2},
+        {"From: a@b.example <c@d.example>\r\n\r\n",            "",          ambiguous,            2},
+        {"From: <@x.example:a@b.example>\r\n\r\n",             "",          route,                1},
+        {"From: nobody\r\n\r\n",                               "",          FromFault::malformed, 0},
+        {"From: <>\r\n\r\n",                                   "",          FromFault::empty,     0},
+        {"From: a@b.example, c@d.example, x\r\n\r\n",          "",          several_authors,      2},
+        {"From: J\xF6rg <a@b.example>\r\n\r\n",                "",          FromFault::malformed, 0},
+        {"From: Public, John <a@b.example>\r\n\r\n",           "",          FromFault::malformed, 0},
+        {"From: [Company] News <a@b.example>\r\n\r\n",         "",          FromFault::malformed, 0},
+        {"From: John <john <a@b.example>>\r\n\r\n",            "",          FromFault::malformed, 0},
+        {"From: <a.@b.example>\r\n\r\n",                       "",          FromFault::malformed, 0},
+        {"From: a@b.example.\r\n\r\n",                         "",          FromFault::malformed, 0},
+        {"From: MAILER-DAEMON (Mail Delivery System)\r\n\r\n", "",          FromFault::malformed, 0},
+        {"From: junk\r\nFrom: a@b.example\r\n\r\n",            "",          several_fields,       1},
     };
+    const FactDictionary dictionary;
     for (const Row& row : table) {
         SCOPED_TRACE(row.header);
         const Author author = find_author(parse_header(row.header));
         EXPECT_EQ(author.domain, row.domain);
         EXPECT_EQ(author.fault, row.fault);
         EXPECT_EQ(author.addresses.size(), row.count);
+        // The dictionary of facts writes the same words as this table.
+        const FactDeclaration& fact = dictionary.row(id_of(CoreFact::from_fault));
+        if (author.fault)
+            EXPECT_EQ(std::ranges::count(fact.words, to_word(*author.fault)), 1) << to_word(*author.fault);
     }
 }
 
