@@ -29,6 +29,20 @@ std::string points_text(Millipoints points) {
     return {buffer.data(), static_cast<std::size_t>(std::max(length, 0))};
 }
 
+/// Of several cases of one rule the highest counts: the most points, and the most credit only where there are
+/// none. Credit cannot make up for what the same list says against somebody.
+bool is_higher(Millipoints a, Millipoints b) {
+    if (a > 0 || b > 0) return a > b;
+    return a < b;
+}
+
+/// Refusals differ only in whether the connection lives on, deferrals only in their words.
+bool is_same_outcome(Action a, Action b) {
+    const auto refuses = [](Action action) { return action >= Action::reject; };
+    const auto defers = [](Action action) { return action == Action::greylist || action == Action::defer; };
+    return a == b || (refuses(a) && refuses(b)) || (defers(a) && defers(b));
+}
+
 struct DefaultReply {
     int code;
     std::string_view enhanced;
@@ -39,7 +53,7 @@ struct DefaultReply {
 DefaultReply default_reply(Action action) {
     switch (action) {
         case Action::greylist: return {451, "4.7.1", "Not seen before: try again in a few minutes"};
-        case Action::defer: return {451, "4.7.1", "A check could not be made: try again later"};
+        case Action::defer: return {451, "4.7.1", "Try again later"};
         case Action::reject: return {550, "5.7.1", ""};
         case Action::disconnect: return {554, "5.7.1", ""};
         default: return {250, "2.0.0", "Message accepted"};
@@ -63,6 +77,7 @@ public:
         } else if (!is_end && verdict_.action == Action::none) {
             decide_early();
         }
+        defer_for_unknown_rule();
         return std::move(verdict_);
     }
 
@@ -112,7 +127,7 @@ private:
                 if (verdict_.action == Action::none) verdict_.hangs_on_unknown = true;
                 if (rule.on_unknown == OnUnknown::defer && verdict_.action == Action::none &&
                     may_defer(rule.stage)) {
-                    decide_by(rule, Action::defer);
+                    unknown_deciders_.push_back(&rule);
                 } else if (rule.action < Action::reject) {
                     milder_may_come_ = true;
                 }
@@ -127,6 +142,16 @@ private:
                 ends_policy_ = rule.action == Action::accept;
                 if (ends_policy_) return;
             }
+        }
+    }
+
+    /// What would a rule with on_unknown = "defer" have decided, had its condition been true? It defers only
+    /// if that is not what becomes of the message anyway.
+    void defer_for_unknown_rule() {
+        for (const Rule* rule : unknown_deciders_) {
+            const Action wanted = worst_ ? std::min(rule->action, *worst_) : rule->action;
+            if (is_same_outcome(wanted, verdict_.action)) continue;
+            return decide_by(*rule, Action::defer);
         }
     }
 
@@ -166,7 +191,7 @@ private:
             verdict_.reply.enhanced = rule.reply_enhanced;
         }
         // A deferral for an unknown fact is not what the rule's own words are about.
-        if (action != rule.action) return;
+        if (action != rule.action) return set_text("A check could not be made: try again later");
         std::string text;
         append_sentence(text, rule.why);
         if (text.empty())
@@ -195,32 +220,39 @@ private:
             const RuleMode mode = mode_of(index);
             if (!is_in_force(rule, mode)) continue;
             const PointsCase* best = nullptr;
-            Millipoints unknown_points = 0;  // the greatest that an unknown case would count
-            Millipoints unknown_most = 0;
+            Millipoints least_unknown = 0;  // of the cases that are unknown
+            Millipoints most_unknown = 0;
             for (const PointsCase& one : rule.cases) {
                 const Truth truth = one.condition.evaluate(facts_);
                 if (truth == Truth::yes) {
-                    if (best == nullptr || std::abs(one.points) > std::abs(best->points)) best = &one;
+                    if (best == nullptr || is_higher(one.points, best->points)) best = &one;
                 } else if (truth == Truth::unknown) {
-                    if (std::abs(one.points) > std::abs(unknown_points)) unknown_points = one.points;
-                    unknown_most = std::max(unknown_most, one.points);
+                    least_unknown = std::min(least_unknown, one.points);
+                    most_unknown = std::max(most_unknown, one.points);
                 }
             }
             const Millipoints counted = best != nullptr ? best->points : 0;
-            if (mode == RuleMode::enforce) unknown_debit_ += std::max<Millipoints>(unknown_most - counted, 0);
-            if (std::abs(unknown_points) > std::abs(counted)) {
-                verdict_.unknown_rules.push_back(rule.id);
-                if (mode == RuleMode::enforce)
-                    unknown_credit_ += std::max<Millipoints>(counted - unknown_points, 0);
-                if (mode == RuleMode::enforce && rule.on_unknown == OnUnknown::defer) {
-                    deferring_.emplace_back(&rule, unknown_points - counted);
-                }
-            }
+            note_unknown_case(rule, mode, counted, {least_unknown, most_unknown});
             if (best == nullptr) continue;
             verdict_.hits.push_back({rule.id, to_points(counted), mode, Action::none});
             if (mode == RuleMode::enforce) total += counted;
         }
         return total;
+    }
+
+    /// `unknown`: what cases of the rule might count that are not known, instead of `counted`.
+    void note_unknown_case(
+        const Rule& rule, RuleMode mode, Millipoints counted, std::array<Millipoints, 2> unknown
+    ) {
+        bool is_noted = false;
+        for (const Millipoints points : unknown) {
+            if (!is_higher(points, counted)) continue;
+            if (!std::exchange(is_noted, true)) verdict_.unknown_rules.push_back(rule.id);
+            if (mode != RuleMode::enforce) continue;
+            unknown_credit_ += std::max<Millipoints>(counted - points, 0);
+            unknown_debit_ += std::max<Millipoints>(points - counted, 0);
+            if (rule.on_unknown == OnUnknown::defer) deferring_.emplace_back(&rule, points - counted);
+        }
     }
 
     Action action_of(Millipoints total) const {
@@ -309,6 +341,8 @@ private:
     std::optional<Action> worst_;
     std::vector<const Override*> modes_;  // those that apply and change modes
     std::vector<std::pair<const Rule*, Millipoints>> deferring_;
+    // Those with on_unknown = "defer" that stand before the first hit.
+    std::vector<const Rule*> unknown_deciders_;
     Millipoints unknown_credit_ = 0;  // what unknown conditions may take off
     Millipoints unknown_debit_ = 0;   // and what they may add
     bool ends_policy_ = false;

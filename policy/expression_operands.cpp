@@ -122,11 +122,25 @@ bool ExpressionOperands::push_text(FactId fact, const Token& value) {
     if (row(fact).type == FactType::word) {
         if (!check_word(fact, value)) return false;
     } else if (value.kind != Kind::text) {
-        fail(value, describe(fact) + ": expected a text in double quotes", quoted(value.source));
+        fail_bare(fact, value);
         return false;
     }
     program_->texts.emplace_back(content_of(value));
     return true;
+}
+
+void ExpressionOperands::fail_bare(FactId fact, const Token& value) {
+    if (value.kind == Kind::word && dictionary_.find(value.source)) {
+        fail(value, "a fact cannot stand in [brackets]: these are texts in double quotes");
+    } else if (value.kind == Kind::word && value.source.contains('.')) {
+        fail(
+            value,
+            "unknown fact " + quoted(value.source) + "; a text stands in double quotes",
+            nearest_word(value.source, dictionary_.names())
+        );
+    } else {
+        fail(value, describe(fact) + ": expected a text in double quotes", quoted(value.source));
+    }
 }
 
 std::optional<std::int64_t> ExpressionOperands::integer_value(const Token& value) {
@@ -244,14 +258,6 @@ ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made
         default: break;
     }
     made.first = size_of(program_->texts);
-    if (value.kind == Kind::word && row(made.fact).type == FactType::text && value.source.contains('.')) {
-        fail(
-            value,
-            "unknown fact " + quoted(value.source) + "; a text stands in double quotes",
-            nearest_word(value.source, dictionary_.names())
-        );
-        return std::nullopt;
-    }
     if (!push_text(made.fact, value)) return std::nullopt;
     return add(made);
 }
@@ -362,8 +368,9 @@ ExpressionOperands::Index ExpressionOperands::has(FactId fact, const std::vector
     made.first = size_of(program_->texts);
     made.count = size_of(elements);
     for (const Token& element : elements) {
-        if (element.kind == Kind::number) {
-            fail(element, "expected a word, or a text in double quotes", quoted(element.source));
+        // Of a list with words of its own, a text without quotes can be no mistake that stays unseen.
+        if (element.kind == Kind::number || (words.empty() && element.kind != Kind::text)) {
+            fail_bare(fact, element);
             return std::nullopt;
         }
         if (!words.empty() && std::ranges::find(words, content_of(element)) == words.end()) {

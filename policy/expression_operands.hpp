@@ -50,6 +50,8 @@ private:
     /// Whether the value is a word that the fact can have; notes the mistake if not.
     bool check_word(FactId fact, const Token& value);
     bool push_text(FactId fact, const Token& value);
+    /// For a word or number where the fact's values are any text: a misspelt fact, or quotes forgotten.
+    void fail_bare(FactId fact, const Token& value);
     std::optional<double> real_value(const Token& value);
     std::optional<std::int64_t> integer_value(const Token& value);
 

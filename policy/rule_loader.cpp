@@ -255,9 +255,21 @@ void RuleLoader::read_thresholds(ConfigTable& root) {
     const auto [junk, reject] = read_threshold_values(*table);
     if (junk) made_->junk_threshold_ = *junk;
     if (reject) made_->reject_threshold_ = *reject;
-    if (made_->junk_threshold_ > made_->reject_threshold_) {
-        table->error(table->place(), "the junk threshold is above the reject threshold");
-    }
+    check_thresholds(*table, made_->junk_threshold_, made_->reject_threshold_);
+}
+
+void RuleLoader::check_thresholds(const ConfigTable& table, Millipoints junk, Millipoints reject) {
+    const auto place = [&table](std::string_view key) {
+        return table.has(key) ? table.value_place(key) : table.place();
+    };
+    // Mail that nothing speaks against has 0 points.
+    if (junk <= 0) table.error(place("junk"), "the junk threshold must be above 0: good mail has 0 points");
+    if (reject <= 0)
+        table.error(place("reject"), "the reject threshold must be above 0: good mail has 0 points");
+    else if (reject <= junk)
+        table.error(
+            place("reject"), "the reject threshold must be above the junk threshold: nothing would go to Junk"
+        );
 }
 
 void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {

@@ -44,6 +44,7 @@ private:
     void read_thresholds(ConfigTable& root);
     std::pair<std::optional<Millipoints>, std::optional<Millipoints>> read_threshold_values(ConfigTable& table
     );
+    static void check_thresholds(const ConfigTable& table, Millipoints junk, Millipoints reject);
     void read_list(ConfigTable& table, const RuleFile& file);
     std::optional<Millipoints> to_millipoints(const ConfigTable& table, const ConfigValue& value);
     /// Reports at an offset into a text, where its columns are known.

@@ -72,9 +72,11 @@ void RuleLoader::read_override(ConfigTable& table) {
     made.scope = read_scope(table);
     if (auto thresholds = table.table("thresholds")) {
         std::tie(made.junk, made.reject) = read_threshold_values(*thresholds);
-        if (made.junk.value_or(made_->junk_threshold_) > made.reject.value_or(made_->reject_threshold_)) {
-            thresholds->error(thresholds->place(), "the junk threshold is above the reject threshold");
-        }
+        check_thresholds(
+            *thresholds,
+            made.junk.value_or(made_->junk_threshold_),
+            made.reject.value_or(made_->reject_threshold_)
+        );
     }
     const auto worst =
         table.word("worst", {"accept", "junk", "quarantine", "greylist", "defer", "discard", "reject"});

@@ -168,6 +168,37 @@ TEST(Decide, CountsTheHighestOfSeveralCases) {
     EXPECT_EQ(partial.unknown_rules, std::vector<std::string>{"zen"});
 }
 
+TEST(Decide, NoCreditOfACaseMakesUpForPointsOfAnother) {
+    const auto rules = compile(
+        std::string(zen) +
+        "[[rule]]\nid = \"zen\"\npoints = { 'dnsbl.zen has a' = 5, 'dnsbl.zen has b' = -8 }\n"
+    );
+    FactsOf facts(*rules);
+    const auto points_of = [&](std::vector<std::string> codes, std::string missing = "") {
+        facts.with("dnsbl.zen", TextList{std::move(codes), std::move(missing)});
+        return decide(*rules, facts, Stage::end);
+    };
+    EXPECT_EQ(points_of({"a", "b"}).points, 5);
+    EXPECT_EQ(points_of({"a"}).points, 5);
+    EXPECT_EQ(points_of({"b"}).points, -8);
+    // What is missing could only be a credit that counts nothing beside the points, or points beside a
+    // credit.
+    EXPECT_TRUE(points_of({"a"}, "time-out").unknown_rules.empty());
+    EXPECT_EQ(points_of({"b"}, "time-out").unknown_rules, std::vector<std::string>{"zen"});
+    EXPECT_EQ(points_of({}, "time-out").unknown_rules, std::vector<std::string>{"zen"});
+}
+
+TEST(Decide, BeforeTheEndAnUnknownCreditOfAMixedRuleMayStillCome) {
+    const auto rules = compile(
+        std::string(zen) + rule("a", "spf.result == fail", "points = 13") +
+        "[[rule]]\nid = \"zen\"\npoints = { 'dnsbl.zen has a' = 5, 'dnsbl.zen has b' = -8 }\n"
+    );
+    FactsOf facts(*rules);
+    facts.with("spf.result", std::string("fail")).to("a@example.test");
+    EXPECT_EQ(decide(*rules, facts.with("dnsbl.zen", TextList{}), Stage::rcpt).action, Action::reject);
+    EXPECT_EQ(decide(*rules, facts.with("dnsbl.zen", Unknown{"x"}), Stage::rcpt).action, Action::none);
+}
+
 TEST(Decide, AnUnknownConditionDoesNotHitAndIsRecorded) {
     const auto rules = compile(
         rule("then", "spf.result == fail", "then = \"reject\"") +
@@ -253,6 +284,60 @@ TEST(Decide, ARuleThatSaysDeferIsNoDeferralForAnUnknown) {
     const Verdict verdict = decide(*rules, facts, Stage::end);
     EXPECT_EQ(verdict.action, Action::defer);
     EXPECT_FALSE(defers_for_unknown(verdict));
+}
+
+TEST(Decide, AnUnknownRuleDoesNotDeferWhatIsRefusedAnyway) {
+    struct Case {
+        std::string_view name, unknown, later;
+        Action want;
+        std::string_view rule;
+    };
+    const std::vector<Case> cases = {
+        {"both refuse",                      "reject",     "reject", Action::reject, "later"},
+        {"both refuse, one hangs up",        "disconnect", "reject", Action::reject, "later"},
+        {"both put off",                     "greylist",   "defer",  Action::defer,  "later"},
+        {"it would let pass",                "accept",     "reject", Action::defer,  "x"    },
+        {"it would refuse",                  "reject",     "junk",   Action::defer,  "x"    },
+        {"it would refuse what is accepted", "reject",     "accept", Action::defer,  "x"    },
+    };
+    for (const auto& [name, unknown, later, want, decider] : cases) {
+        SCOPED_TRACE(name);
+        const auto rules = compile(
+            rule(
+                "x", "spf.result == fail", "on_unknown = \"defer\"\nthen = \"" + std::string(unknown) + '"'
+            ) +
+            rule("later", "mail.smtputf8", "then = \"" + std::string(later) + '"')
+        );
+        FactsOf facts(*rules);
+        facts.with("spf.result", Unknown{"time-out"}).with("mail.smtputf8", true);
+        for (const Stage stage : {Stage::rcpt, Stage::end}) {
+            const Verdict verdict = decide(*rules, facts, stage);
+            EXPECT_EQ(verdict.action, want);
+            EXPECT_EQ(verdict.rule, decider);
+            EXPECT_EQ(verdict.unknown_rules, std::vector<std::string>{"x"});
+        }
+    }
+    const auto total = compile(
+        rule("x", "spf.result == fail", "on_unknown = \"defer\"\nthen = \"reject\"") +
+        rule("p", "client.port == 1", "points = 20")
+    );
+    FactsOf facts(*total);
+    facts.with("spf.result", Unknown{"time-out"}).with("client.port", std::int64_t{1});
+    EXPECT_EQ(decide(*total, facts, Stage::end).rule, "threshold:reject");
+}
+
+TEST(Decide, ADeferralSaysWhy) {
+    const auto rules = compile(
+        rule("x", "spf.result == fail", "then = \"defer\"\non_unknown = \"defer\"") +
+        rule("y", "spf.result == softfail", "then = \"defer\"\nwhy = \"Not now\"")
+    );
+    FactsOf facts(*rules);
+    const auto text_of = [&](FactValue result) {
+        return decide(*rules, facts.with("spf.result", std::move(result)), Stage::rcpt).reply.text;
+    };
+    EXPECT_EQ(text_of(std::string("fail")), "Try again later");
+    EXPECT_EQ(text_of(std::string("softfail")), "Not now");
+    EXPECT_EQ(text_of(Unknown{"time-out"}), "A check could not be made: try again later");
 }
 
 TEST(Decide, AListThatSaysDeferOnErrorDefers) {
@@ -367,7 +452,7 @@ TEST(Decide, FillsInWhyAndFix) {
     EXPECT_EQ(reply_of(2), (SmtpReply{554, "5.7.1", "Refused by rule bare"}));
     EXPECT_EQ(reply_of(3), (SmtpReply{550, "5.6.0", "No"}));
     EXPECT_EQ(reply_of(4).code, 451);
-    EXPECT_EQ(reply_of(5), (SmtpReply{451, "4.7.1", "A check could not be made: try again later; Wait"}));
+    EXPECT_EQ(reply_of(5), (SmtpReply{451, "4.7.1", "Try again later; Wait"}));
     facts.with("client.port", std::int64_t{2});
     EXPECT_TRUE(decide(*rules, facts, Stage::connect).answer_now);
     EXPECT_TRUE(rules->has_immediate_answers(Stage::connect));

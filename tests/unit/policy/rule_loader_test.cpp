@@ -204,7 +204,10 @@ TEST(RuleLoader, TellsEveryMistakeAtItsPlace) {
         {"[[ruel]]\nid = \"a\"",                                                                               1, 3,  "ruel",                          "rule"              },
         // thresholds
         {"[thresholds]\njnk = 5",                                                                              2, 1,  "jnk",                           "junk"              },
-        {"[thresholds]\njunk = 15",                                                                            1, 1,  "above the reject threshold",    ""                  },
+        {"[thresholds]\njunk = 15",                                                                            1, 1,  "above the junk threshold",      ""                  },
+        {"[thresholds]\njunk = 5\nreject = 5",                                                                 3, 10, "above the junk threshold",      ""                  },
+        {"[thresholds]\njunk = 0",                                                                             2, 8,  "above 0",                       ""                  },
+        {"[thresholds]\nreject = -12\njunk = 5",                                                               2, 10, "above 0",                       ""                  },
         {"[thresholds]\njunk = \"x\"",                                                                         2, 8,  "must be a number",              ""                  },
         // block lists
         {"[dnsbl.b]\nlisted = { x = \"127.0.0.2\" }",                                                          1, 1,  "needs \"zone\"",                ""                  },
@@ -504,6 +507,32 @@ TEST(ShippedRules, RefuseNobodyForWhatDnsCouldNotTell) {
         const Verdict verdict = decide(*rules, facts, stage);
         EXPECT_EQ(verdict.action, stage == Stage::end ? Action::accept : Action::none) << to_string(stage);
         if (stage == Stage::end) EXPECT_FALSE(verdict.unknown_rules.empty());
+    }
+}
+
+TEST(RuleLoader, HidesTheKeyInTheZoneOfAList) {
+    const std::pair<std::string, std::string> table[] = {
+        {"zone = \"zen.spamhaus.org\"",                       "zen.spamhaus.org"                    },
+        {"zone = \"abc123.zen.dq.spamhaus.net\"",             "(key).zen.dq.spamhaus.net"           },
+        {"zone = \"dbl.dq.spamhaus.net\"",                    "dbl.dq.spamhaus.net"                 },
+        {"zone = \"abc123.black.mail.abusix.zone.\"",         "(key).black.mail.abusix.zone"        },
+        {"zone = \"abcdefghijklmnopqrstuvwxyz.zen.dq.test\"", "(key).zen.dq.test"                   },
+        {"zone = \"a-rather-long-name-of-a-list.example\"",   "a-rather-long-name-of-a-list.example"},
+        {"zone = \"lists.s3cret.example\"\nkey = \"S3cret\"", "lists.(key).example"                 },
+    };
+    for (const auto& [lines, shown] : table) {
+        SCOPED_TRACE(lines);
+        Diagnostics diagnostics;
+        const auto rules = compile_rules(
+            {
+                {"a.toml", "[dnsbl.one]\n" + lines + "\nlisted = { bad = \"127.0.0.2\" }\n"}
+        },
+            diagnostics
+        );
+        ASSERT_NE(rules, nullptr) << all_of(diagnostics);
+        EXPECT_EQ(rules->dns_lists().front().shown_zone, shown);
+        const FactDictionary& dictionary = rules->dictionary();
+        EXPECT_TRUE(dictionary.row(*dictionary.find("dnsbl.one")).meaning.contains(" " + shown + " "));
     }
 }
 
