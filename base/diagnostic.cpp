@@ -106,12 +106,17 @@ std::vector<Diagnostic> Diagnostics::sorted() const {
     return items;
 }
 
-std::string render(const Diagnostic& diagnostic) {
+std::string render_line(const Diagnostic& diagnostic) {
     std::string text = diagnostic.place.to_string();
     if (!text.empty()) text += ": ";
     text += diagnostic.severity == Severity::error ? "error: " : "warning: ";
     text += diagnostic.message;
     if (!diagnostic.suggestion.empty()) text += fmt::format("; did you mean \"{}\"?", diagnostic.suggestion);
+    return text;
+}
+
+std::string render(const Diagnostic& diagnostic) {
+    std::string text = render_line(diagnostic);
     const bool has_caret = !diagnostic.source_line.empty() && diagnostic.place.column > 0 &&
                            diagnostic.place.column <= diagnostic.source_line.size() + 1;
     if (has_caret) text += underlined(diagnostic.source_line, diagnostic.place.column);

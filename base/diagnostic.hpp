@@ -55,6 +55,9 @@ private:
 /// `FILE:LINE:COL: error: MESSAGE; did you mean "X"?`, then the source line and a caret under the column.
 std::string render(const Diagnostic& diagnostic);
 
+/// The same in one line, without the source line.
+std::string render_line(const Diagnostic& diagnostic);
+
 /// The word of `candidates` nearest to `word` (Damerau-Levenshtein distance at most a third of its length,
 /// and at least 1 allowed); empty if none is near.
 std::string nearest_word(std::string_view word, std::span<const std::string> candidates);

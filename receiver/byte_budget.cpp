@@ -21,23 +21,31 @@ bool take(std::atomic<std::uint64_t>& counter, std::uint64_t octets, std::uint64
 }  // namespace
 
 struct ByteBudget::Counters {
-    std::uint64_t memory_limit_octets;
-    std::uint64_t spool_limit_octets;
     std::atomic<std::uint64_t> memory_octets = 0;
     std::atomic<std::uint64_t> spool_octets = 0;
 };
 
 ByteBudget::ByteBudget(std::uint64_t memory_limit_octets, std::uint64_t spool_limit_octets)
-    : counters_(std::make_shared<Counters>(memory_limit_octets, spool_limit_octets)) {}
+    : counters_(std::make_shared<Counters>()),
+      memory_limit_octets_(memory_limit_octets),
+      spool_limit_octets_(spool_limit_octets) {}
+
+ByteBudget ByteBudget::with_limits(std::uint64_t memory_limit_octets, std::uint64_t spool_limit_octets)
+    const {
+    ByteBudget other = *this;
+    other.memory_limit_octets_ = memory_limit_octets;
+    other.spool_limit_octets_ = spool_limit_octets;
+    return other;
+}
 
 ByteBudget::Lease ByteBudget::lease() const {
-    return Lease(counters_);
+    return Lease(*this);
 }
 
 bool ByteBudget::has_room_for(std::uint64_t octets) const {
     const bool in_memory = octets <= message_memory_limit_octets;
     const std::uint64_t used = in_memory ? memory_octets() : spool_octets();
-    const std::uint64_t limit = in_memory ? counters_->memory_limit_octets : counters_->spool_limit_octets;
+    const std::uint64_t limit = in_memory ? memory_limit_octets_ : spool_limit_octets_;
     return octets <= limit && used <= limit - octets;
 }
 
@@ -49,10 +57,15 @@ std::uint64_t ByteBudget::spool_octets() const {
     return counters_->spool_octets.load(std::memory_order_relaxed);
 }
 
-ByteBudget::Lease::Lease(std::shared_ptr<Counters> counters) : counters_(std::move(counters)) {}
+ByteBudget::Lease::Lease(const ByteBudget& budget)
+    : counters_(budget.counters_),
+      memory_limit_octets_(budget.memory_limit_octets_),
+      spool_limit_octets_(budget.spool_limit_octets_) {}
 
 ByteBudget::Lease::Lease(Lease&& other) noexcept
     : counters_(std::move(other.counters_)),
+      memory_limit_octets_(other.memory_limit_octets_),
+      spool_limit_octets_(other.spool_limit_octets_),
       memory_octets_(std::exchange(other.memory_octets_, 0)),
       spool_octets_(std::exchange(other.spool_octets_, 0)) {}
 
@@ -60,6 +73,8 @@ ByteBudget::Lease& ByteBudget::Lease::operator=(Lease&& other) noexcept {
     if (this != &other) {
         give_back();
         counters_ = std::move(other.counters_);
+        memory_limit_octets_ = other.memory_limit_octets_;
+        spool_limit_octets_ = other.spool_limit_octets_;
         memory_octets_ = std::exchange(other.memory_octets_, 0);
         spool_octets_ = std::exchange(other.spool_octets_, 0);
     }
@@ -73,13 +88,12 @@ ByteBudget::Lease::~Lease() {
 ByteBudget::Lease::Grant ByteBudget::Lease::grow_to(std::uint64_t octets) {
     if (octets <= memory_octets_ || octets <= spool_octets_) return Grant::granted;
     if (octets <= message_memory_limit_octets) {
-        if (!take(counters_->memory_octets, octets - memory_octets_, counters_->memory_limit_octets))
+        if (!take(counters_->memory_octets, octets - memory_octets_, memory_limit_octets_))
             return Grant::exhausted;
         memory_octets_ = octets;
         return Grant::granted;
     }
-    if (!take(counters_->spool_octets, octets - spool_octets_, counters_->spool_limit_octets))
-        return Grant::exhausted;
+    if (!take(counters_->spool_octets, octets - spool_octets_, spool_limit_octets_)) return Grant::exhausted;
     spool_octets_ = octets;
     counters_->memory_octets.fetch_sub(std::exchange(memory_octets_, 0), std::memory_order_relaxed);
     return Grant::granted;

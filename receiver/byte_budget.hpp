@@ -1,6 +1,7 @@
 // How many octets of messages may be in memory and in the spool, over all sessions of the server. Shared by
 // all loops; the counters are exact at every moment, so that no burst of sessions gets past a limit together.
-// A lease gives its octets back when it dies, and may outlive the budget.
+// Listeners count together, each up to limits of its own. A lease gives its octets back when it dies, and may
+// outlive the budget.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,8 @@ class ByteBudget {
 
 public:
     ByteBudget(std::uint64_t memory_limit_octets, std::uint64_t spool_limit_octets);
+    /// Counts together with this one, but refuses at other limits.
+    ByteBudget with_limits(std::uint64_t memory_limit_octets, std::uint64_t spool_limit_octets) const;
 
     /// What one message holds of the budget: memory while it is small, spool once MessageWriter moves it
     /// there (message_memory_limit_octets). One thread at a time.
@@ -28,10 +31,12 @@ public:
 
     private:
         friend class ByteBudget;
-        explicit Lease(std::shared_ptr<Counters> counters);
+        explicit Lease(const ByteBudget& budget);
         void give_back();
 
         std::shared_ptr<Counters> counters_;
+        std::uint64_t memory_limit_octets_;
+        std::uint64_t spool_limit_octets_;
         std::uint64_t memory_octets_ = 0;
         std::uint64_t spool_octets_ = 0;
     };
@@ -47,6 +52,8 @@ public:
 
 private:
     std::shared_ptr<Counters> counters_;
+    std::uint64_t memory_limit_octets_;
+    std::uint64_t spool_limit_octets_;
 };
 
 }  // namespace wicket

@@ -32,7 +32,7 @@ struct ReceiverLimits {
     // NOOP, RSET, VRFY, HELP, EHLO, empty chunks and what was refused for now, since the last message that
     // was taken; then 421.
     std::uint32_t idle_commands = 1000;
-    // Of the messages of all sessions, in memory and in state/spool; 452 4.3.1 beyond.
+    // Of the messages of all sessions of all listeners, in memory and in state/spool; 452 4.3.1 beyond.
     std::uint64_t memory_octets = 1U << 30U;
     std::uint64_t spool_octets = 8ULL << 30U;
 };

@@ -97,6 +97,12 @@ ErrorCode code_of(std::string_view word) {
     return ErrorCode::unavailable;
 }
 
+int report_of_account(const Error& error) {
+    const int code = report(error);
+    if (error.code == ErrorCode::not_found) return exit_no_user;
+    return error.code == ErrorCode::exists ? exit_cannot_create : code;
+}
+
 int show(const std::string& answer, OutputForm form) {
     boost::system::error_code error;
     const json::value parsed = json::parse(answer, error);
@@ -104,7 +110,7 @@ int show(const std::string& answer, OutputForm form) {
     const json::object& object = parsed.get_object();
     if (const json::value* message = object.if_contains("error")) {
         const json::value* code = object.if_contains("code");
-        return report(
+        return report_of_account(
             {code_of(code != nullptr ? std::string_view(code->get_string()) : ""),
              std::string(message->get_string())}
         );

@@ -1,5 +1,7 @@
 #include "server/account_service.hpp"
 
+#include "base/clock.hpp"
+
 #include <boost/json.hpp>
 
 namespace wicket {
@@ -39,8 +41,8 @@ std::string list_answer(AccountStore& accounts) {
     json::array rows;
     for (const Account& account : *all)
         rows.push_back(json::object{
-            {"address", account.address        },
-            {"created", account.created_seconds}
+            {"address", account.address                                                    },
+            {"created", to_rfc3339(WallTime(std::chrono::seconds(account.created_seconds)))}
         });
     return json::serialize(json::object{
         {"ok",       true           },

@@ -59,6 +59,7 @@ public:
             );
         const std::string canonical = canonical_account_name(address->local_part(), domain_);
         const std::string local_part = canonical.substr(0, canonical.rfind('@'));
+        table_.places.emplace(local_part, place_of(alias));
         if (!table_.by_local_part.emplace(local_part, targets).second)
             complain(alias, fmt::format("the alias {} stands here twice", alias));
     }
@@ -95,14 +96,18 @@ private:
             );
             return std::nullopt;
         }
-        return canonical_account_name(address->local_part(), address->domain());
+        std::string canonical = canonical_account_name(address->local_part(), address->domain());
+        table_.targets.push_back({canonical, place_of(word)});
+        return canonical;
+    }
+
+    SourcePlace place_of(std::string_view word) const {
+        const auto column = word.empty() ? 1 : static_cast<std::uint32_t>(word.data() - line_.data()) + 1;
+        return {file_, number_, column};
     }
 
     void complain(std::string_view word, std::string message, std::string suggestion = {}) {
-        const auto column = word.empty() ? 1 : static_cast<std::uint32_t>(word.data() - line_.data()) + 1;
-        diagnostics_.error(
-            {file_, number_, column}, std::move(message), std::move(suggestion), std::string(line_)
-        );
+        diagnostics_.error(place_of(word), std::move(message), std::move(suggestion), std::string(line_));
     }
 
     const std::string& file_;

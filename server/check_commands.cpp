@@ -1,7 +1,9 @@
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
+#include "server/config_check.hpp"
 #include "server/control.hpp"
 #include "server/exit_codes.hpp"
+#include "server/listener_limits.hpp"
 #include "server/policy_state.hpp"
 
 #include <boost/json.hpp>
@@ -63,9 +65,14 @@ std::string joined(const std::vector<std::string>& words) {
 int check_command(const CommandContext& context, bool shows_limits) {
     Diagnostics diagnostics;
     const auto state = load_policy_state(context.config_file, {}, nullptr, diagnostics);
-    if (state) warn_of_missing_postmaster(*state->config, diagnostics);
+    if (state) {
+        warn_of_missing_postmaster(*state->config, diagnostics);
+        check_process_user(*state->config, diagnostics);
+        check_certificates(*state->config, diagnostics);
+        check_aliases(*state->config, diagnostics);
+    }
     print_diagnostics(diagnostics, context.form);
-    if (!state) {
+    if (diagnostics.has_errors()) {
         if (context.form == OutputForm::text)
             fmt::print(
                 stderr,

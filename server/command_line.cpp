@@ -1,11 +1,13 @@
 #include "server/command_line.hpp"
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
 #include "server/serve.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 
 namespace wicket {
@@ -25,6 +27,7 @@ struct Words {
     std::string verb, address, id;
     std::string log_format = "text";
     LogOptions log;
+    std::vector<std::string> negated_terms;
 };
 
 CLI::App* add_command(
@@ -65,7 +68,8 @@ void add_commands(CLI::App& app, Words& words) {
         words,
         "account",
         "Add, change, list or delete accounts; a password is one line on standard input",
-        "printf '%s\\n' 'correct horse' | mailwicket account add alice@example.test"
+        "printf '%s\\n' 'correct horse' | mailwicket account add alice@example.test\n"
+        "Exit: 67 there is no such account, 73 it exists already"
     );
     account->add_option("verb", words.verb, "add, passwd, list or delete")
         ->required()
@@ -75,10 +79,10 @@ void add_commands(CLI::App& app, Words& words) {
         app,
         words,
         "log",
-        "Decisions, newest last; terms must all hold, a leading - negates",
-        "mailwicket log verdict:reject from:*@example.org ip:192.0.2.0/24 --since 1h"
+        "Decisions, newest last; terms FIELD:PATTERN must all hold, a leading - negates one",
+        "mailwicket log verdict:reject -from:*@example.org ip:192.0.2.0/24 --since 1h"
     );
-    log->add_option("query", words.log.query, "verdict: from: to: ip: rule: helo: id: stage:");
+    log->add_option("query", words.log.query, "verdict: from: to: ip: rule: helo: id: stage: fact:NAME=");
     log->add_option("--since", words.log.since, "90m, 2h, 7d, or 2026-01-31");
     log->add_flag("-f,--follow", words.log.follows, "wait for more");
     log->prefix_command(false);
@@ -119,12 +123,32 @@ int run(const std::string& command, Words& words) {
         }
         return account_command(words.context, words.verb, words.address);
     }
-    if (command == "log") return log_command(words.context, words.log);
+    if (command == "log") {
+        words.log.query.insert(words.log.query.end(), words.negated_terms.begin(), words.negated_terms.end());
+        return log_command(words.context, words.log);
+    }
     if (command == "explain") return explain_command(words.context, words.id);
     if (command == "facts") return facts_command(words.context);
     if (command == "rules") return rules_test_command(words.context);
     if (command == "verify") return verify_command(words.context);
     return status_command(words.context);
+}
+
+/// "-verdict:accept" is a term of `log` that is turned round, though it looks like an option.
+bool is_negated_term(std::string_view word) {
+    const std::size_t colon = word.find(':');
+    if (!word.starts_with('-') || colon == std::string_view::npos || colon < 2) return false;
+    return std::ranges::all_of(word.substr(1, colon - 1), [](char c) { return is_letter_or_digit(c); });
+}
+
+/// Takes such terms out of the arguments, which are left for the reader of options.
+std::vector<std::string> split_negated_terms(int argc, char** argv, Words& words) {
+    std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+    if (arguments.empty() || arguments.front() != "log") return arguments;
+    std::vector<std::string> rest;
+    for (std::string& word : arguments)
+        (is_negated_term(word) ? words.negated_terms : rest).push_back(std::move(word));
+    return rest;
 }
 
 }  // namespace
@@ -133,8 +157,10 @@ int run_command_line(int argc, char** argv) {
     CLI::App app("Mailwicket: the mail server that can explain its decisions", "mailwicket");
     Words words;
     add_commands(app, words);
+    std::vector<std::string> arguments = split_negated_terms(argc, argv, words);
+    std::ranges::reverse(arguments);  // as CLI11 wants them
     try {
-        app.parse(argc, argv);
+        app.parse(std::move(arguments));
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? exit_ok : exit_usage;
     }

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "filters/registry.hpp"
 #include "mail/address.hpp"
+#include "server/listener_limits.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -105,6 +106,7 @@ private:
             if (!table.has(name)) table.error(table.place(), fmt::format("{} is missing", name));
         if (!certificate || !key) return;
         config_->tls.push_back({host, absolute(*certificate), absolute(*key)});
+        config_->tls_key_places.push_back(table.value_place("key"));
         require_file(table, "certificate", absolute(*certificate));
         require_file(table, "key", absolute(*key));
     }
@@ -191,7 +193,32 @@ private:
             }
             tables[i].finish();
         }
+        for (const DomainConfig& domain : config_->domains)
+            check_chains(domain);
         if (tables.empty()) root.error(root.place(), "there is no [[domain]]: no mail would be ours");
+    }
+
+    /// Targets are accounts. One that is an alias, too, is not followed: either it is no account, and its
+    /// mail goes nowhere, or the account wins, and that alias is never used.
+    void check_chains(const DomainConfig& domain) {
+        for (const AliasTarget& target : domain.aliases.targets) {
+            const std::size_t at = target.address.rfind('@');
+            const DomainConfig* of = config_->find_domain(std::string_view(target.address).substr(at + 1));
+            if (of == nullptr) continue;
+            const auto alias = of->aliases.places.find(target.address.substr(0, at));
+            if (alias == of->aliases.places.end()) continue;
+            const bool is_itself =
+                alias->second.file == target.place.file && alias->second.line == target.place.line;
+            diagnostics_.error(
+                target.place,
+                is_itself ? fmt::format("the alias {} leads to itself", target.address)
+                          : fmt::format(
+                                "the target {} is an alias ({}): targets are accounts",
+                                target.address,
+                                alias->second.to_string()
+                            )
+            );
+        }
     }
 
     std::vector<IpNetwork> read_networks(ConfigTable& table, std::string_view key) {
@@ -219,13 +246,6 @@ private:
                 fmt::format("\"{}\" is not ADDRESS:PORT, such as 127.0.0.1:2525 or [::1]:2525", *address)
             );
         listener.address = address.value_or("");
-        // Port 0 is another one each time.
-        const auto other = std::ranges::find(config_->listeners, listener.address, &ListenerConfig::address);
-        if (address && other != config_->listeners.end() && !address->ends_with(":0"))
-            table.error(
-                table.value_place("address"),
-                fmt::format("\"{}\" has a listener already, at {}", *address, other->place.to_string())
-            );
         listener.proxy = read_networks(table, "proxy");
         listener.xclient = read_networks(table, "xclient");
         listener.behind = read_networks(table, "behind");
@@ -235,9 +255,50 @@ private:
         if (table.word("late", {"rcpt", "data"}) == "data") listener.late = LateAnswers::data;
         if (table.word("bare_newline", {"refuse", "normalize"}) == "normalize")
             listener.bare_newline = BareNewline::normalize;
+        if (listener.service != Service::smtp) refuse_smtp_keys(table);
         if (auto limits = table.table("limits")) read_limits(*limits, listener);
+        if (address) check_address_is_free(table, listener.address);
         table.finish();
         config_->listeners.push_back(std::move(listener));
+    }
+
+    static void refuse_smtp_keys(const ConfigTable& table) {
+        for (const std::string_view key : {"xclient", "behind", "mixed", "late", "bare_newline"})
+            if (table.has(key))
+                table.error(
+                    table.place_of(key), fmt::format("{} has no effect here: it is about receiving mail", key)
+                );
+    }
+
+    /// Two listeners cannot share a port, unless the kernel chooses it; one on all addresses takes it on
+    /// each.
+    void check_address_is_free(const ConfigTable& table, std::string_view address) const {
+        if (!is_address_and_port(address)) return;
+        const auto [ip, port] = split_address(address);
+        if (port == 0) return;
+        for (const ListenerConfig& other : config_->listeners) {
+            if (!is_address_and_port(other.address)) continue;
+            const auto [other_ip, other_port] = split_address(other.address);
+            const bool is_wild = ip.is_ipv4() == other_ip.is_ipv4() && (is_any(ip) || is_any(other_ip));
+            if (port != other_port || (ip != other_ip && !is_wild)) continue;
+            table.error(
+                table.value_place("address"),
+                fmt::format("{} is taken already by the listener at {}", address, other.place.to_string())
+            );
+            return;
+        }
+    }
+
+    static bool is_any(const IpAddress& ip) {
+        return std::ranges::all_of(ip.octets(), [](char c) { return c == 0; });
+    }
+
+    /// Of a text for which is_address_and_port() holds.
+    static std::pair<IpAddress, unsigned long> split_address(std::string_view text) {
+        const std::size_t colon = text.rfind(':');
+        std::string_view host = text.substr(0, colon);
+        if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+        return {*IpAddress::parse(host), std::stoul(std::string(text.substr(colon + 1)))};
     }
 
     void read_service(ConfigTable& table, ListenerConfig& listener) {
@@ -254,53 +315,6 @@ private:
         listener.service = *word == "smtp" ? Service::smtp : *word == "pop3" ? Service::pop3 : Service::pop3s;
         if (listener.service == Service::pop3s && config_->tls.empty())
             table.error(table.value_place("service"), "pop3s needs [tls] with certificate and key");
-    }
-
-    template <class Number>
-    static void read_count(
-        ConfigTable& limits, std::string_view key, std::int64_t least, std::int64_t most, Number& into
-    ) {
-        if (const auto value = limits.integer(key, least, most)) into = static_cast<Number>(*value);
-    }
-
-    /// An integer in octets, or a text such as "50M".
-    template <class Number>
-    static void read_octets(
-        ConfigTable& limits, std::string_view key, std::uint64_t least, std::uint64_t most, Number& into
-    ) {
-        const auto value = limits.value(key);
-        if (!value) return;
-        std::optional<std::uint64_t> octets;
-        if (value->kind == ConfigValue::Kind::integer && value->integer >= 0)
-            octets = static_cast<std::uint64_t>(value->integer);
-        if (value->kind == ConfigValue::Kind::text) octets = parse_size(value->text);
-        if (!octets || *octets < least || *octets > most)
-            return limits.error(
-                value->place,
-                fmt::format("{} must be a size from {} to {} octets, such as 64K or 50M", key, least, most)
-            );
-        into = static_cast<Number>(*octets);
-    }
-
-    static void read_limits(ConfigTable& limits, ListenerConfig& listener) {
-        constexpr std::int64_t many = 1'000'000;
-        read_count(limits, "per_ip", 1, many, listener.connections.per_ip);
-        read_count(limits, "per_network", 1, many, listener.connections.per_network);
-        read_count(limits, "total", 1, many, listener.connections.total);
-        if (const auto rate = limits.number("rate")) {
-            if (*rate < 0) limits.error(limits.value_place("rate"), "rate must not be negative");
-            listener.connections.rate_per_second = *rate;
-        }
-        if (const auto wait = limits.duration("greet_wait")) listener.limits.greet_wait = *wait;
-        // RFC 5321 section 4.5.3.1.8: at least 100 recipients must be taken.
-        read_count(limits, "recipients", 100, many, listener.limits.recipients);
-        read_count(limits, "errors", 1, many, listener.limits.errors);
-        read_count(limits, "hops", 1, 10'000, listener.limits.hops);
-        read_octets(limits, "size", 1U << 16U, 1ULL << 32U, listener.limits.size_octets);
-        read_octets(limits, "header", 1U << 12U, 1U << 26U, listener.limits.header_octets);
-        // RFC 5321 section 4.5.3.1.4: a command line of 512 octets must be taken.
-        read_octets(limits, "line", 512, 1U << 16U, listener.limits.line_octets);
-        limits.finish();
     }
 
     void read_filters(ConfigTable& root) {
@@ -323,6 +337,7 @@ private:
         auto process = root.table("process");
         if (!process) return;
         config_->process_user = process->text("user").value_or("");
+        config_->process_user_place = process->value_place("user");
         config_->sandbox = process->word("sandbox", {"full", "reduced"}).value_or("full");
         process->finish();
     }
@@ -367,53 +382,6 @@ const DomainConfig* Config::find_domain(std::string_view name) const {
 
 std::shared_ptr<const Config> load_config(const std::string& path, Diagnostics& diagnostics) {
     return ConfigLoader(path, diagnostics).load();
-}
-
-std::vector<LimitRow> limit_rows(const ListenerConfig& listener) {
-    const ReceiverLimits& limits = listener.limits;
-    const ConnectionLimits& connections = listener.connections;
-    return {
-        {"per_ip",
-         std::to_string(connections.per_ip),
-         "connections of one address at a time; a busy sender opens a handful"},
-        {"per_network",
-         std::to_string(connections.per_network),
-         "connections of one /24 or /64 at a time; a provider's pool opens some dozens"},
-        {"total",
-         std::to_string(connections.total),
-         "connections of this listener at a time; half of what the descriptors allow"},
-        {"rate",
-         fmt::format("{}", connections.rate_per_second),
-         "new connections a second of one address; 0: any"},
-        {"greet_wait",
-         fmt::format("{}ms", limits.greet_wait.count()),
-         "wait before the banner, to find clients that talk first; 0: none"},
-        {"recipients",
-         std::to_string(limits.recipients),
-         "of one message; RFC 5321 section 4.5.3.1.8 wants at least 100"},
-        {"errors", std::to_string(limits.errors), "of one session; real clients make none"},
-        {"size", std::to_string(limits.size_octets), "octets of one message; what large providers take"},
-        {"line",
-         std::to_string(limits.line_octets),
-         "octets of one command; RFC 5321 section 4.5.3.1.4 wants 512, extensions want more"},
-        {"header",
-         std::to_string(limits.header_octets),
-         "octets of the header block; far above what any mail has"},
-        {"hops", std::to_string(limits.hops), "Received fields; RFC 5321 section 6.3 suggests at least 100"},
-        {"fixed: header lines", std::to_string(limits.header_lines), "of the header block"},
-        {"fixed: text line",
-         std::to_string(limits.text_line_octets),
-         "octets of one line of a message; RFC 5321's 998 is often broken"},
-        {"fixed: idle commands",
-         std::to_string(limits.idle_commands),
-         "NOOP, RSET, VRFY, HELP and EHLO in one session"},
-        {"fixed: memory",
-         std::to_string(limits.memory_octets),
-         "octets of message bodies of all sessions in memory; 452 4.3.1 beyond"},
-        {"fixed: spool",
-         std::to_string(limits.spool_octets),
-         "octets of message bodies of all sessions in the spool; 452 4.3.1 beyond"},
-    };
 }
 
 }  // namespace wicket

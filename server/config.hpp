@@ -6,6 +6,7 @@
 #include "net/acceptor.hpp"
 #include "net/tls_context.hpp"
 #include "receiver/options.hpp"
+#include "server/alias_faults.hpp"
 #include "server/alias_file.hpp"
 
 #include <memory>
@@ -48,29 +49,24 @@ struct Config {
     std::vector<std::string> rules;
     bool is_policy_shadow = false;
     std::vector<ListenerConfig> listeners;
-    std::vector<TlsIdentity> tls;  // empty: no TLS
+    std::vector<TlsIdentity> tls;             // empty: no TLS
+    std::vector<SourcePlace> tls_key_places;  // as `tls`
     std::vector<std::string> dns_forward;
     std::string dns_trust_anchor;
     std::vector<DomainConfig> domains;
     std::vector<std::string> filters_off;  // [filters] off
     std::string process_user;
+    SourcePlace process_user_place;
     std::string sandbox = "full";
     std::chrono::hours retention{24 * 30};
     std::uint64_t retention_octets = 10ULL << 30U;
     std::uint16_t relay_port = 25;
+    std::shared_ptr<MissingTargets> missing_targets = std::make_shared<MissingTargets>();
 
     const DomainConfig* find_domain(std::string_view name) const;
 };
 
 /// nullptr if there was any error.
 std::shared_ptr<const Config> load_config(const std::string& path, Diagnostics& diagnostics);
-
-/// One row of `check --limits`.
-struct LimitRow {
-    std::string name;  // the key in [listen.limits], or "fixed"
-    std::string value;
-    std::string reason;
-};
-std::vector<LimitRow> limit_rows(const ListenerConfig& listener);
 
 }  // namespace wicket

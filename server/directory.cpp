@@ -3,62 +3,80 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace wicket {
 namespace {
 
 constexpr std::string_view postmaster = "postmaster";
 
-/// One look-up; remembers whether the store ever failed to answer.
+/// One look-up. A name either says nothing, or is decided: by accounts, by nobody (an alias whose targets are
+/// all gone), or by a store that cannot say now. What is decided is not looked for elsewhere: an exact
+/// account or alias wins, and mail must not go to a catch-all because the store stumbled.
 class Search {
 public:
-    Search(const DomainConfig& domain, AccountStore& accounts) : domain_(domain), accounts_(accounts) {}
+    using Decided = std::optional<RecipientLookup>;
 
-    bool is_account(const std::string& address) {
-        const auto found = accounts_.find(address);
-        if (!found && found.error().code != ErrorCode::not_found) is_uncertain_ = true;
-        return found.has_value();
+    Search(const Config& config, const DomainConfig& domain, AccountStore& accounts)
+        : config_(config), domain_(domain), accounts_(accounts) {}
+
+    RecipientLookup find(const std::string& local_part) {
+        if (auto decided = exact(local_part)) return std::move(*decided);
+        const std::size_t plus = local_part.find('+');
+        const std::string base = local_part.substr(0, plus);
+        if (plus != std::string::npos && plus != 0)
+            if (auto decided = exact(base)) return std::move(*decided);
+        if (!domain_.aliases.catch_all.empty()) return targets("*", domain_.aliases.catch_all);
+        // RFC 5321 section 4.5.1: postmaster is always accepted. Without an account or alias its mail is kept
+        // under its own name, and can be read as soon as that account is added.
+        if (base == postmaster) return own_postmaster();
+        return {RecipientStanding::unknown, {}, {}};
     }
 
-    /// The existing ones among the targets of an alias.
-    std::vector<std::string> existing(const std::vector<std::string>& targets) {
-        std::vector<std::string> found;
-        for (const std::string& target : targets)
-            if (is_account(target) && std::ranges::find(found, target) == found.end())
-                found.push_back(target);
-        return found;
+private:
+    enum class Standing : std::uint8_t { yes, no, unsure };
+
+    Standing is_account(const std::string& address) {
+        const auto found = accounts_.find(address);
+        if (found) return Standing::yes;
+        return found.error().code == ErrorCode::not_found ? Standing::no : Standing::unsure;
     }
 
     /// An account or alias of exactly this name.
-    std::vector<std::string> exact(const std::string& local_part) {
+    Decided exact(const std::string& local_part) {
         const std::string address = local_part + "@" + domain_.name;
-        if (is_account(address)) return {address};
+        const Standing standing = is_account(address);
+        if (standing == Standing::unsure) return RecipientLookup{RecipientStanding::temporary, {}, {}};
+        if (standing == Standing::yes) return RecipientLookup{RecipientStanding::ours, {address}, {}};
         const auto alias = domain_.aliases.by_local_part.find(local_part);
-        if (alias == domain_.aliases.by_local_part.end()) return {};
-        return existing(alias->second);
+        if (alias == domain_.aliases.by_local_part.end()) return std::nullopt;
+        RecipientLookup found = targets(address, alias->second);
+        if (found.standing == RecipientStanding::unknown && local_part == postmaster) return own_postmaster();
+        return found;
     }
 
-    std::vector<std::string> find(const std::string& local_part) {
-        std::vector<std::string> found = exact(local_part);
-        if (!found.empty()) return found;
-        const std::size_t plus = local_part.find('+');
-        const std::string base = local_part.substr(0, plus);
-        if (plus != std::string::npos && plus != 0) found = exact(base);
-        if (!found.empty()) return found;
-        found = existing(domain_.aliases.catch_all);
-        if (!found.empty()) return found;
-        // RFC 5321 section 4.5.1: postmaster is always accepted. Without an account or alias its mail is kept
-        // under its own name, and can be read as soon as that account is added.
-        if (base == postmaster && !is_uncertain_) return {std::string(postmaster) + "@" + domain_.name};
-        return {};
+    /// The accounts among the targets of an alias. All must be certain: nobody's copy may get lost.
+    RecipientLookup targets(const std::string& alias, const std::vector<std::string>& names) {
+        std::vector<std::string> found;
+        for (const std::string& target : names) {
+            const Standing standing = is_account(target);
+            if (standing == Standing::unsure) return {RecipientStanding::temporary, {}, {}};
+            if (standing == Standing::no)
+                config_.missing_targets->note(alias, target);
+            else if (std::ranges::find(found, target) == found.end())
+                found.push_back(target);
+        }
+        if (found.empty()) return {RecipientStanding::unknown, {}, {}};
+        return {RecipientStanding::ours, std::move(found), {}};
     }
 
-    bool is_uncertain() const { return is_uncertain_; }
+    RecipientLookup own_postmaster() const {
+        return {RecipientStanding::ours, {std::string(postmaster) + "@" + domain_.name}, {}};
+    }
 
-private:
+    const Config& config_;
     const DomainConfig& domain_;
     AccountStore& accounts_;
-    bool is_uncertain_ = false;
 };
 
 }  // namespace
@@ -74,10 +92,9 @@ RecipientLookup look_up_recipient(const Config& config, AccountStore& accounts, 
 
     const std::string address = canonical_account_name(recipient.local_part(), domain->name);
     const std::string local_part = address.substr(0, address.size() - domain->name.size() - 1);
-    Search search(*domain, accounts);
-    std::vector<std::string> found = search.find(local_part);
-    if (!found.empty()) return {RecipientStanding::ours, std::move(found), address};
-    return {search.is_uncertain() ? RecipientStanding::temporary : RecipientStanding::unknown, {}, address};
+    RecipientLookup found = Search(config, *domain, accounts).find(local_part);
+    found.address = address;
+    return found;
 }
 
 }  // namespace wicket

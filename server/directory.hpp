@@ -13,7 +13,7 @@ namespace wicket {
 
 enum class RecipientStanding : std::uint8_t {
     ours,       // `accounts` get the mail
-    unknown,    // our domain, nobody of that name: 550 5.1.1
+    unknown,    // our domain, nobody of that name, or an alias whose targets are all gone: 550 5.1.1
     not_ours,   // another domain: 550 5.7.1, we do not relay
     temporary,  // the store cannot say now: 451
 };
@@ -24,7 +24,9 @@ struct RecipientLookup {
     std::string address;                // canonical, with the domain filled in for a bare <postmaster>
 };
 
-/// Order: an exact account or alias, then the local part before "+", then the catch-all, then postmaster.
+/// Order: an exact account or alias, then the local part before "+", then the catch-all, then postmaster. Of
+/// an alias with several targets those that exist get the mail; the others are counted and logged
+/// (Config::missing_targets).
 RecipientLookup look_up_recipient(const Config& config, AccountStore& accounts, const Mailbox& recipient);
 
 }  // namespace wicket

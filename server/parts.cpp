@@ -10,6 +10,7 @@
 #include "receiver/driver.hpp"
 #include "server/account_service.hpp"
 #include "server/control.hpp"
+#include "server/restart_keys.hpp"
 #include "server/visit.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -66,6 +67,7 @@ struct ServerParts::State {
     std::vector<ReceiverOptions> receiver_options;  // as the listeners
     std::vector<Pop3Options> pop3_options;          // as the listeners
     ByteBudget budget;
+    std::vector<ByteBudget> budgets;  // as the listeners: views of `budget` with limits of their own
     SurrogateSizes sizes;
     std::unique_ptr<OffloadPool> hashing, reading, control_pool;
     std::unique_ptr<Store> store;
@@ -88,6 +90,7 @@ struct ServerParts::State {
         std::shared_ptr<DnsListHealth> health, DnsResolver& dns, const Clock& clock
     );
     void start_probes(const PolicyState& now, const PolicyState* before);
+    void warn_of_aliases(const Config& now, Diagnostics& diagnostics) const;
 
     std::vector<int> systemd_sockets;
 };
@@ -129,7 +132,9 @@ awaitable<void> ServerParts::State::serve_connection(
     auto visit = make_visit(
         services, index, connection->peer(), connection->tls(), connection->listener(), connection->executor()
     );
-    return serve_smtp(std::move(connection), std::move(visit), receiver_options[index], budget, clock);
+    return serve_smtp(
+        std::move(connection), std::move(visit), receiver_options[index], budgets[index], clock
+    );
 }
 
 int ServerParts::State::take_systemd_socket(const std::string& address) {
@@ -161,7 +166,11 @@ Result<> ServerParts::bind() {
         receiver.offers_starttls = state.tls != nullptr;
         receiver.spool_folder = state.config->state + "/spool";
         state.receiver_options.push_back(std::move(receiver));
+        state.budgets.push_back(
+            state.budget.with_limits(listener.limits.memory_octets, listener.limits.spool_octets)
+        );
         Pop3Options pop3;
+        pop3.limits.errors = listener.limits.errors;
         pop3.hostname = state.config->hostname;
         pop3.offers_stls = state.tls != nullptr && listener.service == Service::pop3;
         state.pop3_options.push_back(std::move(pop3));
@@ -227,6 +236,7 @@ Result<> ServerParts::start(const std::string& config_file, Diagnostics& diagnos
     auto policy = load_policy_state(config_file, state.filter_services, nullptr, diagnostics);
     if (!policy) return failure(ErrorCode::invalid, "the configuration is at fault");
     state.start_probes(*policy, nullptr);
+    state.warn_of_aliases(*policy->config, diagnostics);
     state.policy.set(std::move(policy));
 
     auto control = ControlServer::start(
@@ -265,6 +275,16 @@ void ServerParts::State::start_probes(const PolicyState& now, const PolicyState*
     }
 }
 
+void ServerParts::State::warn_of_aliases(const Config& now, Diagnostics& diagnostics) const {
+    const auto all = store->accounts().list();
+    if (!all) return;
+    std::vector<std::string> names;
+    for (const Account& account : *all)
+        names.push_back(account.address);
+    // Accounts come and go while the server runs: their mistakes stop neither it nor a reload.
+    check_alias_targets(now, names, Severity::warning, diagnostics);
+}
+
 std::string ServerParts::State::status_json() {
     namespace json = boost::json;
     const AcceptorCounters connections = acceptors->counters();
@@ -274,22 +294,23 @@ std::string ServerParts::State::status_json() {
     for (const int pid : scans.worker_pids)
         pids.push_back(pid);
     return json::serialize(json::object{
-        {"ok",            true                             },
-        {"front_pid",     ::getpid()                       },
-        {"worker_pids",   std::move(pids)                  },
-        {"open",          connections.open                 },
-        {"accepted",      connections.accepted             },
+        {"ok",                    true                                          },
+        {"front_pid",             ::getpid()                                    },
+        {"worker_pids",           std::move(pids)                               },
+        {"open",                  connections.open                              },
+        {"accepted",              connections.accepted                          },
         {"shed",
          connections.shed_per_ip + connections.shed_per_network + connections.shed_total +
-             connections.shed_rate + connections.shed_files},
-        {"dns_questions", questions.questions              },
-        {"dns_cached",    questions.cached                 },
-        {"dns_sent",      questions.sent                   },
-        {"dns_failed",    questions.failed                 },
-        {"scan_jobs",     scans.jobs                       },
-        {"scan_passes",   scans.passes                     },
-        {"scan_crashes",  scans.crashes                    },
-        {"rules_hash",    policy.get()->rules->hash()      },
+             connections.shed_rate + connections.shed_files                     },
+        {"dns_questions",         questions.questions                           },
+        {"dns_cached",            questions.cached                              },
+        {"dns_sent",              questions.sent                                },
+        {"dns_failed",            questions.failed                              },
+        {"scan_jobs",             scans.jobs                                    },
+        {"scan_passes",           scans.passes                                  },
+        {"scan_crashes",          scans.crashes                                 },
+        {"rules_hash",            policy.get()->rules->hash()                   },
+        {"missing_alias_targets", policy.get()->config->missing_targets->count()},
     });
 }
 
@@ -299,7 +320,7 @@ std::string ServerParts::State::answer_control(std::string request) {
     return answer_account_request(store->accounts(), request, now.count());
 }
 
-Result<> ServerParts::reload(const std::string& config_file, Diagnostics& diagnostics) {
+Result<std::string> ServerParts::reload(const std::string& config_file, Diagnostics& diagnostics) {
     State& state = *state_;
     const std::shared_ptr<const PolicyState> before = state.policy.get();
     auto now = load_policy_state(config_file, state.filter_services, before.get(), diagnostics);
@@ -321,10 +342,13 @@ Result<> ServerParts::reload(const std::string& config_file, Diagnostics& diagno
     if (now->config->tls.empty() != (state.tls == nullptr))
         return failure(ErrorCode::invalid, "TLS is switched on or off by a restart");
     if (state.tls)
-        if (auto swapped = state.tls->reload(now->config->tls); !swapped) return swapped;
+        if (auto swapped = state.tls->reload(now->config->tls); !swapped)
+            return std::unexpected(swapped.error());
     state.start_probes(*now, before.get());
+    state.warn_of_aliases(*now->config, diagnostics);
+    std::string fixed = keys_for_restart(*state.config, *now->config);
     state.policy.set(std::move(now));
-    return {};
+    return fixed;
 }
 
 CurrentPolicy& ServerParts::policy() {

@@ -26,9 +26,9 @@ public:
     /// `listening SERVICE ADDRESS:PORT` for each listener.
     std::vector<std::string> listening_lines() const;
 
-    /// All or nothing: configuration, rules, lists, certificates. What cannot change while running is said in
-    /// the log.
-    Result<> reload(const std::string& config_file, Diagnostics& diagnostics);
+    /// All or nothing: configuration, rules, lists, certificates. Returns the keys that were changed but need
+    /// a restart; "" if there are none.
+    Result<std::string> reload(const std::string& config_file, Diagnostics& diagnostics);
     CurrentPolicy& policy();
     std::size_t open_connections() const;
     void drain();

@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "server/config_check.hpp"
 #include "server/confine.hpp"
 #include "server/exit_codes.hpp"
 #include "server/parts.hpp"
@@ -33,9 +34,13 @@ int complain(const Error& error) {
     }
 }
 
-void print(const Diagnostics& diagnostics) {
+/// One line of the log each: what reads the log of a running server knows no carets.
+void log_diagnostics(const Diagnostics& diagnostics) {
     for (const Diagnostic& diagnostic : diagnostics.sorted())
-        std::fprintf(stderr, "%s\n", render(diagnostic).c_str());
+        log_line(
+            diagnostic.severity == Severity::error ? LogLevel::error : LogLevel::warning,
+            render_line(diagnostic)
+        );
 }
 
 Result<> make_state_folder(const Config& config) {
@@ -67,7 +72,11 @@ void reload(ServerParts& parts, const std::string& config_file) {
     const std::string notice = fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.count());
     ::sd_notify(0, notice.c_str());
     Diagnostics diagnostics;
-    if (const auto done = parts.reload(config_file, diagnostics); done)
+    const auto done = parts.reload(config_file, diagnostics);
+    log_diagnostics(diagnostics);
+    if (!done)
+        log_error("not reloaded, the old rules stay in force: " + done.error().message);
+    else if (done->empty())
         log_info(
             "reloaded",
             {
@@ -75,8 +84,13 @@ void reload(ServerParts& parts, const std::string& config_file) {
         }
         );
     else
-        log_error("not reloaded, the old rules stay in force: " + done.error().message);
-    print(diagnostics);
+        log_warning(
+            "reloaded, but what only a restart changes stays as it was",
+            {
+                {"rules", parts.policy().get()->rules->hash()},
+                {"keys",  *done                              }
+        }
+        );
     ::sd_notify(0, "READY=1");
 }
 
@@ -126,8 +140,9 @@ int run_server(const std::string& config_file) {
 
     Diagnostics diagnostics;
     const auto config = load_config(config_file, diagnostics);
-    if (!config) {
-        print(diagnostics);
+    if (config) check_process_user(*config, diagnostics);
+    if (diagnostics.has_errors()) {
+        log_diagnostics(diagnostics);
         return exit_config;
     }
     if (auto made = make_state_folder(*config); !made) return complain(made.error());
@@ -139,10 +154,10 @@ int run_server(const std::string& config_file) {
     if (auto confined = confine_files(*config, own_executable()); !confined)
         return complain(confined.error());
     if (auto started = parts.start(config_file, diagnostics); !started) {
-        print(diagnostics);
+        log_diagnostics(diagnostics);
         return diagnostics.has_errors() ? exit_config : complain(started.error());
     }
-    print(diagnostics);
+    log_diagnostics(diagnostics);
     for (const std::string& line : parts.listening_lines())
         std::printf("%s\n", line.c_str());
     std::printf("ready\n");

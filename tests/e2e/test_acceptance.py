@@ -1,8 +1,9 @@
 """What a person at the keyboard does: read the story of a decision, find a mistake in a file, use the commands."""
 import json
 import re
+import signal
 
-from harness import PASSWORD, Pop3, Server, Smtp, check, deliver, equal, mailbox_count, wait_until
+from harness import PASSWORD, Pop3, Server, Smtp, check, deliver, equal, mailbox_count, make_certificate, wait_until
 from test_dns import LISTS, RULES, ZONE
 
 
@@ -53,11 +54,68 @@ def test_3_check_finds_every_kind_of_mistake():
 def test_check_shows_limits():
     server = Server()
     try:
-        text = server.command('check', '--limits').stdout
-        for limit in ('per_ip', 'total', 'recipients', 'size', 'errors', 'header', 'line', 'hops'):
+        text, pop3 = server.command('check', '--limits').stdout.split('pop3 ')
+        for limit in ('per_ip', 'total', 'recipients', 'size', 'errors', 'header', 'line', 'hops', 'memory', 'spool'):
             check(limit in text, f'{limit} is not in {text!r}')
+        check('per_ip' in pop3 and 'hops' not in pop3, f'POP3: {pop3!r}')
     finally:
         server.stop()
+
+
+def test_check_looks_at_the_machine_around_the_configuration():
+    """Users, certificates and accounts; each mistake has its place."""
+    server = Server(accounts=('alice',), aliases='postmaster alcie\nstaff nosuch@example.test\n')
+    try:
+        for running in (False, True):
+            if running:
+                server.start()
+            said = server.command('check', check_code=78).stderr
+            check(re.search(r'aliases\.txt:1:12: error: .*alice@example\.test', said), f'{running}: {said!r}')
+            check(re.search(r'aliases\.txt:2:7: error', said), f'{running}: {said!r}')
+        # A running server says so and goes on: an account may be deleted at any time.
+        check('there is no account alcie@example.test' in server.log_text(), 'the log of the start')
+        equal(deliver(server, recipients=['staff@example.test']).code, 550, 'mail for an alias that leads nowhere')
+        check('an alias names an account that does not exist; alias=<staff@example.test>' in server.log_text(), 'the log of the mail')
+        equal(json.loads(server.command('status', '--json').stdout)['missing_alias_targets'], 1, 'count')
+        (server.folder / 'aliases.txt').write_text('postmaster alice\n')
+        server.command('check')
+        good = server.config.read_text()
+        server.config.write_text(good + '\n[process]\nuser = "nosuchuser"\n')
+        said = server.command('check', check_code=78).stderr
+        check(re.search(r'mailwicket\.toml:\d+:8: error: there is no user nosuchuser', said), said)
+        (server.folder / 'other').mkdir()
+        make_certificate(server.folder / 'other')
+        server.config.write_text(good.replace('key = "cert.key"', 'key = "other/cert.key"'))
+        said = server.command('check', check_code=78).stderr
+        check(re.search(r'mailwicket\.toml:\d+:7: error: .*cert\.key', said), said)
+        server.config.write_text(good)
+        server.command('check')
+    finally:
+        server.stop()
+    server = Server(accounts=(), aliases='postmaster alice\n')
+    try:
+        said = server.command('check').stderr
+        check('aliases.txt: warning: whether the accounts' in said, f'without a store: {said!r}')
+        check(not (server.folder / 'state').exists(), 'check made a store')
+    finally:
+        server.stop()
+
+
+def test_a_reload_with_mistakes_is_lines_of_the_log():
+    with Server(rules=RULES, zone=ZONE) as server:
+        before = len(server.log_text())
+        (server.folder / 'rules/rules.toml').write_text(RULES.replace("'spf.result == fail'", "'spf.resutl == fail'"))
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: 'not reloaded' in server.log_text()[before:], 'the log')
+        lines = server.log_text()[before:].splitlines()
+        check(all(re.match(r'\d{4}-\d\d-\d\dT[\d:.]+Z mailwicket\[\d+\]: ', line) for line in lines), f'lines: {lines}')
+        check(any(re.search(r'rules\.toml:\d+:\d+: error: unknown fact "spf\.resutl"; did you mean "spf\.result"\?', line)
+                  for line in lines), f'no mistake in {lines}')
+        (server.folder / 'rules/rules.toml').write_text(RULES)
+        server.config.write_text(server.config.read_text().replace('xclient = ["127.0.0.0/8"]', 'xclient = ["127.0.0.0/8"]\n[listen.limits]\nsize = "7M"'))
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: 'only a restart changes' in server.log_text(), 'the log')
+        check('limits.size' in server.log_text(), 'the key')
 
 
 def test_accounts_are_managed_with_and_without_the_server():
@@ -77,7 +135,12 @@ def test_accounts_are_managed_with_and_without_the_server():
             equal(pop.count(), 1, 'messages')
         server.command('account', 'delete', 'dave@example.test')
         equal(deliver(server, recipients=['dave@example.test']).code, 550, 'mail for a deleted account')
-        check(server.command('account', 'delete', 'dave@example.test', check_code=None).returncode != 0, 'deleted twice')
+        server.command('account', 'delete', 'dave@example.test', check_code=67)
+        server.command('account', 'passwd', 'dave@example.test', stdin='x\n', check_code=67)
+        server.command('account', 'add', 'carol@example.test', stdin='x\n', check_code=73)
+        row = json.loads(server.command('account', 'list', '--json').stdout)
+        equal(row['address'], 'carol@example.test', 'account')
+        check(re.fullmatch(r'20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z', row['created']), f'created: {row}')
         check(server.command('account', 'add', 'bogus', stdin='x\n', check_code=None).returncode != 0, 'an account without a domain')
         equal(server.command('nonsense', check_code=None).returncode, 64, 'an unknown command')
     finally:
@@ -93,6 +156,8 @@ def test_log_and_explain_tell_the_same_story():
         equal([r['id'] for r in records], [good.id, bad.id], 'newest last')
         equal([r['id'] for r in server.log('verdict:reject')], [bad.id], 'verdict:reject')
         equal([r['id'] for r in server.log('ip:203.0.113.0/24')], [bad.id], 'ip:')
+        equal([r['id'] for r in server.log('-verdict:accept', '-fact:spf.result=none')], [bad.id], 'turned round')
+        server.command('log', '-verdct:accept', check_code=64)
         equal([r['id'] for r in server.log('from:*@sender.test', 'verdict:accept')], [good.id], 'from:')
         check('dns' not in records[0], 'log --json prints the DNS')
         full = server.explain(bad.id)

@@ -95,5 +95,14 @@ TEST(Diagnostic, FindsTheNearestWordOrNone) {
     EXPECT_EQ(nearest_word(std::string(100'000, 'x'), words), "");
 }
 
+TEST(Diagnostic, IsOneLineForTheLog) {
+    const Diagnostic diagnostic{
+        Severity::error, {"a.toml", 3, 7},
+         "unknown key", "then", "  tehn = 1"
+    };
+    EXPECT_EQ(render_line(diagnostic), "a.toml:3:7: error: unknown key; did you mean \"then\"?");
+    EXPECT_TRUE(render(diagnostic).starts_with(render_line(diagnostic) + "\n"));
+}
+
 }  // namespace
 }  // namespace wicket

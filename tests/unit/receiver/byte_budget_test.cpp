@@ -26,6 +26,22 @@ TEST(ByteBudget, GrantsUpToTheLimitAndNotAnOctetMore) {
     EXPECT_TRUE(budget.has_room_for(0));
 }
 
+TEST(ByteBudget, CountsListenersTogetherUpToTheLimitOfEach) {
+    const ByteBudget wide(100, 0);
+    const ByteBudget narrow = wide.with_limits(50, 0);
+    auto first = narrow.lease();
+    EXPECT_EQ(first.grow_to(51), Grant::exhausted);
+    EXPECT_EQ(first.grow_to(40), Grant::granted);
+    auto second = wide.lease();
+    EXPECT_EQ(second.grow_to(60), Grant::granted);
+    EXPECT_EQ(first.grow_to(41), Grant::exhausted);
+    EXPECT_FALSE(narrow.has_room_for(1));
+    EXPECT_EQ(narrow.memory_octets(), 100U);
+    second = narrow.lease();
+    EXPECT_EQ(first.grow_to(50), Grant::granted);
+    EXPECT_EQ(second.grow_to(1), Grant::exhausted);
+}
+
 TEST(ByteBudget, GetsBackWhatALeaseHeld) {
     const ByteBudget budget(100, 0);
     {

@@ -12,7 +12,8 @@ public:
     explicit FakeAccounts(std::set<std::string, std::less<>> names) : names_(std::move(names)) {}
 
     Result<Account> find(std::string_view address) override {
-        if (is_broken) return failure(ErrorCode::unavailable, "broken on purpose");
+        if (is_broken || address == broken_address)
+            return failure(ErrorCode::unavailable, "broken on purpose");
         if (!names_.contains(address)) return failure(ErrorCode::not_found, "no such account");
         return Account{std::string(address), "", "", 0};
     }
@@ -22,6 +23,7 @@ public:
     Result<std::vector<Account>> list() override { return std::vector<Account>{}; }
 
     bool is_broken = false;
+    std::string broken_address = {};
 
 private:
     std::set<std::string, std::less<>> names_;
@@ -40,7 +42,16 @@ Config test_config() {
     DomainConfig second;
     second.name = "catch.test";
     second.aliases.catch_all = {"alice@example.test"};
-    config.domains = {first, second};
+    second.aliases.by_local_part = {
+        {"gone", {"nobody@example.test"}                    },
+        {"half", {"nobody@example.test", "bob@example.test"}},
+    };
+    DomainConfig third;
+    third.name = "post.test";
+    third.aliases.by_local_part = {
+        {"postmaster", {"nobody@example.test"}}
+    };
+    config.domains = {first, second, third};
     return config;
 }
 
@@ -78,6 +89,10 @@ TEST(Directory, KnowsWhoIsOurs) {
         {"<PostMaster@example.test>",            ours,     {"postmaster@example.test"}               },
         {"<postmaster@mx.example.test>",         ours,     {"postmaster@example.test"}               },
         {"<postmaster@catch.test>",              ours,     {"alice@example.test"}                    },
+        {"<postmaster@post.test>",               ours,     {"postmaster@post.test"}                  },
+        {"<gone@catch.test>",                    unknown,  {}                                        },
+        {"<gone+tag@catch.test>",                unknown,  {}                                        },
+        {"<half@catch.test>",                    ours,     {"bob@example.test"}                      },
         {"<alice%example.org@example.test>",     unknown,  {}                                        },
         {"<\"alice@example.org\"@example.test>", unknown,  {}                                        },
         {"<example.org!alice@example.test>",     unknown,  {}                                        },
@@ -98,6 +113,36 @@ TEST(Directory, AStoreThatFailsIsNoUnknownUser) {
     EXPECT_EQ(look_up("<alice@example.test>", accounts).standing, RecipientStanding::temporary);
     EXPECT_EQ(look_up("<postmaster@example.test>", accounts).standing, RecipientStanding::temporary);
     EXPECT_EQ(look_up("<alice@example.org>", accounts).standing, RecipientStanding::not_ours);
+}
+
+TEST(Directory, AStumbleOfTheStoreLetsNoMailTakeAnotherWay) {
+    struct Case {
+        std::string_view name, path, broken;
+    };
+    const std::vector<Case> cases = {
+        {"the account itself, not the one before the plus",
+         "<alice+list@example.test>",                                               "alice+list@example.test"},
+        {"the account itself, not the catch-all",           "<carol@catch.test>",   "carol@catch.test"       },
+        {"one target of an alias, not only the others",     "<sales@example.test>", "bob@example.test"       },
+        {"the target of the catch-all",                     "<carol@catch.test>",   "alice@example.test"     },
+    };
+    for (const auto& [name, path, broken] : cases) {
+        SCOPED_TRACE(name);
+        FakeAccounts accounts({"alice@example.test", "bob@example.test"});
+        EXPECT_EQ(look_up(path, accounts).standing, RecipientStanding::ours);
+        accounts.broken_address = broken;
+        EXPECT_EQ(look_up(path, accounts).standing, RecipientStanding::temporary);
+    }
+}
+
+TEST(Directory, CountsTargetsThatDoNotExist) {
+    FakeAccounts accounts({"bob@example.test"});
+    const Config config = test_config();
+    for (int i = 0; i < 3; ++i)
+        look_up_recipient(
+            config, accounts, parse_forward_path("<half@catch.test>", AddressCharset::utf8)->mailbox
+        );
+    EXPECT_EQ(config.missing_targets->count(), 3U);
 }
 
 }  // namespace
