@@ -267,7 +267,7 @@ TEST(Dnsbl, TellsNobodyTheCustomersKey) {
     );
     EXPECT_EQ(seen.facts.front().second, FactValue(TextList{{"spam"}, ""}));
     ASSERT_EQ(seen.lookups.size(), 1U);
-    EXPECT_EQ(seen.lookups.front().first.name, "9.113.0.203.(key).zen.dq.spamhaus.net");
+    EXPECT_EQ(seen.lookups.front().question.name, "9.113.0.203.(key).zen.dq.spamhaus.net");
 }
 
 TEST(DnsListHealth, AListThatIsOffIsNotAsked) {

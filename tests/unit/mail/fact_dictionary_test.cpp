@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <initializer_list>
 
 namespace wicket {
 namespace {
@@ -96,9 +97,9 @@ TEST(Facts, AreAbsentUntilTheyAreSet) {
 
 TEST(Facts, ThatBecomeAbsentAreAsIfNeverSet) {
     Facts facts;
-    for (const FactId id : {7, 2, 9, 4, 0, 8, 1, 3})
+    for (const FactId id : std::initializer_list<FactId>{7, 2, 9, 4, 0, 8, 1, 3})
         facts.set(id, std::int64_t{id});
-    for (const FactId id : {9, 0, 8, 5})
+    for (const FactId id : std::initializer_list<FactId>{9, 0, 8, 5})
         facts.set(id, Absent());
     facts.set(2, std::string("another"));
     for (FactId id = 0; id < 10; ++id) {
@@ -109,7 +110,7 @@ TEST(Facts, ThatBecomeAbsentAreAsIfNeverSet) {
     }
     EXPECT_EQ(facts.size(), 8U);
     Facts others;
-    for (const FactId id : {1, 3, 4, 7})
+    for (const FactId id : std::initializer_list<FactId>{1, 3, 4, 7})
         others.set(id, std::int64_t{id});
     others.set(2, std::string("another"));
     EXPECT_EQ(facts, others);
