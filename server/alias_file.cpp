@@ -1,6 +1,7 @@
 #include "server/alias_file.hpp"
 
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 #include "mail/address.hpp"
 #include "store/accounts.hpp"
 
@@ -52,7 +53,7 @@ public:
         );
         if (!address)
             return complain(alias, fmt::format("{} is no alias: {}", alias, describe(address.error().fault)));
-        if (address->domain() != domain_)
+        if (ascii_domain(address->domain()) != domain_)
             return complain(
                 alias,
                 fmt::format("the alias {} is not in the domain {} that this file belongs to", alias, domain_)
@@ -88,7 +89,7 @@ private:
             );
             return std::nullopt;
         }
-        if (std::ranges::find(our_domains_, address->domain()) == our_domains_.end()) {
+        if (std::ranges::find(our_domains_, ascii_domain(address->domain())) == our_domains_.end()) {
             complain(
                 word,
                 fmt::format("the target {} is not ours, and mail cannot be sent on yet", word),

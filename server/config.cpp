@@ -3,6 +3,7 @@
 #include "base/config_reader.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 #include "filters/registry.hpp"
 #include "mail/address.hpp"
 #include "server/listener_limits.hpp"
@@ -159,7 +160,7 @@ private:
             DomainConfig domain;
             const auto name = table.text("name");
             if (!name && !table.has("name")) table.error(table.place(), "name is missing");
-            domain.name = lower_case(name.value_or(""));
+            domain.name = ascii_domain(name.value_or(""));
             if (name && (!parse_mailbox("postmaster@" + domain.name, AddressCharset::utf8) ||
                          domain.name.starts_with('[')))
                 table.error(table.value_place("name"), fmt::format("\"{}\" is no domain", *name));
@@ -376,7 +377,7 @@ std::string_view to_string(Service service) {
 }
 
 const DomainConfig* Config::find_domain(std::string_view name) const {
-    const auto found = std::ranges::find(domains, name, &DomainConfig::name);
+    const auto found = std::ranges::find(domains, ascii_domain(name), &DomainConfig::name);
     return found == domains.end() ? nullptr : &*found;
 }
 

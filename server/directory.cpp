@@ -1,6 +1,7 @@
 #include "server/directory.hpp"
 
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -85,7 +86,7 @@ RecipientLookup look_up_recipient(const Config& config, AccountStore& accounts, 
     // RFC 5321 section 4.1.1.3: "Postmaster" alone is that of this host; ours is the first domain's.
     const bool is_bare = recipient.domain().empty();
     const DomainConfig* domain = is_bare ? &config.domains.front() : config.find_domain(recipient.domain());
-    if (domain == nullptr && recipient.domain() == config.hostname &&
+    if (domain == nullptr && ascii_domain(recipient.domain()) == config.hostname &&
         lower_case(recipient.local_part()) == postmaster)
         domain = &config.domains.front();
     if (domain == nullptr) return {RecipientStanding::not_ours, {}, recipient.to_string()};

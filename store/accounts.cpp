@@ -1,15 +1,15 @@
 #include "store/accounts.hpp"
 
-#include "base/text.hpp"
+#include "base/unicode_names.hpp"
 
 namespace wicket {
 
 std::string canonical_account_name(std::string_view local_part, std::string_view domain) {
-    // Octets above 127 stay as they are: two spellings of one letter are two accounts, as RFC 6531
-    // section 3.2 lets it be.
-    std::string name = lower_case(local_part);
+    // RFC 6531 section 3.2 leaves it to us which local parts are the same: all spellings that a reader would
+    // take for one.
+    std::string name = folded_name(local_part);
     name += '@';
-    name += lower_case(domain);
+    name += ascii_domain(domain);
     return name;
 }
 

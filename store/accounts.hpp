@@ -34,8 +34,8 @@ public:
     virtual Result<std::vector<Account>> list() = 0;
 };
 
-/// How an address is spelt as a key: the local part NFC-free ASCII-folded to lower case, the domain in lower
-/// case. A binary key: never a path, never a shell word.
+/// How an address is spelt as a key: the local part case-folded in NFC, the domain as A-labels in lower case.
+/// A binary key: never a path, never a shell word.
 std::string canonical_account_name(std::string_view local_part, std::string_view domain);
 
 }  // namespace wicket

@@ -51,7 +51,9 @@ Config test_config() {
     third.aliases.by_local_part = {
         {"postmaster", {"nobody@example.test"}}
     };
-    config.domains = {first, second, third};
+    DomainConfig fourth;
+    fourth.name = "xn--bcher-kva.test";
+    config.domains = {first, second, third, fourth};
     return config;
 }
 
@@ -96,9 +98,24 @@ TEST(Directory, KnowsWhoIsOurs) {
         {"<alice%example.org@example.test>",     unknown,  {}                                        },
         {"<\"alice@example.org\"@example.test>", unknown,  {}                                        },
         {"<example.org!alice@example.test>",     unknown,  {}                                        },
+        {"<eve@b\xC3\xBC"
+         "cher.test>",                  ours,
+         {"eve@xn--bcher-kva.test"}                                                                  },
+        {"<Eve@BU\xCC\x88"
+         "CHER.TEST>",                  ours,
+         {"eve@xn--bcher-kva.test"}                                                                  },
+        {"<eve@XN--bcher-kva.test>",             ours,     {"eve@xn--bcher-kva.test"}                },
+        {"<Rene\xCC\x81@example.test>",          ours,     {"ren\xC3\xA9@example.test"}              },
+        {"<ren\xC3\x89+x@example.test>",         ours,     {"ren\xC3\xA9@example.test"}              },
         {"<\"../alice\"@example.test>",          unknown,  {}                                        },
     };
-    FakeAccounts accounts({"alice@example.test", "bob@example.test", "carol+x@example.test"});
+    FakeAccounts accounts(
+        {"alice@example.test",
+         "bob@example.test",
+         "carol+x@example.test",
+         "eve@xn--bcher-kva.test",
+         "ren\xC3\xA9@example.test"}
+    );
     for (const auto& [path, standing, wanted] : cases) {
         SCOPED_TRACE(path);
         const RecipientLookup found = look_up(path, accounts);
