@@ -138,14 +138,14 @@ void append_text_line(
     out += ": ";
     append_escaped(out, message, message_limit_octets, Frame::none);
     char separator = ';';
-    for (const auto& [name, value] : fields) {
+    for (const auto& [name, value, shape] : fields) {
         if (separator != ' ') out += separator;
         separator = ' ';
         out += ' ';
         out += name;
-        out += "=<";
+        out += shape == LogShape::plain ? "=" : "=<";
         append_escaped(out, value, log_field_limit_octets, Frame::angle);
-        out += '>';
+        if (shape == LogShape::bracketed) out += '>';
     }
     out += '\n';
 }
@@ -160,7 +160,7 @@ void append_json_line(
     out += R"(","message":")";
     append_escaped(out, message, message_limit_octets, Frame::json);
     out += '"';
-    for (const auto& [name, value] : fields) {
+    for (const auto& [name, value, shape] : fields) {
         out += ",\"";
         out += name;
         out += "\":\"";

@@ -14,9 +14,13 @@ namespace wicket {
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 enum class LogFormat : std::uint8_t { text, json };
 
+/// How a value stands in a line of text: what peers say in angle brackets, words of our own without.
+enum class LogShape : std::uint8_t { bracketed, plain };
+
 struct LogField {
     std::string_view name;
     std::string_view value;
+    LogShape shape = LogShape::bracketed;
 };
 
 // A peer can fill no more of a line than this with one value.
@@ -24,8 +28,8 @@ inline constexpr std::size_t log_field_limit_octets = 512;
 
 void configure_log(LogFormat format, LogLevel least);
 
-/// Text: `TIME mailwicket[PID]: LEVEL: MESSAGE; name=<value> ...`. JSON: {"time","level","message",name:
-/// value}.
+/// Text: `TIME mailwicket[PID]: LEVEL: MESSAGE; name=<value> name=plain ...`. JSON:
+/// {"time","level","message",name: value}.
 void log_line(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
 
 inline void log_info(std::string_view message, std::initializer_list<LogField> fields = {}) {

@@ -8,8 +8,12 @@
 
 namespace wicket {
 
+/// Whether the client's address is known: XCLIENT may say that it is not, or not for now.
+enum class AddressKnown : std::uint8_t { yes, no, not_for_now };
+
 struct Peer {
-    IpAddress ip;  // the client's, after PROXY or XCLIENT
+    IpAddress ip;  // the client's, after PROXY or XCLIENT; 0.0.0.0 if it is not known
+    AddressKnown ip_known = AddressKnown::yes;
     std::uint16_t port = 0;
     IpAddress local_ip;
     std::uint16_t local_port = 0;
@@ -17,7 +21,7 @@ struct Peer {
     /// XCLIENT NAME=: taken instead of a PTR look-up. "[UNAVAILABLE]" and "[TEMPUNAVAIL]" as they are; empty:
     /// look it up.
     std::string claimed_name;
-    /// XCLIENT HELO=; empty: none.
+    /// XCLIENT HELO=: stands for the name in EHLO and HELO; empty: none.
     std::string claimed_helo;
 };
 

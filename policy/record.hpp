@@ -53,10 +53,16 @@ struct DecisionRecord {
     std::string rules_hash;
     bool policy_shadow = false;  // [policy] mode = "shadow": what was done is accept
     std::uint32_t scan_passes = 0;
+    bool is_open = false;  // the transaction or connection had not ended when this was written
     // Of a folded row (many equal refusals): how many it stands for, and until when.
     std::uint64_t folded_count = 1;
     WallTime folded_last{};
 };
+
+/// False if XCLIENT said that the address is not known: then client_ip is 0.0.0.0.
+inline bool is_client_known(const DecisionRecord& record) {
+    return record.client_ip != IpAddress();
+}
 
 /// Octets for the store. `dictionary` names the facts.
 std::string encode_record(const DecisionRecord& record, const FactDictionary& dictionary);

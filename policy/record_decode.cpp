@@ -203,6 +203,7 @@ void read_head(const pb::Record& stored, DecisionRecord& record) {
     record.scan_passes = stored.scan_passes();
     record.folded_count = stored.folded_count();
     record.folded_last = to_time(stored.folded_last());
+    record.is_open = stored.is_open();
 }
 
 }  // namespace

@@ -243,6 +243,7 @@ std::string encode_record(const DecisionRecord& record, const FactDictionary& di
     out.number(pb::Record::kScanPassesFieldNumber, record.scan_passes);
     out.number(pb::Record::kFoldedCountFieldNumber, record.folded_count);
     out.signed_number(pb::Record::kFoldedLastFieldNumber, record.folded_last.time_since_epoch().count());
+    out.number(pb::Record::kIsOpenFieldNumber, record.is_open ? 1 : 0);
     out.finish();
     return octets;
 }

@@ -173,11 +173,11 @@ json::object json_client(const DecisionRecord& record) {
         return text.empty() ? json::value(nullptr) : json::value(json_text(text));
     };
     return {
-        {"ip",   record.client_ip.to_string()    },
-        {"port", record.client_port              },
-        {"name", text_or_null(record.client_name)},
-        {"helo", text_or_null(record.helo)       },
-        {"tls",  std::move(tls)                  },
+        {"ip",   is_client_known(record) ? json::value(record.client_ip.to_string()) : json::value(nullptr)},
+        {"port", record.client_port                                                                        },
+        {"name", text_or_null(record.client_name)                                                          },
+        {"helo", text_or_null(record.helo)                                                                 },
+        {"tls",  std::move(tls)                                                                            },
     };
 }
 
@@ -227,6 +227,7 @@ std::string record_to_json(const StoredRecord& stored, RecordJson form) {
     made["rules_hash"] = json_text(record.rules_hash);
     made["policy_mode"] = record.policy_shadow ? "shadow" : "enforce";
     if (record.scan_passes != 0) made["scan_passes"] = record.scan_passes;
+    if (record.is_open) made["open"] = true;
     if (record.folded_count > 1) {
         made["folded"] = json::object{
             {"count", record.folded_count           },

@@ -34,7 +34,7 @@ std::string record_to_line(const StoredRecord& stored) {
     std::string line = fmt::format("{} {:<10} ", to_rfc3339(record.time), to_string(record.verdict.action));
     const std::string name =
         record.client_name.empty() ? "unknown" : escape_for_log(record.client_name, address_limit_octets);
-    line += fmt::format("{}[{}]", name, record.client_ip.to_string());
+    line += fmt::format("{}[{}]", name, is_client_known(record) ? record.client_ip.to_string() : "unknown");
     if (record.has_from)
         line += fmt::format(" from=<{}>", escape_between_angles(record.from, address_limit_octets));
     if (!record.recipients.empty()) line += " to=" + recipients_text(record);
@@ -43,6 +43,7 @@ std::string record_to_line(const StoredRecord& stored) {
     if (!record.verdict.rule.empty()) line += " rule=" + escape_for_log(record.verdict.rule);
     if (record.verdict.points != 0) line += fmt::format(" points={:g}", record.verdict.points);
     if (record.folded_count > 1) line += fmt::format(" times={}", record.folded_count);
+    if (record.is_open) line += " open";
     if (record.policy_shadow) line += " policy=shadow";
     if (!record.reply.text.empty()) {
         line += fmt::format(

@@ -101,6 +101,7 @@ bool term_matches(const std::string& field, const std::string& pattern, const St
     }
     if (field == "ip") {
         const auto network = IpNetwork::parse(pattern);
+        if (!is_client_known(record)) return matches_glob(pattern, "unknown");
         return network ? network->contains(record.client_ip)
                        : matches_glob(pattern, record.client_ip.to_string());
     }

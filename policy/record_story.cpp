@@ -93,7 +93,7 @@ private:
         add("  time     {}", to_rfc3339(record_.time));
         add("  client   {}[{}]:{}",
             record_.client_name.empty() ? "unknown" : shown(record_.client_name),
-            record_.client_ip.to_string(),
+            is_client_known(record_) ? record_.client_ip.to_string() : "unknown",
             record_.client_port);
         if (!record_.helo.empty()) add("  helo     {}", shown(record_.helo));
         if (!record_.tls_version.empty())
@@ -105,6 +105,7 @@ private:
         if (!record_.reply.text.empty()) add("  reply    {}", reply_text(record_.reply));
         if (record_.policy_shadow)
             add("  The policy ran in shadow mode: the verdict was recorded, and the mail accepted.");
+        if (record_.is_open) add("  It had not ended when this was written.");
         if (record_.folded_count > 1) {
             add("  This row stands for {} equal refusals, the last at {}.",
                 record_.folded_count,

@@ -59,6 +59,9 @@ public:
     /// A refusal by the session itself inside a transaction or of a whole command (protocol, limit): so that
     /// the record has it. `which` is "protocol" or "limit". Returns the reply with the id at its end.
     virtual SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) = 0;
+    /// A reply inside a transaction that only follows from what came before and decides nothing, such as that
+    /// to DATA when all recipients were refused. Returns it with the id under which the transaction is found.
+    virtual SmtpReply following_reply(SmtpReply reply) = 0;
     /// RSET, a second EHLO, or the end of the session: the transaction, if any, ends without a message.
     virtual void abandon() = 0;
     /// TLS is on, and what was said before it is forgotten (RFC 3207 section 4.2).

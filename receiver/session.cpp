@@ -91,7 +91,7 @@ SmtpSession::NextStep SmtpSession::run(const CommandRow& row, std::string_view a
         const bool all_refused =
             transaction_ && transaction_->recipients_tried != 0 && transaction_->recipients_accepted == 0;
         if (row.command == Command::data && all_refused)
-            reply(554, "5.5.1", "No valid recipients");
+            send(visit_.following_reply({554, "5.5.1", "No valid recipients"}));
         else
             refuse(503, "5.5.1", "Not now");
         return std::nullopt;
@@ -248,7 +248,8 @@ bool SmtpSession::expects_silence() const {
         case Asked::rcpt:
         case Asked::message: return !is_esmtp_;
         case Asked::first_chunk:
-        case Asked::tls: return false;
+        case Asked::tls:
+        case Asked::peer: return false;
     }
     std::unreachable();
 }
@@ -286,7 +287,8 @@ void SmtpSession::answer(const StageAnswer& answer) {
         case Asked::data: data_answered(answer); break;
         case Asked::first_chunk: first_chunk_answered(answer); break;
         case Asked::message:
-        case Asked::tls: break;
+        case Asked::tls:
+        case Asked::peer: break;
     }
 }
 
@@ -299,12 +301,19 @@ void SmtpSession::answer_message(const SmtpReply& reply) {
 }
 
 void SmtpSession::interrupt(Interruption why) {
+    SmtpReply last{421, "4.4.2", "Timed out"};
     switch (why) {
-        case Interruption::timed_out: reply(421, "4.4.2", "Timed out"); break;
-        case Interruption::too_slow: reply(421, "4.4.2", "Too slow"); break;
-        case Interruption::draining: reply(421, "4.3.2", "Going down; please come again"); break;
-        case Interruption::internal_error: reply(421, "4.3.0", "Internal error"); break;
+        case Interruption::timed_out: break;
+        case Interruption::too_slow: last.text = "Too slow"; break;
+        case Interruption::draining: last = {421, "4.3.2", "Going down; please come again"}; break;
+        case Interruption::internal_error: last = {421, "4.3.0", "Internal error"}; break;
     }
+    // In the message it is the reply of DATA or BDAT; between commands it decides nothing.
+    if (phase_ == Phase::data || phase_ == Phase::chunk)
+        last = visit_.refused_by_session(Stage::data, "limit", std::move(last));
+    else
+        last = visit_.following_reply(std::move(last));
+    send(last);
 }
 
 void SmtpSession::end() {

@@ -43,6 +43,8 @@ public:
     void answer(const StageAnswer& answer);
     void answer_message(const SmtpReply& reply);
     void tls_started(const TlsDetails& details);
+    /// `turned_away`: why the limits do not admit the new client, if so.
+    void peer_changed(const std::optional<std::string>& turned_away);
     /// The next step is CloseConnection, with a 421 in the output.
     void interrupt(Interruption why);
     /// The connection is over: abandons the transaction, if there is one. Not Visit::ended().
@@ -52,6 +54,11 @@ public:
     std::string take_output() { return std::exchange(output_, {}); }
     bool has_output() const { return !output_.empty(); }
     Awaiting awaiting() const;
+    /// Octets of a chunk are on their way that nobody wants; a client that is still sending them reads no
+    /// reply.
+    bool is_chunk_unread() const { return phase_ == Phase::closing && chunk_left_octets_ != 0; }
+    /// The banner was a refusal, and only QUIT is awaited.
+    bool is_turned_away() const { return is_turned_away_; }
     /// No transaction is open and no octet of a command has come: the moment to leave, when the server
     /// drains.
     bool is_idle() const;
@@ -66,7 +73,7 @@ private:
         skip_chunk,  // those of one that is refused
         closing,
     };
-    enum class Asked : std::uint8_t { connected, helo, mail, rcpt, data, first_chunk, message, tls };
+    enum class Asked : std::uint8_t { connected, helo, mail, rcpt, data, first_chunk, message, tls, peer };
     /// Whether octets had already come after a command when it was read.
     enum class Follows : std::uint8_t { nothing, octets };
     using NextStep = std::optional<SmtpStep>;

@@ -74,10 +74,11 @@ SmtpSession::NextStep SmtpSession::on_rcpt(std::string_view argument) {
     // RFC 5321 section 4.5.3.1.10: 452 for too many recipients; the client sends the rest in another
     // transaction. Nothing is looked at or kept of those beyond.
     if (transaction_->recipients_tried >= options_.limits.recipients) {
-        SmtpReply too_many{452, "4.5.3", "Too many recipients"};
-        if (!std::exchange(transaction_->limit_recorded, true))
-            too_many = visit_.refused_by_session(Stage::rcpt, "limit", std::move(too_many));
-        send(too_many);
+        if (!transaction_->too_many)
+            transaction_->too_many = std::make_unique<SmtpReply>(
+                visit_.refused_by_session(Stage::rcpt, "limit", {452, "4.5.3", "Too many recipients"})
+            );
+        send(*transaction_->too_many);
         return std::nullopt;
     }
     const auto path = path_after("TO:", argument);

@@ -12,6 +12,9 @@ namespace wicket {
 struct ReadOctets {};    // send the output, then wait for octets
 struct SendReplies {};   // send the output: the peer asks more than it reads
 struct AskConnected {};  // ask the Visit, then answer()
+struct ChangePeer {      // XCLIENT: tell the connection, then peer_changed()
+    Peer peer;
+};
 struct AskHelo {
     HeloArguments arguments;
 };
@@ -32,6 +35,7 @@ using SmtpStep = std::variant<
     ReadOctets,
     SendReplies,
     AskConnected,
+    ChangePeer,
     AskHelo,
     AskMail,
     AskRcpt,

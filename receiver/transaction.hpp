@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mail/address.hpp"
+#include "mail/smtp_reply.hpp"
 #include "receiver/message_intake.hpp"
 
 #include <cstdint>
@@ -15,7 +16,7 @@ struct Transaction {
     std::uint64_t declared_size_octets = 0;          // 0: not declared
     std::uint32_t recipients_tried = 0;              // asked of the Visit
     std::uint32_t recipients_accepted = 0;
-    bool limit_recorded = false;            // that there were too many recipients is recorded once
+    std::unique_ptr<SmtpReply> too_many;    // said to every recipient beyond the limit, recorded once
     std::unique_ptr<MessageIntake> intake;  // from DATA or the first BDAT on
 };
 

@@ -4,8 +4,10 @@
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
+#include "server/log_follower.hpp"
 #include "store/store.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -16,10 +18,10 @@
 namespace wicket {
 namespace {
 
-// How often `log -f` looks for more.
-constexpr int follow_interval_milliseconds = 200;
 // Refusals are written in batches after the reply, some 50 ms later: `explain` waits a second for a young id.
 constexpr int fresh_record_tries = 20;
+// The refusal itself may be young although its transaction began long ago.
+constexpr int slow_record_tries = 4;
 constexpr int fresh_record_wait_milliseconds = 50;
 constexpr std::chrono::minutes fresh_record_age{1};
 // RFC 3339: 2026-01-31 or 2026-01-31T12:00:00Z.
@@ -45,16 +47,33 @@ bool is_missing(const Result<std::string>& octets) {
     return !octets && octets.error().code == ErrorCode::not_found;
 }
 
+/// What a follower wants to know anew when a transaction that was shown open has ended.
+std::string told_of(const DecisionRecord& record) {
+    std::string told = fmt::format(
+        "{} {} {} {}",
+        to_string(record.verdict.action),
+        record.verdict.rule,
+        record.reply.code,
+        record.reply.text
+    );
+    for (const RecordRecipient& recipient : record.recipients)
+        told += fmt::format(" {} {}", to_string(recipient.verdict.action), recipient.address);
+    return told;
+}
+
 /// Prints what matches; counts what cannot be read.
 class LogPrinter {
 public:
-    LogPrinter(const RecordQuery& query, OutputForm form, DecisionLog& log)
-        : query_(query), form_(form), log_(log) {}
+    /// `follower` is nullptr if nothing is followed.
+    LogPrinter(const RecordQuery& query, OutputForm form, DecisionLog& log, LogFollower* follower)
+        : query_(query), form_(form), log_(log), follower_(follower) {}
 
     bool visit(const RecordId& id, const Result<std::string_view>& octets) {
-        last_ = id;
+        if (follower_ != nullptr && follower_->is_done(id)) return true;
         auto stored = octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
         if (!stored) {
+            if (follower_ != nullptr && !follower_->shows(id, LogFollower::RecordState::ended, ""))
+                return true;
             ++unreadable_;
             fmt::print(
                 stderr,
@@ -64,7 +83,13 @@ public:
             );
             return true;
         }
-        if (!query_.matches(*stored)) return true;
+        const bool matches = query_.matches(*stored);
+        const bool is_open = stored->record.is_open;
+        if (follower_ != nullptr && (matches || !is_open)) {
+            const auto state = is_open ? LogFollower::RecordState::open : LogFollower::RecordState::ended;
+            if (!follower_->shows(id, state, told_of(stored->record))) return true;
+        }
+        if (!matches) return true;
         if (const auto folded = log_.folded(id); folded && folded->count != 0) {
             stored->record.folded_count = folded->count + 1;
             stored->record.folded_last = folded->last;
@@ -75,14 +100,13 @@ public:
         return std::ferror(stdout) == 0;
     }
 
-    const std::optional<RecordId>& last() const { return last_; }
     std::uint64_t unreadable() const { return unreadable_; }
 
 private:
     const RecordQuery& query_;
     OutputForm form_;
     DecisionLog& log_;
-    std::optional<RecordId> last_;
+    LogFollower* follower_;
     std::uint64_t unreadable_ = 0;
 };
 
@@ -108,19 +132,19 @@ int log_command(const CommandContext& context, const LogOptions& options) {
     }
     auto store = Store::open_reader(config->state);
     if (!store) return report(store.error());
-    LogPrinter printer(*query, context.form, (*store)->decisions());
-    while (true) {
-        const std::optional<RecordId> before = printer.last();
+    LogFollower follower;
+    LogPrinter printer(*query, context.form, (*store)->decisions(), options.follows ? &follower : nullptr);
+    for (bool is_first = true;; is_first = false) {
+        const WallTime recent = follower.look(system_clock().wall(), system_clock().steady());
+        const WallTime begin = is_first ? since : std::max(since, recent);
         const auto scanned =
-            (*store)->decisions().scan(since, [&](const RecordId& id, Result<std::string_view> octets) {
-                if (before && id <= *before) return true;
+            (*store)->decisions().scan(begin, [&](const RecordId& id, Result<std::string_view> octets) {
                 return printer.visit(id, octets);
             });
         if (!scanned) return report(scanned.error());
         std::fflush(stdout);
         if (!options.follows || std::ferror(stdout) != 0) break;
-        if (printer.last()) since = printer.last()->time();
-        ::poll(nullptr, 0, follow_interval_milliseconds);
+        ::poll(nullptr, 0, static_cast<int>(follow_interval.count()));
         if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error());
     }
     if (printer.unreadable() != 0)
@@ -145,8 +169,9 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
     if (!store) return report(store.error());
     auto octets = (*store)->decisions().find(*id);
     // Somebody may ask for an id that was told a moment ago, while its record is on its way.
-    for (int tries = 0; tries < fresh_record_tries && is_missing(octets); ++tries) {
-        if (id->time() + fresh_record_age < system_clock().wall()) break;
+    const bool is_fresh = id->time() + fresh_record_age > system_clock().wall();
+    const int tries_limit = is_fresh ? fresh_record_tries : slow_record_tries;
+    for (int tries = 0; tries < tries_limit && is_missing(octets); ++tries) {
         ::poll(nullptr, 0, fresh_record_wait_milliseconds);
         if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error());
         octets = (*store)->decisions().find(*id);

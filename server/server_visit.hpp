@@ -33,6 +33,7 @@ public:
     boost::asio::awaitable<StageAnswer> data() override;
     boost::asio::awaitable<SmtpReply> message(SharedMessage message) override;
     SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override;
+    SmtpReply following_reply(SmtpReply reply) override;
     void abandon() override;
     void tls_started(const TlsDetails& details) override;
     void peer_changed(const Peer& peer) override;
@@ -41,7 +42,11 @@ public:
 
 private:
     RecordContext context() const;
-    RecordId connection_id();
+    RecordId new_id(WallTime now) const;
+    /// The transaction, or what stands for the connection outside of one.
+    VisitTransaction& current();
+    Stage greeting_stage() const;
+    void end_connection_record();
     void begin_connection();
     void provide_tls_facts();
     void forget_greeting();
@@ -65,19 +70,18 @@ private:
     bool wakes_waiting_filters(const Verdict& verdict);
     /// Rules with answer = "now": the only ones that are not answered at RCPT.
     boost::asio::awaitable<StageAnswer> answer_now(Stage stage);
-    SmtpReply refused_verdict_without_transaction(Verdict verdict);
-    /// Answers MAIL, RCPT or DATA with a refusal; the record follows when the transaction ends.
+    /// A refusal before the message. Its record is kept at once, for the id is told, and again when the
+    /// transaction or the connection ends.
     StageAnswer refuse(Verdict verdict, const std::string& recipient);
     StageAnswer refuse(Verdict verdict, RecordRecipient recipient);
-    void log_refusal(Stage stage, const SmtpReply& reply, const std::string& from, const std::string& to)
-        const;
+    std::string client_address() const;
+    void log_refusal(const Verdict& verdict, const RecordId& told, const std::string& to) const;
     /// What no rule can allow: loops, and messages that crash the scanner.
     std::optional<Verdict> invariant_refusal(const MessageFacts& found) const;
     SmtpReply finish_refused(Verdict verdict);
-    std::string recipients_text() const;
     Delivery record_delivery(const DecisionRecord& record) const;
     void keep_record_unwaited();
-    void keep_refusal_record(const DecisionRecord& record);
+    void keep_refusal_record(const VisitTransaction& transaction);
     /// A refused message: the record is synced before the reply, as every record of a transaction that took
     /// DATA.
     boost::asio::awaitable<SmtpReply> refuse_message(Verdict verdict);
@@ -99,15 +103,9 @@ private:
     bool is_esmtp_ = false;
     std::vector<std::string> notices_;
     std::unique_ptr<VisitTransaction> transaction_;  // a session without one is to be small
+    std::unique_ptr<VisitTransaction> outside_;      // once something was refused without a transaction
     bool had_transaction_ = false;
     std::uint64_t unknown_recipients_ = 0;
-    RecordId connection_id_;
-    /// What was last refused outside of a transaction.
-    struct ConnectionRefusal {
-        Verdict verdict;
-        SmtpReply reply{0, "", ""};
-    };
-    std::unique_ptr<ConnectionRefusal> connection_refusal_;
 };
 
 /// "MAIL", "RCPT", ...: the word of a log line.

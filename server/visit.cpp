@@ -60,7 +60,7 @@ awaitable<StageAnswer> ServerVisit::mail(MailArguments arguments) {
     run_.forget_from(Stage::mail);
     run_.provide(id_of(CoreFact::time_now), now);
     transaction_ = std::make_unique<VisitTransaction>();
-    transaction_->id = RecordId::make(now, services_.node, static_cast<std::uint32_t>(random_u64()));
+    transaction_->id = transaction_->told_id = new_id(now);
     transaction_->began = now;
     transaction_->from = std::move(arguments.from);
     had_transaction_ = true;
@@ -79,6 +79,7 @@ awaitable<StageAnswer> ServerVisit::mail(MailArguments arguments) {
 
 awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
     ++transaction_->asked_count;
+    transaction_->reached = Stage::rcpt;
     RecipientLookup found = look_up_recipient(*policy_->config, services_.store.accounts(), recipient);
     switch (found.standing) {
         case RecipientStanding::ours: break;
@@ -142,6 +143,7 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
 }
 
 awaitable<StageAnswer> ServerVisit::data() {
+    transaction_->reached = Stage::data;
     if (!policy_->rules->answers_at(Stage::data)) co_return StageAnswer{};
     co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
     bool is_any_left = false;
@@ -161,22 +163,23 @@ awaitable<StageAnswer> ServerVisit::data() {
 
 SmtpReply ServerVisit::refused_by_session(Stage stage, std::string which, SmtpReply reply) {
     Verdict verdict = builtin_verdict(which, stage, std::move(reply));
-    if (!transaction_) return refused_verdict_without_transaction(std::move(verdict));
-    if (stage == Stage::end) {
-        // The message was read to its end: a record of the first class, though nobody waits for it to be
-        // synced.
-        transaction_->took_data = true;
-        const SmtpReply answer = finish_refused(std::move(verdict));
-        keep_record_unwaited();
-        return answer;
-    }
-    return *refuse(std::move(verdict), "").refusal;
+    if (!transaction_ || stage != Stage::end) return *refuse(std::move(verdict), "").refusal;
+    // The message was read to its end: a record of the first class, though nobody waits for it to be synced.
+    transaction_->took_data = true;
+    const SmtpReply answer = finish_refused(std::move(verdict));
+    keep_record_unwaited();
+    return answer;
+}
+
+SmtpReply ServerVisit::following_reply(SmtpReply reply) {
+    return transaction_ ? with_id(std::move(reply), transaction_->told_id) : reply;
 }
 
 void ServerVisit::abandon() {
     if (!transaction_) return;
-    if (!transaction_->has_refusal || transaction_->has_unfolded_refusal)
-        keep_refusal_record(make_record(*transaction_, context(), run_));
+    transaction_->is_open = false;
+    // Where every refusal was folded, the samples are the record.
+    if (!transaction_->has_refusal || transaction_->has_own_record) keep_refusal_record(*transaction_);
     transaction_.reset();
     run_.forget_from(Stage::mail);
 }
@@ -190,7 +193,10 @@ void ServerVisit::tls_started(const TlsDetails& details) {
 
 void ServerVisit::peer_changed(const Peer& peer) {
     abandon();
+    end_connection_record();
     peer_ = peer;
+    had_transaction_ = false;
+    unknown_recipients_ = 0;
     notices_.clear();
     forget_greeting();
     run_.forget_from(Stage::connect);
@@ -206,36 +212,54 @@ void ServerVisit::noticed(std::string what) {
 
 void ServerVisit::ended() {
     abandon();
-    if (had_transaction_) return;
-    ConnectionRefusal last;
-    if (connection_refusal_) last = std::move(*connection_refusal_);
-    const RefusalKind kind{peer_.ip, last.verdict.rule, static_cast<std::uint8_t>(last.verdict.stage)};
-    const RecordId id = connection_id();
-    if (services_.store.decisions().fold(kind, id, id.time())) return;
-    VisitTransaction nothing;
-    nothing.id = id;
-    nothing.began = id.time();
-    nothing.last_verdict = std::move(last.verdict);
-    nothing.last_reply = std::move(last.reply);
-    DecisionRecord record = make_record(nothing, context(), run_);
-    record.has_from = false;
-    keep_refusal_record(record);
+    if (outside_ || had_transaction_) return end_connection_record();
+    VisitTransaction& nothing = current();
+    const RefusalKind kind{peer_.ip, "", static_cast<std::uint8_t>(nothing.reached)};
+    nothing.has_own_record = !services_.store.decisions().fold(kind, nothing.id, nothing.began);
+    end_connection_record();
+}
+
+void ServerVisit::end_connection_record() {
+    if (!outside_) return;
+    outside_->is_open = false;
+    if (outside_->has_own_record) keep_refusal_record(*outside_);
+    outside_.reset();
+}
+
+VisitTransaction& ServerVisit::current() {
+    if (transaction_) return *transaction_;
+    if (!outside_) {
+        const WallTime now = services_.clock.wall();
+        outside_ = std::make_unique<VisitTransaction>();
+        outside_->id = outside_->told_id = new_id(now);
+        outside_->began = now;
+        outside_->has_mail = false;
+    }
+    outside_->reached = greeting_stage();
+    return *outside_;
+}
+
+Stage ServerVisit::greeting_stage() const {
+    return helo_.empty() ? Stage::connect : Stage::helo;
 }
 
 RecordContext ServerVisit::context() const {
     return {peer_, tls_, listener_name_, helo_, *policy_, connected_};
 }
 
-RecordId ServerVisit::connection_id() {
-    if (connection_id_.is_null())
-        connection_id_ =
-            RecordId::make(services_.clock.wall(), services_.node, static_cast<std::uint32_t>(random_u64()));
-    return connection_id_;
+RecordId ServerVisit::new_id(WallTime now) const {
+    return RecordId::make(now, services_.node, static_cast<std::uint32_t>(random_u64()));
 }
 
 void ServerVisit::begin_connection() {
     run_.provide(id_of(CoreFact::time_now), services_.clock.wall());
-    run_.provide(id_of(CoreFact::client_ip), peer_.ip);
+    switch (peer_.ip_known) {
+        case AddressKnown::yes: run_.provide(id_of(CoreFact::client_ip), peer_.ip); break;
+        case AddressKnown::no: run_.provide(id_of(CoreFact::client_ip), Absent{}); break;
+        case AddressKnown::not_for_now:
+            run_.provide(id_of(CoreFact::client_ip), Unknown{"XCLIENT did not tell it for now"});
+            break;
+    }
     run_.provide(id_of(CoreFact::client_port), std::int64_t{peer_.port});
     run_.provide(id_of(CoreFact::listener_service), std::string(to_string(listener_.service)));
     run_.provide(id_of(CoreFact::listener_address), peer_.local_ip);
@@ -298,18 +322,9 @@ awaitable<StageAnswer> ServerVisit::answer_now(Stage stage) {
     }
     if (!verdict.answer_now || passes(verdict)) co_return StageAnswer{};
     count_try(verdict, "");
-    if (transaction_) co_return refuse(std::move(verdict), "");
-    const SmtpReply reply = refused_verdict_without_transaction(std::move(verdict));
-    co_return StageAnswer{
-        reply, connection_refusal_->verdict.action == Action::disconnect || stage == Stage::connect
-    };
-}
-
-SmtpReply ServerVisit::refused_verdict_without_transaction(Verdict verdict) {
-    const SmtpReply reply = with_id(verdict.reply, connection_id());
-    log_refusal(verdict.stage, reply, "", "");
-    connection_refusal_ = std::make_unique<ConnectionRefusal>(std::move(verdict), reply);
-    return reply;
+    // RFC 5321 section 3.1: 554 in place of the banner, and the session waits for QUIT; 421 closes.
+    if (stage == Stage::connect) verdict.reply.code = verdict.reply.code < 500 ? 421 : 554;
+    co_return refuse(std::move(verdict), "");
 }
 
 StageAnswer ServerVisit::refuse(Verdict verdict, const std::string& recipient) {
@@ -318,45 +333,56 @@ StageAnswer ServerVisit::refuse(Verdict verdict, const std::string& recipient) {
 }
 
 StageAnswer ServerVisit::refuse(Verdict verdict, RecordRecipient recipient) {
-    VisitTransaction& transaction = *transaction_;
-    const RefusalKind kind{peer_.ip, verdict.rule, static_cast<std::uint8_t>(verdict.stage)};
-    const std::optional<RecordId> folded =
-        services_.store.decisions().fold(kind, transaction.id, transaction.began);
-    if (!folded) transaction.has_unfolded_refusal = true;
+    VisitTransaction& transaction = current();
+    // Once it has a record of its own, its id serves for all that follows.
+    if (!transaction.has_own_record) {
+        const RefusalKind kind{peer_.ip, verdict.rule, static_cast<std::uint8_t>(verdict.stage)};
+        const std::optional<RecordId> folded =
+            services_.store.decisions().fold(kind, transaction.id, services_.clock.wall());
+        transaction.has_own_record = !folded;
+        transaction.told_id = folded.value_or(transaction.id);
+    }
     transaction.has_refusal = true;
-    const SmtpReply reply = with_id(verdict.reply, folded.value_or(transaction.id));
-    transaction.last_verdict = verdict;
-    transaction.last_reply = reply;
-    log_refusal(
-        verdict.stage, reply, transaction.from ? transaction.from->to_string() : "", recipient.address
-    );
+    if (verdict.stage >= Stage::data) {
+        transaction.reached = std::max(transaction.reached, verdict.stage);
+        tell_recipients(transaction, verdict);
+    }
+    const bool is_for_all = recipient.address.empty() && verdict.stage >= Stage::data;
+    const std::string to = is_for_all ? recipients_text(transaction) : recipient.address;
     if (!recipient.address.empty() && transaction.refused.size() < recorded_refusals_limit)
         transaction.refused.push_back(std::move(recipient));
-    return {reply, verdict.action == Action::disconnect};
+    transaction.last_reply = with_id(verdict.reply, transaction.told_id);
+    transaction.last_verdict = std::move(verdict);
+    if (transaction.has_own_record) keep_refusal_record(transaction);
+    log_refusal(transaction.last_verdict, transaction.told_id, to);
+    return {transaction.last_reply, transaction.last_verdict.action == Action::disconnect};
 }
 
-void ServerVisit::log_refusal(
-    Stage stage, const SmtpReply& reply, const std::string& from, const std::string& to
-) const {
+std::string ServerVisit::client_address() const {
+    return peer_.ip_known == AddressKnown::yes ? peer_.ip.to_string() : "unknown";
+}
+
+void ServerVisit::log_refusal(const Verdict& verdict, const RecordId& told, const std::string& to) const {
     const auto* name = std::get_if<std::string>(&run_.facts().get(id_of(CoreFact::client_name)));
     const std::string message = fmt::format(
         "NOQUEUE: reject: {} from {}[{}]: {} {} {}",
-        stage_verb(stage),
+        stage_verb(verdict.stage),
         name != nullptr ? *name : "unknown",
-        peer_.ip.to_string(),
-        reply.code,
-        reply.enhanced,
-        escape_for_log(reply.text)
+        client_address(),
+        verdict.reply.code,
+        verdict.reply.enhanced,
+        escape_for_log(verdict.reply.text)
     );
-    const std::string id = transaction_ ? transaction_->id.to_string() : connection_id_.to_string();
+    const std::string from =
+        transaction_ && transaction_->from ? transaction_->from->to_string() : std::string();
     log_info(
         message,
         {
-            {"from",  from                        },
-            {"to",    to                          },
-            {"proto", is_esmtp_ ? "ESMTP" : "SMTP"},
-            {"helo",  helo_                       },
-            {"id",    id                          }
+            {"from",  from,                         LogShape::bracketed},
+            {"to",    to,                           LogShape::bracketed},
+            {"proto", is_esmtp_ ? "ESMTP" : "SMTP", LogShape::plain    },
+            {"helo",  helo_,                        LogShape::bracketed},
+            {"id",    told.to_string(),             LogShape::plain    }
     }
     );
 }

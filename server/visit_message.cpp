@@ -17,6 +17,7 @@ using boost::asio::awaitable;
 awaitable<SmtpReply> ServerVisit::message(SharedMessage message) {
     VisitTransaction& transaction = *transaction_;
     transaction.took_data = true;
+    transaction.reached = Stage::end;
     transaction.size = message->size();
     transaction.message_sha256.assign(message->sha256().begin(), message->sha256().end());
     const MessageFacts found = examine_message(*message, policy_->config->hostname);
@@ -81,24 +82,12 @@ std::optional<Verdict> ServerVisit::invariant_refusal(const MessageFacts& found)
 
 SmtpReply ServerVisit::finish_refused(Verdict verdict) {
     VisitTransaction& transaction = *transaction_;
+    transaction.is_open = false;
     transaction.last_reply = with_id(verdict.reply, transaction.id);
     transaction.last_verdict = std::move(verdict);
-    for (VisitRecipient& recipient : transaction.accepted)
-        if (recipient.verdict.action == Action::none) recipient.verdict = transaction.last_verdict;
-    log_refusal(
-        Stage::end,
-        transaction.last_reply,
-        transaction.from ? transaction.from->to_string() : "",
-        recipients_text()
-    );
+    tell_recipients(transaction, transaction.last_verdict);
+    log_refusal(transaction.last_verdict, transaction.id, recipients_text(transaction));
     return transaction.last_reply;
-}
-
-std::string ServerVisit::recipients_text() const {
-    std::string text;
-    for (const VisitRecipient& recipient : transaction_->accepted)
-        text += (text.empty() ? "" : ",") + recipient.address;
-    return text;
 }
 
 Delivery ServerVisit::record_delivery(const DecisionRecord& record) const {
@@ -118,7 +107,8 @@ void ServerVisit::keep_record_unwaited() {
     run_.forget_from(Stage::mail);
 }
 
-void ServerVisit::keep_refusal_record(const DecisionRecord& record) {
+void ServerVisit::keep_refusal_record(const VisitTransaction& transaction) {
+    const DecisionRecord record = make_record(transaction, context(), run_);
     services_.store.decisions().refuse(
         record.id, record.time, encode_record(record, *policy_->dictionary), keys_of(record)
     );
@@ -153,6 +143,7 @@ awaitable<SmtpReply> ServerVisit::deliver(SharedMessage message, const MessageFa
     });
     transaction.last_verdict =
         taker != transaction.accepted.end() ? taker->verdict : transaction.accepted.front().verdict;
+    transaction.is_open = false;
     transaction.last_reply = with_id({250, "2.0.0", "Message accepted"}, transaction.id);
 
     Delivery delivery = record_delivery(make_record(transaction, context(), run_));
@@ -166,9 +157,9 @@ awaitable<SmtpReply> ServerVisit::deliver(SharedMessage message, const MessageFa
         ),
         {
             {"from",   transaction.from ? transaction.from->to_string() : ""},
-            {"to",     recipients_text()                                    },
+            {"to",     recipients_text(transaction)                         },
             {"size",   std::to_string(transaction.size)                     },
-            {"client", peer_.ip.to_string()                                 },
+            {"client", client_address()                                     },
             {"helo",   helo_                                                },
             {"rule",   transaction.last_verdict.rule                        }
     }
@@ -190,12 +181,10 @@ SmtpReply ServerVisit::store_refusal(const Error& error) {
     const SmtpReply reply = error.code == ErrorCode::no_space
                                 ? SmtpReply{452, "4.3.1", "Insufficient system storage, try again later"}
                                 : SmtpReply{451, "4.3.0", "The message could not be stored, try again later"};
-    for (VisitRecipient& recipient : transaction_->accepted) {
+    for (VisitRecipient& recipient : transaction_->accepted)
         recipient.mailbox.clear();
-        recipient.verdict = builtin_verdict("store", Stage::end, reply);
-    }
     const SmtpReply answer = finish_refused(builtin_verdict("store", Stage::end, reply));
-    keep_refusal_record(make_record(*transaction_, context(), run_));
+    keep_refusal_record(*transaction_);
     transaction_.reset();
     run_.forget_from(Stage::mail);
     return answer;

@@ -22,6 +22,26 @@ RecordRecipient record_of(const VisitRecipient& recipient) {
     return made;
 }
 
+void tell_recipients(VisitTransaction& transaction, const Verdict& verdict) {
+    for (VisitRecipient& recipient : transaction.accepted) {
+        if (recipient.verdict.action == Action::none) {
+            recipient.verdict = verdict;
+        } else if (recipient.verdict.action != verdict.action) {
+            recipient.verdict.action = verdict.action;
+            recipient.verdict.stage = verdict.stage;
+            recipient.verdict.rule = verdict.rule;
+        }
+        recipient.verdict.reply = verdict.reply;
+    }
+}
+
+std::string recipients_text(const VisitTransaction& transaction) {
+    std::string text;
+    for (const VisitRecipient& recipient : transaction.accepted)
+        text += (text.empty() ? "" : ",") + recipient.address;
+    return text;
+}
+
 DecisionRecord make_record(
     const VisitTransaction& transaction, const RecordContext& context, const ChainRun& run
 ) {
@@ -38,12 +58,14 @@ DecisionRecord make_record(
     record.tls_version = context.tls.version;
     record.tls_cipher = context.tls.cipher;
     record.listener = context.listener;
-    record.has_from = true;
+    record.has_from = transaction.has_mail;
     record.from = transaction.from ? transaction.from->to_string() : std::string();
     record.size = transaction.size;
     record.message_sha256 = transaction.message_sha256;
     record.verdict = transaction.last_verdict;
+    if (record.verdict.action == Action::none) record.verdict.stage = transaction.reached;
     record.reply = transaction.last_reply;
+    record.is_open = transaction.is_open;
     for (const VisitRecipient& recipient : transaction.accepted)
         record.recipients.push_back(record_of(recipient));
     record.recipients.insert(record.recipients.end(), transaction.refused.begin(), transaction.refused.end());

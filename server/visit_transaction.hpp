@@ -29,9 +29,13 @@ struct VisitRecipient {
     std::string mailbox;                    // once it is delivered
 };
 
+/// Also stands for what was refused in a connection outside of transactions.
 struct VisitTransaction {
     RecordId id;
+    RecordId told_id;  // the last one told: its own, or that of the sample a refusal was folded into
     WallTime began;
+    bool has_mail = true;         // MAIL was given
+    Stage reached = Stage::mail;  // the last that was asked
     std::optional<Mailbox> from;
     bool took_data = false;
     std::uint64_t size = 0;
@@ -43,8 +47,13 @@ struct VisitTransaction {
     SmtpReply last_reply;
     std::optional<std::int64_t> deferrals;  // deferred.message, once it was asked for
     bool has_refusal = false;
-    bool has_unfolded_refusal = false;  // at least one reply carried this transaction's own id
+    bool has_own_record = false;  // a reply carried its own id, so there is a record to be found
+    bool is_open = true;
 };
+
+/// One reply for all: what each accepted recipient was told, whatever was decided for it alone.
+void tell_recipients(VisitTransaction& transaction, const Verdict& verdict);
+std::string recipients_text(const VisitTransaction& transaction);
 
 /// What of a record does not change during a connection.
 struct RecordContext {

@@ -44,7 +44,9 @@ public:
     /// the id of the last full sample of its kind, which the reply carries, while the row counts one more.
     /// Never blocks.
     virtual std::optional<RecordId> fold(const RefusalKind& kind, const RecordId& id, WallTime time) = 0;
-    /// A full record of class (b). Visible to readers at once, not synced, never blocks for long.
+    /// A full record of class (b). Visible to readers at once, not synced, never blocks for long. May come
+    /// again with the same id: the later one replaces the earlier, as does the record of class (a) that comes
+    /// with a message.
     virtual void refuse(const RecordId& id, WallTime time, std::string record, RecordKeys keys) = 0;
 
     /// How many refusals the record of `id` stands for beyond itself, and when the last one was.

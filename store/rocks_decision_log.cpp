@@ -40,21 +40,24 @@ public:
         for (const RecordPiece* piece : {&*refused, &*decided}) {
             if (!piece->is_last && (!end || piece->records.back().id < *end)) end = piece->records.back().id;
         }
-        std::vector<const ReadRecord*> all;
-        const auto take = [&](const std::vector<ReadRecord>& records) {
+        struct Candidate {
+            const ReadRecord* record;
+            int rank;
+        };
+        std::vector<Candidate> all;
+        const auto take = [&](const std::vector<ReadRecord>& records, int rank) {
             for (const ReadRecord& record : records) {
-                if (!end || record.id <= *end) all.push_back(&record);
+                if (!end || record.id <= *end) all.push_back({&record, record.value ? rank : rank_of_damage});
             }
         };
-        take(decided->records);
-        take(refused->records);
-        take(from_memory);
-        std::ranges::sort(all, {}, [](const ReadRecord* record) {
-            return std::pair(record->id, !record->value.has_value());
-        });
+        // Of one id the latest is shown: the decision at the end of data, else what memory holds.
+        take(decided->records, 0);
+        take(from_memory, 1);
+        take(refused->records, 2);
+        std::ranges::sort(all, {}, [](const Candidate& one) { return std::pair(one.record->id, one.rank); });
         const ReadRecord* last = nullptr;
-        for (const ReadRecord* record : all) {
-            const bool is_repeated = last != nullptr && last->id == record->id && record->value.has_value();
+        for (const auto& [record, rank] : all) {
+            const bool is_repeated = last != nullptr && last->id == record->id && rank != rank_of_damage;
             last = record;
             if (!is_repeated && !show(*record, visit)) return false;
         }
@@ -64,6 +67,8 @@ public:
     }
 
 private:
+    static constexpr int rank_of_damage = 3;  // told beside what can be read
+
     static bool show(const ReadRecord& record, const Visit& visit) {
         if (!record.value) return visit(record.id, std::unexpected(record.value.error()));
         const auto decoded = rows::decode_record(*record.value);
@@ -127,9 +132,10 @@ void RocksDecisionLog::refuse(
         dropped_ += 1;
         return;
     }
-    const std::size_t size = value.size();
     const bool was_empty = waiting_.empty();
-    if (waiting_.emplace(id, std::move(value)).second) waiting_octets_ += size;
+    std::string& place = waiting_[id];
+    waiting_octets_ += value.size() - place.size();
+    place = std::move(value);
     if (was_empty || waiting_.size() == refusal_batch_limit) work_.notify_one();
 }
 
@@ -138,7 +144,7 @@ void RocksDecisionLog::write_until_closed() {
     auto until_folds = fold_interval / refusal_wait;
     for (;;) {
         work_.wait_for(lock, fold_interval, [this] { return is_closing_ || !waiting_.empty(); });
-        const bool was_idle = waiting_.empty();
+        const bool was_idle = waiting_.empty() && writing_.empty();
         if (!was_idle) {
             work_.wait_for(lock, refusal_wait, [this] {
                 return is_closing_ || waiting_.size() >= refusal_batch_limit;
@@ -162,35 +168,40 @@ void RocksDecisionLog::write_until_closed() {
             until_folds = fold_interval / refusal_wait;
         }
         lock.lock();
-        if (is_last && (waiting_.empty() || !is_good)) return;
+        if (is_last && ((waiting_.empty() && writing_.empty()) || !is_good)) return;
         // A disk that refuses is not asked again at once.
         if (!is_good) work_.wait_for(lock, fold_interval, [this] { return is_closing_; });
     }
 }
 
 bool RocksDecisionLog::write_waiting() {
-    std::vector<std::map<RecordId, std::string>::iterator> chosen;
     {
         const std::lock_guard lock(mutex_);
-        for (auto at = waiting_.begin(); at != waiting_.end() && chosen.size() < 4 * refusal_batch_limit;
-             ++at)
-            chosen.push_back(at);
+        while (!waiting_.empty() && writing_.size() < 4 * refusal_batch_limit) {
+            auto taken = waiting_.extract(waiting_.begin());
+            // What the disk refused and has been replaced since is not tried again.
+            if (const auto older = writing_.find(taken.key()); older != writing_.end()) {
+                waiting_octets_ -= older->second.size();
+                writing_.erase(older);
+            }
+            writing_.insert(std::move(taken));
+        }
     }
-    if (chosen.empty()) return true;
+    if (writing_.empty()) return true;
     {
         const auto use = refusals_.use();
         if (!use) return false;
         rocksdb::WriteBatch batch;
-        for (const auto& at : chosen)
-            batch.Put(use[RefusalTable::refusals], rocksdb::Slice(rows::id_key(at->first)), at->second)
+        for (const auto& [id, value] : writing_)
+            batch.Put(use[RefusalTable::refusals], rocksdb::Slice(rows::id_key(id)), value)
                 .PermitUncheckedError();
         if (!refusals_.write(use, batch, Database::Sync::no)) return false;
     }
+    Values written;
     const std::lock_guard lock(mutex_);
-    for (const auto& at : chosen) {
-        waiting_octets_ -= at->second.size();
-        waiting_.erase(at);
-    }
+    for (const auto& [id, value] : writing_)
+        waiting_octets_ -= value.size();
+    writing_.swap(written);
     return true;
 }
 
@@ -217,14 +228,16 @@ bool RocksDecisionLog::write_folds() {
 }
 
 Result<std::string> RocksDecisionLog::find(const RecordId& id) {
+    auto decided = read_record(mail_, static_cast<std::size_t>(MailTable::decisions), id);
+    if (decided || decided.error().code != ErrorCode::not_found) return decided;
     {
         const std::lock_guard lock(mutex_);
-        if (const auto found = waiting_.find(id); found != waiting_.end()) {
+        for (const Values* values : {&waiting_, &writing_}) {
+            const auto found = values->find(id);
+            if (found == values->end()) continue;
             if (const auto record = rows::decode_record(found->second)) return std::string(*record);
         }
     }
-    auto decided = read_record(mail_, static_cast<std::size_t>(MailTable::decisions), id);
-    if (decided || decided.error().code != ErrorCode::not_found) return decided;
     return read_record(refusals_, static_cast<std::size_t>(RefusalTable::refusals), id);
 }
 
@@ -261,6 +274,8 @@ Result<> RocksDecisionLog::scan(
         const std::lock_guard lock(mutex_);
         for (auto at = waiting_.lower_bound(from); at != waiting_.end(); ++at)
             records.push_back({at->first, at->second});
+        for (auto at = writing_.lower_bound(from); at != writing_.end(); ++at)
+            if (!waiting_.contains(at->first)) records.push_back({at->first, at->second});
         return records;
     };
     for (;;) {
@@ -271,16 +286,14 @@ Result<> RocksDecisionLog::scan(
 }
 
 Result<std::uint64_t> RocksDecisionLog::count() {
-    std::size_t waiting = 0;
-    {
-        const std::lock_guard lock(mutex_);
-        waiting = waiting_.size();
-    }
-    const auto refused = count_keys(refusals_, static_cast<std::size_t>(RefusalTable::refusals));
-    if (!refused) return refused;
-    const auto decided = count_keys(mail_, static_cast<std::size_t>(MailTable::decisions));
-    if (!decided) return decided;
-    return *refused + *decided + waiting;
+    // Not the keys: a transaction that was refused in part and then took a message stands in both databases.
+    std::uint64_t records = 0;
+    auto scanned = scan(WallTime{}, [&records](const RecordId&, const auto&) {
+        ++records;
+        return true;
+    });
+    if (!scanned) return std::unexpected(scanned.error());
+    return records;
 }
 
 Result<> trim_decisions(Database& mail, Committer& committer, WallTime oldest, std::uint64_t quota_octets) {

@@ -53,8 +53,10 @@ private:
 
     mutable std::mutex mutex_;
     std::condition_variable work_;
-    std::map<RecordId, std::string> waiting_;  // values as they go to disk; only the writing thread erases
-    std::size_t waiting_octets_ = 0;
+    using Values = std::map<RecordId, std::string>;  // as they go to disk
+    Values waiting_;                                 // a later record of the same id replaces the one here
+    Values writing_;  // only the writing thread changes it, under the lock, and reads it without; older
+    std::size_t waiting_octets_ = 0;  // of both
     std::uint64_t dropped_ = 0;
     bool is_closing_ = false;
     std::thread thread_;

@@ -29,18 +29,23 @@ def test_e1_slow_clients_are_hung_up_on_by_a_deadline():
                 client.expect('DATA', 354)
                 start = time.monotonic()
                 while time.monotonic() - start < 100:
-                    if not client.send_softly(b'x'):
-                        return time.monotonic() - start
+                    check(client.send_softly(b'x'), 'closed without a reply')
                     try:
-                        if client.line() is None or True:
-                            return time.monotonic() - start
+                        return time.monotonic() - start, client.reply()
                     except socket.timeout:
                         continue
                 raise AssertionError('one octet a second is taken for 100 s')
         with concurrent.futures.ThreadPoolExecutor() as pool:
             tls, data = pool.submit(stall_in_tls), pool.submit(trickle_in_data)
             check(tls.result() < 35, f'the handshake was given {tls.result():.0f} s')
-            check(data.result() < 90, f'the data was given {data.result():.0f} s')
+            took, reply = data.result()
+            check(took < 90, f'the data was given {took:.0f} s')
+        equal((reply.code, reply.enhanced), (421, '4.4.2'), 'the last word')
+        record = server.explain(reply.id)
+        equal((record['verdict'], record['rule'], record['stage'], record['reply']['code']), ('defer', 'builtin:limit', 'data', 421), 'record')
+        equal([(r['address'], r['verdict'], r['reply']['code']) for r in record['recipients']], [('alice@example.test', 'defer', 421)], 'rows')
+        check(f'421 4.4.2 Too slow; from=<ann@sender.test> to=<alice@example.test> proto=ESMTP helo=<client.sender.test> id={reply.id}\n'
+              in server.log_text(), 'no line in the log')
         equal(mailbox_count(server), 0, 'messages')
 
 

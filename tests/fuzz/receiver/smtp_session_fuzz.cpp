@@ -119,6 +119,7 @@ private:
             session_->answer_message(visit_.answer_message(message->message));
             return model_.delivers(visit_.messages.back());
         }
+        if (std::holds_alternative<ChangePeer>(step)) return session_->peer_changed(std::nullopt);
         if (std::holds_alternative<StartTls>(step)) {
             require(rest.empty());
             model_.tls_started();

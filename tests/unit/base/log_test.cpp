@@ -28,6 +28,18 @@ TEST(Log, WritesOneLineAnEvent) {
         ),
         "]: info: reject; client=<192.0.2.1> rule=<spf>\n"
     );
+    EXPECT_EQ(
+        captured(
+            LogFormat::text,
+            "reject",
+            {
+                {"from",  "",      LogShape::bracketed},
+                {"proto", "ESMTP", LogShape::plain    },
+                {"id",    "X",     LogShape::plain    }
+    }
+        ),
+        "]: info: reject; from=<> proto=ESMTP id=X\n"
+    );
     EXPECT_EQ(captured(LogFormat::text, "ready", {}), "]: info: ready\n");
     EXPECT_EQ(
         captured(

@@ -194,6 +194,7 @@ TEST(Record, EmptyOnesAndFoldedOnesComeBackToo) {
     record.rules_hash = "not hexadecimal";
     record.policy_shadow = true;
     record.folded_count = 300;
+    record.is_open = true;
     record.folded_last = *parse_time("2026-06-01T12:01:00Z");
     record.reply = {421, "4.7.0", "Try later"};
     record.client_ip = *IpAddress::parse("2001:db8::1");
@@ -202,6 +203,7 @@ TEST(Record, EmptyOnesAndFoldedOnesComeBackToo) {
     EXPECT_EQ(back->record.rules_hash, record.rules_hash);
     EXPECT_TRUE(back->record.policy_shadow);
     EXPECT_EQ(back->record.folded_count, 300U);
+    EXPECT_TRUE(back->record.is_open);
     EXPECT_EQ(back->record.folded_last, record.folded_last);
     EXPECT_EQ(back->record.reply, record.reply);
     EXPECT_EQ(back->record.client_ip, record.client_ip);

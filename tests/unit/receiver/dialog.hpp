@@ -55,12 +55,14 @@ public:
     ByteBudget budget{1U << 30U, 1U << 30U};
     ScriptedVisit visit;
     SmtpSession session;
+    std::optional<std::string> turned_away;  // the limits' answer to XCLIENT
     std::string greeting;
     bool is_closed = false;
 
 private:
     void perform(const SmtpStep& step) {
         if (std::holds_alternative<AskConnected>(step)) return session.answer(visit.answer_connected());
+        if (std::holds_alternative<ChangePeer>(step)) return session.peer_changed(turned_away);
         if (const auto* helo = std::get_if<AskHelo>(&step))
             return session.answer(visit.answer_helo(helo->arguments));
         if (const auto* mail = std::get_if<AskMail>(&step))

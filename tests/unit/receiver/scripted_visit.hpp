@@ -76,6 +76,11 @@ public:
         reply.text += " id=X";
         return reply;
     }
+    SmtpReply following_reply(SmtpReply reply) override {
+        events.push_back("following " + std::to_string(reply.code));
+        reply.text += " id=X";
+        return reply;
+    }
     void abandon() override { events.emplace_back("abandon"); }
     void tls_started(const TlsDetails& details) override { events.push_back("tls " + details.version); }
     void peer_changed(const Peer& peer) override {

@@ -96,6 +96,43 @@ TEST_F(DecisionLogTest, ARefusalIsSeenAtOnceAndAfterReopening) {
     EXPECT_EQ(store_->decisions().count(), 1U);
 }
 
+TEST_F(DecisionLogTest, ALaterRecordOfTheSameIdReplacesTheEarlier) {
+    const auto now_and_reopened = [&](const RecordId& id, const std::vector<std::string>& want) {
+        for (int round = 0; round < 2; ++round) {
+            EXPECT_EQ(store_->decisions().find(id).value_or("none"), want.back());
+            EXPECT_EQ(records_of(store_->decisions(), WallTime()), want);
+            EXPECT_EQ(store_->decisions().count(), want.size());
+            reopen();
+        }
+    };
+    const RecordId first = new_id(start);
+    refuse(first, "open");
+    refuse(first, "ended");
+    now_and_reopened(first, {"ended"});
+    // Written meanwhile.
+    refuse(first, "ended again");
+    now_and_reopened(first, {"ended again"});
+    const RecordId second = new_id(start + seconds(1));
+    refuse(second, "refused in part");
+    Delivery delivery;
+    delivery.id = second;
+    delivery.record = "taken";
+    ASSERT_TRUE(deliver(store_->mail(), std::move(delivery)));
+    now_and_reopened(second, {"ended again", "taken"});
+}
+
+TEST_F(DecisionLogTest, ARecordIsReplacedWhileItIsWritten) {
+    const RecordId id = new_id(start);
+    for (int i = 0; i < 2000; ++i) {
+        refuse(id, std::to_string(i));
+        refuse(new_id(start + seconds(i)), "another");
+        ASSERT_EQ(store_->decisions().find(id), std::to_string(i));
+    }
+    reopen();
+    EXPECT_EQ(store_->decisions().find(id), "1999");
+    EXPECT_EQ(store_->decisions().count(), 2001U);
+}
+
 TEST_F(DecisionLogTest, ScansBothClassesByIdFromATimeOn) {
     std::vector<std::string> want;
     // More than a piece of either class; the refusals partly still in memory.
