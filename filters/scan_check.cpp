@@ -91,7 +91,13 @@ std::vector<DnsQuestion> SpfCheck::foresee(const Facts& facts) const {
     return first_spf_questions(text_of(facts, CoreFact::mail_from), text_of(facts, CoreFact::helo_name));
 }
 
-void SpfCheck::join(ScanJob& job, const FilterTools& /*tools*/, Observation& /*seen*/) const {
+void SpfCheck::join(ScanJob& job, const FilterTools& /*tools*/, Observation& seen) const {
+    // Without a client's address there is nothing to authorise: XCLIENT ADDR=[UNAVAILABLE].
+    if (job.client_ip == IpAddress()) {
+        for (const CoreFact fact : {CoreFact::spf_result, CoreFact::spf_helo_result})
+            seen.facts.emplace_back(id_of(fact), std::string("none"));
+        return;
+    }
     job.checks.emplace_back(name());
     for (DnsQuestion& question : first_spf_questions(job.mail_from, job.helo))
         job.hints.emplace_back(name(), std::move(question));

@@ -56,7 +56,8 @@ std::string with_protocol(const ReceivedTrace& trace) {
 std::string received_field(const ReceivedTrace& trace) {
     FieldWriter field("Received");
     field.add("from " + word(trace.helo, "unknown"));
-    field.add('(' + word(trace.client_name, "unknown") + ' ' + literal(trace.client_ip) + ')');
+    const std::string client = word(trace.client_name, "unknown");
+    field.add('(' + client + (trace.client_ip == IpAddress() ? "" : ' ' + literal(trace.client_ip)) + ')');
     if (!trace.tls_version.empty()) {
         field.add("(using " + word(trace.tls_version, "TLS"));
         field.add("with cipher " + word(trace.tls_cipher, "unknown") + ')');

@@ -15,8 +15,8 @@ namespace wicket {
 enum class TraceProtocol : std::uint8_t { smtp, esmtp, lmtp };
 
 struct ReceivedTrace {
-    std::string helo;  // as the client gave it
-    IpAddress client_ip;
+    std::string helo;         // as the client gave it
+    IpAddress client_ip;      // 0.0.0.0: not known
     std::string client_name;  // its verified name; empty: "unknown"
     std::string hostname;     // ours
     TraceProtocol protocol = TraceProtocol::esmtp;

@@ -81,6 +81,14 @@ struct Listener {
         const std::lock_guard lock(mutex_);
         return limits_.enter();
     }
+    /// Undoes admit() for `before`, then admit() for `next`, as far as they are given.
+    Admission change(
+        const std::optional<IpAddress>& before, const std::optional<IpAddress>& next, SteadyTime now
+    ) {
+        const std::lock_guard lock(mutex_);
+        if (before) limits_.release(*before);
+        return next ? limits_.admit(*next, now) : Admission::admitted;
+    }
     Admission admit(const IpAddress& client, SteadyTime now) {
         const std::lock_guard lock(mutex_);
         return limits_.admit(client, now);
@@ -107,12 +115,13 @@ private:
 
 struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     // A connection's place in the counts: given back when the connection is over.
-    struct Slot {
+    struct Slot final : ConnectionSeat {
         Slot(std::shared_ptr<State> its_state, std::shared_ptr<Listener> its_listener, std::size_t its_loop)
             : state(std::move(its_state)), listener(std::move(its_listener)), loop(its_loop) {}
         Slot(const Slot&) = delete;
         Slot& operator=(const Slot&) = delete;
-        ~Slot() {
+        Admission change_client(std::optional<IpAddress> next) override;
+        ~Slot() override {
             listener->leave(client);
             --state->open_by_loop[loop];
             --state->open;
@@ -169,6 +178,15 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     std::atomic<std::uint64_t> shed_per_ip{0}, shed_per_network{0}, shed_total{0}, shed_rate{0},
         shed_files{0};
 };
+
+Admission Acceptors::State::Slot::change_client(std::optional<IpAddress> next) {
+    const auto admission = listener->change(std::exchange(client, std::nullopt), next, state->clock.steady());
+    if (admission == Admission::admitted)
+        client = next;
+    else
+        state->count_shed(admission);
+    return admission;
+}
 
 std::size_t Acceptors::State::least_loaded() const {
     // The hub, which has the DNS to do, comes last among equals.
@@ -305,14 +323,12 @@ asio::awaitable<bool> Acceptors::State::prepare(
             ++state.bad_proxy;
             co_return false;
         }
-        const auto admission = slot.listener->admit(connection->peer().ip, state.clock.steady());
+        const auto admission = slot.change_client(connection->peer().ip);
         if (admission != Admission::admitted) {
-            state.count_shed(admission);
             const auto line = with_reason(slot.listener->options.shed_line, reason_of(admission));
             connection->shed(slot.listener->options.tls == TlsMode::implicit ? std::string() : line);
             co_return false;
         }
-        slot.client = connection->peer().ip;
     }
     if (slot.listener->options.tls != TlsMode::implicit) co_return true;
     co_return co_await connection->start_tls(deadlines.now() + handshake_time) == IoStatus::ok;
@@ -322,6 +338,7 @@ asio::awaitable<void> Acceptors::State::serve(
     std::unique_ptr<Slot> slot, std::shared_ptr<SocketConnection> connection, Arrival arrival
 ) {
     try {
+        connection->take_seat(*slot);
         const bool is_plain = arrival == Arrival::direct && slot->listener->options.tls != TlsMode::implicit;
         if (is_plain || co_await prepare(*slot, connection, arrival)) {
             co_await slot->listener->options.serve(connection);

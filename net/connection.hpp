@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,9 @@ public:
     virtual ~Connection() = default;
 
     virtual const Peer& peer() const = 0;
+    /// XCLIENT: from now on it is this client's, and counts as its under the listener's limits. Gives the
+    /// reason if they do not admit it; the connection is to be closed then.
+    virtual std::optional<std::string> become(Peer peer) = 0;
     virtual const TlsDetails& tls() const = 0;
     /// The listener's name for logs and records: "smtp 127.0.0.1:2525".
     virtual const std::string& listener() const = 0;

@@ -230,6 +230,18 @@ asio::awaitable<bool> SocketConnection::read_proxy_header(SteadyTime deadline) {
     co_return false;
 }
 
+std::optional<std::string> SocketConnection::become(Peer peer) {
+    const bool is_same = peer.ip == peer_.ip && peer.ip_known == peer_.ip_known;
+    if (!is_same && seat_ != nullptr) {
+        std::optional<IpAddress> client;
+        if (peer.ip_known == AddressKnown::yes) client = peer.ip;
+        const Admission admission = seat_->change_client(client);
+        if (admission != Admission::admitted) return std::string(reason_of(admission));
+    }
+    peer_ = std::move(peer);
+    return std::nullopt;
+}
+
 void SocketConnection::shed(std::string_view line) {
     if (socket_.is_open()) shed_socket(socket_.native_handle(), line);
     close();

@@ -4,6 +4,7 @@
 
 #include "base/file.hpp"
 #include "net/connection.hpp"
+#include "net/limit_table.hpp"
 #include "net/loop_kit.hpp"
 #include "net/tls_stream.hpp"
 
@@ -34,6 +35,14 @@ struct ConnectionHome {
     bool is_draining = false;
 };
 
+/// The place of a connection in its listener's counts.
+class ConnectionSeat {
+public:
+    virtual ~ConnectionSeat() = default;
+    /// Gives up the old client's place, and takes one for `client`; nullopt: it is not known, or exempt.
+    virtual Admission change_client(std::optional<IpAddress> client) = 0;
+};
+
 class SocketConnection final : public Connection, private DeadlineNode {
 public:
     /// `socket` is connected and non-blocking.
@@ -41,6 +50,9 @@ public:
     ~SocketConnection() override;
 
     const Peer& peer() const override { return peer_; }
+    std::optional<std::string> become(Peer peer) override;
+    /// `seat` must outlive every call of become().
+    void take_seat(ConnectionSeat& seat) { seat_ = &seat; }
     const TlsDetails& tls() const override;
     const std::string& listener() const override { return home_->listener; }
     boost::asio::awaitable<ReadResult> read(SteadyTime deadline, Drain drain) override;
@@ -75,6 +87,7 @@ private:
     std::list<SocketConnection*>::iterator place_;
     Socket socket_;
     Peer peer_;
+    ConnectionSeat* seat_ = nullptr;
     std::unique_ptr<TlsStream> tls_;
     std::unique_ptr<ReadBuffer> buffer_;  // only between a read and the next call
     std::unique_ptr<char[]> few_octets_;  // likewise, so that a command does not hold a large one

@@ -18,6 +18,9 @@ using boost::asio::awaitable;
 // For the last words of a session: whoever does not take them at once does not want them.
 constexpr std::chrono::seconds farewell_deadline{5};
 
+// Of a refused chunk, read after the last words: more than the kernel buffers on both sides hold.
+constexpr std::size_t linger_limit_octets = 16U << 20U;
+
 class SmtpDriver {
 public:
     SmtpDriver(
@@ -57,6 +60,7 @@ private:
     awaitable<void> wait_before_banner();
     void listen_for_early_talk();
     void answer(const StageAnswer& answer);
+    awaitable<void> linger();
     void keep_input();
     SteadyTime read_deadline();
     bool is_too_slow() const { return guard_ && guard_->is_too_slow(clock_.steady()); }
@@ -69,7 +73,7 @@ private:
     std::optional<RateGuard> guard_;  // while part of a command or of data is here
     std::string kept_;                // what input_ shows, once the connection was used for something else
     std::string_view input_;          // read and not yet used
-    bool had_banner_ = false;         // XCLIENT brings a second one
+    bool had_banner_ = false;         // the client that is there now; XCLIENT brings a second one
     SmtpSession session_;
 };
 
@@ -105,6 +109,7 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::perform(SmtpStep step) {
     } else if (std::holds_alternative<AskConnected>(step)) {
         // Before the rules at connect, for their facts, and again when the banner is written.
         const bool is_first = !std::exchange(had_banner_, true);
+        if (is_first && !input_.empty()) session_.talked_early();  // behind XCLIENT
         if (is_first) listen_for_early_talk();
         const StageAnswer refused_or_not = co_await visit_->connected();
         if (is_first) {
@@ -112,15 +117,30 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::perform(SmtpStep step) {
             listen_for_early_talk();
         }
         session_.answer(refused_or_not);
+    } else if (auto* change = std::get_if<ChangePeer>(&step)) {
+        if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return Outcome::stop;
+        session_.peer_changed(connection_->become(std::move(change->peer)));
+        had_banner_ = false;
     } else if (std::holds_alternative<SendReplies>(step)) {
         co_return co_await flush(options_.timeouts.command);
     } else if (std::holds_alternative<StartTls>(step)) {
         co_return co_await start_tls();
     } else {
         co_await flush(farewell_deadline);
+        if (session_.is_chunk_unread()) co_await linger();
         co_return Outcome::stop;
     }
     co_return Outcome::go_on;
+}
+
+/// Closing a socket with octets unread resets it, and the reply may be lost with them.
+awaitable<void> SmtpDriver::linger() {
+    const SteadyTime deadline = clock_.steady() + farewell_deadline;
+    for (std::size_t octets = 0; octets < linger_limit_octets;) {
+        const ReadResult result = co_await connection_->read(deadline);
+        if (result.status != IoStatus::ok) co_return;
+        octets += result.octets.size();
+    }
 }
 
 /// Sends what there is to send, then reads. On anything but octets the session is told, and its last words
@@ -155,6 +175,7 @@ SteadyTime SmtpDriver::read_deadline() {
     if (awaiting == Awaiting::command || awaiting == Awaiting::data) {
         guard_.reset();
         waiting_since_ = now;
+        if (session_.is_turned_away()) return now + options_.timeouts.turned_away;
         return now + (awaiting == Awaiting::data ? options_.timeouts.data_start : options_.timeouts.command);
     }
     if (!guard_) guard_.emplace(now, options_.timeouts.least_octets_per_second);
@@ -188,6 +209,8 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::start_tls() {
 /// server.
 awaitable<void> SmtpDriver::wait_before_banner() {
     if (options_.limits.greet_wait.count() == 0 || connection_->peer().ip.is_loopback()) co_return;
+    if (!input_.empty()) co_return;  // somebody who does not wait has been seen
+    kept_ = std::string();
     const ReadResult early = co_await connection_->read(clock_.steady() + options_.limits.greet_wait);
     if (early.status != IoStatus::ok) co_return;
     input_ = early.octets;

@@ -125,7 +125,6 @@ bool is_host_name(std::string_view name) {
 
 std::optional<IpAddress> parse_client_address(std::string_view text) {
     constexpr std::string_view ipv6_tag = "IPV6:";
-    if (equal_ignoring_case(text, unavailable)) return IpAddress();
     if (!starts_with_ignoring_case(text, ipv6_tag)) {
         const auto address = IpAddress::parse(text);
         return address && address->is_ipv4() ? address : std::nullopt;
@@ -146,13 +145,18 @@ Applied apply_attribute(std::string_view name, std::string value, Peer& peer) {
         return Applied::yes;
     }
     if (equal_ignoring_case(name, "ADDR")) {
-        const auto address = parse_client_address(value);
+        const bool is_known = !is_unavailable && !is_temporary;
+        const auto address = is_known ? parse_client_address(value) : IpAddress();
         if (!address) return Applied::no;
         peer.ip = *address;
+        peer.ip_known = is_known         ? AddressKnown::yes
+                        : is_unavailable ? AddressKnown::no
+                                         : AddressKnown::not_for_now;
         return Applied::yes;
     }
     if (equal_ignoring_case(name, "PORT")) {
-        const auto port = is_unavailable ? std::uint16_t{0} : parse_digits<std::uint16_t>(value);
+        const auto port =
+            is_unavailable || is_temporary ? std::uint16_t{0} : parse_digits<std::uint16_t>(value);
         if (!port) return Applied::no;
         peer.port = *port;
         return Applied::yes;

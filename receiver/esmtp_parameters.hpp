@@ -50,8 +50,8 @@ std::optional<ChunkSize> parse_chunk_size(std::string_view text);
 
 /// The client that XCLIENT describes (the attributes NAME, ADDR, PORT and HELO, values in xtext of RFC 3461
 /// section 4), everything else as in `peer`. nullopt: malformed, or another attribute.
-/// An address that is [UNAVAILABLE] becomes 0.0.0.0, which nobody has: that of the sender of XCLIENT would
-/// lend its privileges to a stranger.
+/// An address that is [UNAVAILABLE] or [TEMPUNAVAIL] becomes 0.0.0.0, marked as not known: that of the sender
+/// of XCLIENT would lend its privileges to a stranger.
 std::optional<Peer> apply_xclient(std::string_view text, const Peer& peer);
 
 }  // namespace wicket

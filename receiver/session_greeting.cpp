@@ -39,7 +39,8 @@ SmtpSession::on_hello(const CommandRow& row, std::string_view argument, Follows 
     return ask(
         Asked::helo,
         AskHelo{
-            {.is_ehlo = is_esmtp_asked_, .name = std::string(argument)}
+            {.is_ehlo = is_esmtp_asked_,
+             .name = peer_ && !peer_->claimed_helo.empty() ? peer_->claimed_helo : std::string(argument)}
     }
     );
 }
@@ -110,8 +111,14 @@ SmtpSession::NextStep SmtpSession::on_xclient(std::string_view argument, Follows
     noticed_pipelining_ = false;
     errors_ = 0;
     idle_commands_ = 0;
+    return ask(Asked::peer, ChangePeer{*peer_});
+}
+
+void SmtpSession::peer_changed(const std::optional<std::string>& turned_away) {
+    phase_ = Phase::begin;
+    // As at the door: no id and no record, for nobody was looked at.
+    if (turned_away) return reply(421, "4.7.0", *turned_away);
     visit_.peer_changed(*peer_);
-    return ask(Asked::connected, AskConnected{});
 }
 
 bool SmtpSession::may_xclient() const {

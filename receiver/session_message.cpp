@@ -8,6 +8,9 @@
 namespace wicket {
 namespace {
 
+// What is read of a refused chunk for nothing, in messages of the greatest size.
+constexpr std::uint64_t discarded_chunk_limit_messages = 2;
+
 struct MessageRefusal {
     std::string_view which;
     SmtpReply reply;
@@ -191,8 +194,9 @@ void SmtpSession::refuse_message(MessageFault fault) {
 
 /// RFC 3030 section 2: the octets of a refused chunk are passed over, and then comes the reply.
 SmtpSession::NextStep SmtpSession::refuse_chunk(SmtpReply reply) {
-    // More than a message may have will not be read for nothing.
-    if (chunk_left_octets_ > options_.limits.size_octets) {
+    // A sender that did not look at SIZE may be far off, and shall read the reply. But not everything is
+    // read.
+    if (chunk_left_octets_ / discarded_chunk_limit_messages > options_.limits.size_octets) {
         send(reply);
         close();
         return std::nullopt;

@@ -422,6 +422,116 @@ LOCAL_PARTS = ['../../etc/passwd', '"../../etc/passwd"', '', '""', 'a' * 65, 'a'
                '-oQ/tmp', '"-f"', 'alice\\', '.alice', 'alice.', 'al..ice', '"alice', 'al\x7fice', 'alice\t', '"a\\', '$(id)', '`id`', '%n%n']
 
 
+def test_a10_an_address_that_xclient_does_not_know_hits_nothing():
+    rules = '''
+[[rule]]
+id = "private"
+when = 'client.ip in "0.0.0.0/8"'
+then = "reject"
+why = "no"
+
+[[rule]]
+id = "spf-fail"
+when = 'spf.result == "fail"'
+then = "reject"
+why = "no"
+'''
+    with Server(rules=rules, zone={('sender.test', 'TXT'): ['v=spf1 -all']}) as server:
+        for value in ('[UNAVAILABLE]', '[TEMPUNAVAIL]'):
+            with Smtp(server) as client:
+                client.hello('relay.test')
+                client.expect(f'XCLIENT ADDR={value} NAME={value} PORT={value} HELO=client.sender.test', 220)
+                client.hello('relay.test')
+                reply = client.send_mail('ann@sender.test', ['alice@example.test'])
+                equal(reply.code, 250, value)
+            record = server.explain(reply.id)
+            equal((record['client']['ip'], record['client']['helo']), (None, 'client.sender.test'), f'client of {value}')
+            facts = record['facts']
+            equal('unknown' in (facts.get('client.ip') or {}), value == '[TEMPUNAVAIL]', f'client.ip of {value} is unknown')
+            equal((facts.get('iprev.result'), facts['spf.result']), (None, 'none'), f'facts of {value}')
+
+
+def test_a10_xclient_is_counted_and_waits_as_anyone():
+    with Server([{'service': 'smtp', 'xclient': ['127.0.0.0/8'], 'limits': {'per_ip': 2, 'greet_wait': '1s'}}]) as server:
+        def become(address):
+            client = Smtp(server)
+            client.hello('relay.test')
+            return client, client.ask(f'XCLIENT ADDR={address}')
+        clients = [become('203.0.113.7') for _ in range(3)]
+        equal([reply.code for _, reply in clients], [220, 220, 421], 'three of one address')
+        check(clients[2][0].closed(), 'the third is kept')
+        clients[0][0].close()
+        wait_until(lambda: become('203.0.113.7')[1].code == 220, 'a place that is free again')
+        with Smtp(server) as client:
+            client.hello('relay.test')
+            client.send('XCLIENT ADDR=203.0.113.9\r\nEHLO early.test\r\n')
+            equal(client.reply().code, 220, 'banner')
+            equal(client.reply().code, 250, 'EHLO')
+            reply = client.send_mail('ann@sender.test', ['alice@example.test'])
+            check('early_talker' in server.explain(reply.id)['facts']['client.behaviour'], 'the early talker was not seen')
+
+
+def test_a_refusal_in_place_of_the_banner_waits_for_quit():
+    rules = '''
+[[rule]]
+id = "never"
+when = 'client.ip in "203.0.113.0/24"'
+then = "reject"
+answer = "now"
+why = "no"
+'''
+    with Server(rules=rules) as server, Smtp(server) as client:
+        client.hello('relay.test')
+        reply = client.ask('XCLIENT ADDR=203.0.113.7')
+        equal(reply.code, 554, 'banner')
+        record = server.explain(reply.id)
+        equal((record['rule'], record['stage'], record['reply']['code']), ('never', 'connect', 554), 'record')
+        for line in ('EHLO client.test', 'MAIL FROM:<ann@sender.test>', 'NOOP'):
+            client.expect(line, 503)
+        client.expect('QUIT', 221)
+        check(client.closed(), 'the session goes on')
+
+
+def test_a6_a_chunk_far_over_the_limit_is_answered_before_the_end():
+    with Server([{'service': 'smtp', 'limits': {'size': 100_000}}]) as server:
+        # 150,000 octets are passed over and the session goes on; of 1 MB some is, and the reply comes through.
+        for octets, goes_on in ((150_000, True), (1_000_000, False)):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                client.expect('RCPT TO:<alice@example.test>', 250)
+                check(client.send_softly(f'BDAT {octets} LAST\r\n'.encode() + b'x' * octets), 'the chunk was not taken')
+                reply = client.reply()
+                equal((reply.code, reply.enhanced), (552, '5.3.4'), f'{octets} octets')
+                if goes_on:
+                    client.expect('NOOP', 250)
+                else:
+                    check(client.closed(), 'the session goes on')
+
+
+def test_a11_names_in_unicode_have_one_mailbox():
+    tables = '[[domain]]\nname = "xn--bcher-kva.test"\ndeliver = "store"\n'
+    with Server(tables=tables, accounts=('alice', 'a@bücher.test', 'rené@example.test')) as server:
+        listed = server.command('account', 'list').stdout
+        check('a@xn--bcher-kva.test' in listed, listed)
+        for recipient in ('a@bücher.test', 'A@BÜCHER.test', 'a@bu\u0308cher.test', 'a@xn--bcher-kva.test'):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test> SMTPUTF8', 250)
+                reply = client.ask(f'RCPT TO:<{recipient}>')
+                equal(reply.code, 250, recipient)
+        for recipient in ('rené@example.test', 'RENÉ@example.test', 'rene\u0301@example.test', 'René+list@example.test'):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test> SMTPUTF8', 250)
+                client.expect(f'RCPT TO:<{recipient}>', 250)
+        with Smtp(server) as client:
+            client.hello()
+            client.expect('MAIL FROM:<ann@sender.test> SMTPUTF8', 250)
+            for other in ('rene@example.test', 'a@buecher.test', 'a@bucher.test'):
+                equal(client.ask(f'RCPT TO:<{other}>').code, 550, other)
+
+
 def test_a11_local_parts_are_parsed_or_refused():
     with Server() as server:
         for local in LOCAL_PARTS:

@@ -27,6 +27,7 @@ public:
     }
 
     const Peer& peer() const override { return peer_; }
+    std::optional<std::string> become(Peer /*peer*/) override { return std::nullopt; }
     const TlsDetails& tls() const override { return tls_; }
     const std::string& listener() const override { return listener_; }
 

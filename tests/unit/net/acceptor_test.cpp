@@ -25,6 +25,21 @@ awaitable<void> greet(ConnectionPointer connection) {
     co_await connection->read(in(patience), Connection::Drain::wake);
 }
 
+// Becomes whom the client names, as XCLIENT does, and says whether that went well.
+awaitable<void> become_named(ConnectionPointer connection) {
+    co_await connection->write("220\r\n", in(patience));
+    while (true) {
+        const ReadResult read = co_await connection->read(in(patience), Connection::Drain::wake);
+        if (read.status != IoStatus::ok) co_return;
+        Peer peer = connection->peer();
+        const std::string_view name = read.octets.substr(0, read.octets.find('\r'));
+        peer.ip_known = name == "nobody" ? AddressKnown::no : AddressKnown::yes;
+        peer.ip = IpAddress::parse(name).value_or(IpAddress());
+        const auto turned_away = connection->become(std::move(peer));
+        co_await connection->write(turned_away.value_or("welcome") + "\r\n", in(patience));
+    }
+}
+
 class AcceptorTest : public NetTest {
 protected:
     static ListenerOptions behind_proxy(ConnectionLimits limits = {}) {
@@ -122,6 +137,39 @@ TEST_F(AcceptorTest, KnowsItsOwnAddressOnAListenerForAll) {
     EXPECT_EQ(TestClient(here).receive_line(), here + '\n');
 }
 
+TEST_F(AcceptorTest, LimitsTheClientThatAConnectionBecomes) {
+    ListenerOptions options;
+    options.limits = {.per_ip = 1, .per_network = 2};
+    const auto address = listen(become_named, options);
+    start();
+    const TestClient first(address), second(address);
+    first.receive_line();
+    second.receive_line();
+    const auto become = [](const TestClient& client, const std::string& name) {
+        client.send(name + "\r\n");
+        return client.receive_line();
+    };
+    EXPECT_EQ(become(first, "192.0.2.1"), "welcome\r\n");
+    EXPECT_EQ(become(second, "192.0.2.1"), "too many connections from your address\r\n");
+    EXPECT_EQ(become(second, "192.0.2.2"), "welcome\r\n");
+    {
+        const TestClient third(address);
+        third.receive_line();
+        EXPECT_EQ(become(third, "192.0.2.3"), "too many connections from your network\r\n");
+        EXPECT_EQ(become(third, "nobody"), "welcome\r\n");
+        // Who becomes another gives up its place.
+        EXPECT_EQ(become(first, "198.51.100.1"), "welcome\r\n");
+        EXPECT_EQ(become(third, "192.0.2.1"), "welcome\r\n");
+        EXPECT_EQ(become(first, "192.0.2.1"), "too many connections from your address\r\n");
+        // The same client again costs nothing.
+        EXPECT_EQ(become(third, "192.0.2.1"), "welcome\r\n");
+    }
+    ASSERT_TRUE(becomes_true([&] { return acceptors_->open_connections() == 2; }));
+    EXPECT_EQ(become(first, "192.0.2.1"), "welcome\r\n");
+    EXPECT_EQ(acceptors_->counters().shed_per_ip, 2);
+    EXPECT_EQ(acceptors_->counters().shed_per_network, 1);
+}
+
 TEST_F(AcceptorTest, ReadsAProxyHeaderInPiecesAndNotAnOctetMore) {
     const auto address = listen(greet, behind_proxy());
     start();
@@ -134,6 +182,19 @@ TEST_F(AcceptorTest, ReadsAProxyHeaderInPiecesAndNotAnOctetMore) {
     EXPECT_EQ(client.receive_line(), "220 192.0.2.7 12345 127.0.0.1\r\n");
     client.send("what follows wakes the session");
     EXPECT_EQ(client.receive_all(), "");
+}
+
+TEST_F(AcceptorTest, PassesOverTheLongestExtensionsOfAProxyHeader) {
+    const auto address = listen(greet, behind_proxy());
+    start();
+    const TestClient client(address);
+    // Addresses of 12 octets, then one TLV (PP2_TYPE_NOOP) to the end of what the length field can say.
+    std::string header(
+        "\r\n\r\n\0\r\nQUIT\n\x21\x11\xFF\xFF\xC0\x00\x02\x07\xC0\x00\x02\x02\x30\x39\x00\x19", 28
+    );
+    header += std::string("\x04\xFF\xF0", 3) + std::string(0xFFF0, 'x');
+    client.send(header);
+    EXPECT_EQ(client.receive_line(), "220 192.0.2.7 12345 127.0.0.1\r\n");
 }
 
 TEST_F(AcceptorTest, ClosesOnABadProxyHeaderAndKeepsTheSocketsAddressForUnknown) {

@@ -40,6 +40,10 @@ public:
     }
 
     const Peer& peer() const override { return peer_; }
+    std::optional<std::string> become(Peer peer) override {
+        peer_ = std::move(peer);
+        return turned_away;
+    }
     const TlsDetails& tls() const override { return tls_; }
     const std::string& listener() const override { return listener_; }
 
@@ -78,6 +82,7 @@ public:
     IoStatus write_status = IoStatus::ok;
     IoStatus tls_status = IoStatus::ok;
     bool is_closed = false;
+    std::optional<std::string> turned_away;
     Peer peer_;
 
 private:
@@ -113,6 +118,7 @@ public:
     SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override {
         return visit_.refused_by_session(stage, std::move(which), std::move(reply));
     }
+    SmtpReply following_reply(SmtpReply reply) override { return visit_.following_reply(std::move(reply)); }
     void abandon() override { visit_.abandon(); }
     void tls_started(const TlsDetails& details) override { visit_.tls_started(details); }
     void peer_changed(const Peer& peer) override { visit_.peer_changed(peer); }
@@ -315,9 +321,9 @@ TEST_F(SmtpDriverTest, NoticesWhatComesBeforeTheReplyThatIsWaitedFor) {
         {"RCPT",                            "rcpt bob@example.test", {{"EHLO x\r\n"}, {to_rcpt}, {"QUIT\r\n"}},                                                        "",                     "221"        },
         {"DATA",                            "data",                  {{"EHLO x\r\n"}, {to_rcpt + "DATA\r\n"}, {text}},                                                 pipelining,             "250 250 521"},
         {"a chunk",                         "data",                  {{"EHLO x\r\n"}, {to_rcpt + "BDAT 2 LAST\r\n"}, {"\r\n"}},                                        "",                     "250"        },
-        {"the end of a message",            "message 11",             {{"EHLO x\r\n"}, {to_rcpt + "DATA\r\n"}, {text}},                                                 "",                     "250"        },
+        {"the end of a message",            "message 11",            {{"EHLO x\r\n"}, {to_rcpt + "DATA\r\n"}, {text}},                                                 "",                     "250"        },
         {"the end of a message after HELO",
-         "message 11",                                                {{"HELO x\r\n"}, {"MAIL FROM:<>\r\n"}, {"RCPT TO:<bob@example.test>\r\n"}, {"DATA\r\n"}, {text}},
+         "message 11",                                               {{"HELO x\r\n"}, {"MAIL FROM:<>\r\n"}, {"RCPT TO:<bob@example.test>\r\n"}, {"DATA\r\n"}, {text}},
          pipelining,                                                                                                                                                                           "250"        },
     };
     for (const Case& one : cases) {
@@ -354,6 +360,42 @@ TEST_F(SmtpDriverTest, TakesNoTextBefore354EvenIfDataIsRefused) {
     });
     EXPECT_EQ(codes_of(last_write()), "250 250 521");
     EXPECT_FALSE(visit.saw("mail evil@sender.test"));
+}
+
+TEST_F(SmtpDriverTest, TheClientOfXclientWaitsForItsBannerToo) {
+    options.limits.greet_wait = 2s;
+    options.xclient_networks = {*IpNetwork::parse("127.0.0.0/8")};
+    prepare = [](ScriptedConnection& local) { local.peer_.ip = IpAddress::parse("127.0.0.1").value(); };
+    const std::string hello = "EHLO relay\r\n", change = "XCLIENT ADDR=203.0.113.9\r\n";
+    const auto talks = [&](std::deque<Arrival> arrivals) {
+        visit = {};
+        loop.restart();
+        serve(std::move(arrivals));
+        return visit.saw("noticed early_talker");
+    };
+    EXPECT_TRUE(talks({
+        {hello},
+        {change},
+        {"EHLO x\r\n", IoStatus::ok, 1s},
+        {"QUIT\r\n"}
+    }));
+    EXPECT_EQ(visit.last_peer.ip.to_string(), "203.0.113.9");
+    EXPECT_FALSE(talks({
+        {hello},
+        {change},
+        {"EHLO x\r\n", IoStatus::ok, 3s},
+        {"QUIT\r\n"}
+    }));
+    // Behind the command itself.
+    EXPECT_TRUE(talks({{hello}, {change + "EHLO x\r\n"}, {"QUIT\r\n"}}));
+    EXPECT_EQ(codes_of(last_write()), "221");
+}
+
+TEST_F(SmtpDriverTest, AClientOfXclientThatTheLimitsDoNotAdmitIsTurnedAway) {
+    options.xclient_networks = {*IpNetwork::parse("192.0.2.0/24")};
+    prepare = [](ScriptedConnection& full) { full.turned_away = "too many connections"; };
+    serve({{"EHLO relay\r\n"}, {"XCLIENT ADDR=203.0.113.9\r\n"}});
+    EXPECT_EQ(last_write(), "421 4.7.0 too many connections\r\n");
 }
 
 }  // namespace

@@ -456,9 +456,13 @@ TEST(SmtpSession, RefusesTheChunkThatPassesTheSizeLimitAndReadsOn) {
     dialog.say(to_rcpt);
     EXPECT_EQ(codes_of(dialog.say("BDAT 8\r\na: b\r\n\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n")), "250 552 250");
     dialog.say("MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\n");
-    // What could never be part of a message is not read at all.
-    EXPECT_EQ(codes_of(dialog.say("BDAT 11 LAST\r\n")), "552");
+    // Up to twice the limit is passed over, so that the reply is read; of more the driver reads a part.
+    EXPECT_EQ(codes_of(dialog.say("BDAT 21 LAST\r\n" + std::string(21, 'x') + "NOOP\r\n")), "552 250");
+    EXPECT_FALSE(dialog.session.is_chunk_unread());
+    dialog.say("MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\n");
+    EXPECT_EQ(codes_of(dialog.say("BDAT 22 LAST\r\n")), "552");
     EXPECT_TRUE(dialog.is_closed);
+    EXPECT_TRUE(dialog.session.is_chunk_unread());
 }
 
 TEST(SmtpSession, TakesNothingBehindABadChunkSizeForCommands) {
@@ -595,9 +599,81 @@ TEST(SmtpSession, BelievesXclientFromListedNetworksOnly) {
     EXPECT_EQ(
         codes_of(dialog.say("XCLIENT ADDR=[UNAVAILABLE] NAME=[TEMPUNAVAIL] HELO=[UNAVAILABLE]\r\n")), "220"
     );
-    EXPECT_EQ(dialog.visit.last_peer.ip.to_string(), "0.0.0.0");
+    EXPECT_EQ(dialog.visit.last_peer.ip_known, AddressKnown::no);
+    EXPECT_EQ(dialog.visit.last_peer.ip, IpAddress());
     EXPECT_EQ(dialog.visit.last_peer.claimed_name, "[TEMPUNAVAIL]");
     EXPECT_EQ(dialog.visit.last_peer.claimed_helo, "");
+}
+
+TEST(SmtpSession, XclientTellsWhatIsNotKnownForNow) {
+    ReceiverOptions options = Dialog::default_options();
+    options.xclient_networks = {*IpNetwork::parse("192.0.2.0/24")};
+    Dialog dialog(options);
+    dialog.say("EHLO relay\r\n");
+    EXPECT_EQ(
+        codes_of(dialog.say("XCLIENT ADDR=[TEMPUNAVAIL] NAME=[TEMPUNAVAIL] PORT=[TEMPUNAVAIL]\r\n")), "220"
+    );
+    EXPECT_EQ(dialog.visit.last_peer.ip_known, AddressKnown::not_for_now);
+    EXPECT_EQ(dialog.visit.last_peer.port, 0);
+    dialog.say("EHLO relay\r\n");
+    EXPECT_EQ(codes_of(dialog.say("XCLIENT ADDR=192.0.2.9\r\n")), "220");
+    EXPECT_EQ(dialog.visit.last_peer.ip_known, AddressKnown::yes);
+}
+
+TEST(SmtpSession, TheHeloOfXclientStandsForThatOfTheRelay) {
+    ReceiverOptions options = Dialog::default_options();
+    options.xclient_networks = {*IpNetwork::parse("192.0.2.0/24")};
+    Dialog dialog(options);
+    dialog.say("EHLO relay\r\nXCLIENT HELO=client.sender.test\r\n");
+    EXPECT_EQ(codes_of(dialog.say("EHLO relay\r\n")), "250");
+    EXPECT_EQ(dialog.visit.events.back(), "ehlo client.sender.test");
+    dialog.say("XCLIENT ADDR=192.0.2.9\r\nHELO relay\r\n");
+    EXPECT_EQ(dialog.visit.events.back(), "helo relay");
+}
+
+TEST(SmtpSession, AClientOfXclientMayBeTurnedAwayByTheLimits) {
+    ReceiverOptions options = Dialog::default_options();
+    options.xclient_networks = {*IpNetwork::parse("192.0.2.0/24")};
+    Dialog dialog(options);
+    dialog.turned_away = "too many connections from your address";
+    dialog.say("EHLO relay\r\n");
+    EXPECT_EQ(
+        dialog.say("XCLIENT ADDR=203.0.113.9\r\nEHLO x\r\n"),
+        "421 4.7.0 too many connections from your address\r\n"
+    );
+    EXPECT_TRUE(dialog.is_closed);
+    EXPECT_FALSE(dialog.visit.saw("peer 203.0.113.9"));
+}
+
+TEST(SmtpSession, RepliesThatFollowFromARefusalCarryAnId) {
+    ReceiverOptions options = Dialog::default_options();
+    options.limits.recipients = 1;
+    Dialog dialog(options);
+    dialog.say("EHLO x\r\nMAIL FROM:<>\r\n");
+    EXPECT_THAT(dialog.say("RCPT TO:<nobody@example.test>\r\n"), StartsWith("550 "));
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(dialog.say("RCPT TO:<bob@example.test>\r\n"), "452 4.5.3 Too many recipients id=X\r\n");
+    EXPECT_EQ(std::ranges::count(dialog.visit.events, "refused rcpt limit 452"), 1);
+    EXPECT_EQ(dialog.say("DATA\r\n"), "554 5.5.1 No valid recipients id=X\r\n");
+    EXPECT_TRUE(dialog.visit.saw("following 554"));
+}
+
+TEST(SmtpSession, AMessageThatIsTooSlowIsRefusedOnTheRecord) {
+    for (const std::string_view begin : {"DATA\r\n", "BDAT 99\r\n"}) {
+        SCOPED_TRACE(begin);
+        Dialog dialog;
+        dialog.say("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\n");
+        dialog.say(begin);
+        dialog.say("text");
+        dialog.session.interrupt(Interruption::too_slow);
+        EXPECT_EQ(dialog.session.take_output(), "421 4.4.2 Too slow id=X\r\n");
+        EXPECT_EQ(dialog.visit.events.back(), "refused data limit 421");
+    }
+    Dialog dialog;
+    dialog.say("EHLO x\r\nMAIL FROM:<>\r\n");
+    dialog.session.interrupt(Interruption::timed_out);
+    EXPECT_EQ(dialog.session.take_output(), "421 4.4.2 Timed out id=X\r\n");
+    EXPECT_EQ(dialog.visit.events.back(), "following 421");
 }
 
 TEST(SmtpSession, EchoesNothingOfWhatItRefuses) {
