@@ -138,7 +138,7 @@ private:
             if (rule.action == Action::none) {
                 add_header(rule);
             } else if (verdict_.action == Action::none) {
-                decide_by(rule, rule.action);
+                decide_by(rule);
                 ends_policy_ = rule.action == Action::accept;
                 if (ends_policy_) return;
             }
@@ -151,7 +151,7 @@ private:
         for (const Rule* rule : unknown_deciders_) {
             const Action wanted = worst_ ? std::min(rule->action, *worst_) : rule->action;
             if (is_same_outcome(wanted, verdict_.action)) continue;
-            return decide_by(*rule, Action::defer);
+            return defer_by(*rule);
         }
     }
 
@@ -181,23 +181,32 @@ private:
         verdict_.reply = {reply.code, std::string(reply.enhanced), std::string(reply.text)};
     }
 
-    void decide_by(const Rule& rule, Action action) {
-        set_action(action);
-        verdict_.rule = rule.id;
-        verdict_.answer_now = rule.answer == AnswerTime::now;
-        if (verdict_.reply.is_positive()) return;
-        if (verdict_.action == rule.action && rule.reply_code != 0) {
-            verdict_.reply.code = rule.reply_code;
-            verdict_.reply.enhanced = rule.reply_enhanced;
-        }
-        // A deferral for an unknown fact is not what the rule's own words are about.
-        if (action != rule.action) return set_text("A check could not be made: try again later");
+    void decide_by(const Rule& rule) {
+        if (!begin_decision(rule, rule.action)) return;
         std::string text;
         append_sentence(text, rule.why);
         if (text.empty())
             text = verdict_.reply.text.empty() ? "Refused by rule " + rule.id : verdict_.reply.text;
         append_sentence(text, rule.fix);
         set_text(std::move(text));
+    }
+
+    /// A deferral for an unknown fact is not what the rule's own words are about.
+    void defer_by(const Rule& rule) {
+        if (begin_decision(rule, Action::defer)) set_text("A check could not be made: try again later");
+    }
+
+    /// Whether the reply needs words.
+    bool begin_decision(const Rule& rule, Action action) {
+        set_action(action);
+        verdict_.rule = rule.id;
+        verdict_.answer_now = rule.answer == AnswerTime::now;
+        if (verdict_.reply.is_positive()) return false;
+        if (verdict_.action == rule.action && rule.reply_code != 0) {
+            verdict_.reply.code = rule.reply_code;
+            verdict_.reply.enhanced = rule.reply_enhanced;
+        }
+        return true;
     }
 
     void append_sentence(std::string& text, const ReplyTemplate& sentence) const {
@@ -265,7 +274,7 @@ private:
         if (!may_defer(Stage::end)) return false;
         for (const auto& [rule, points] : deferring_) {
             if (action_of(total + points) == action_of(total)) continue;
-            decide_by(*rule, Action::defer);
+            defer_by(*rule);
             return true;
         }
         return false;
