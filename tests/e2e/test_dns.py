@@ -74,7 +74,9 @@ def fault_test(fault):
                 equal(record['facts'].get('spf.result'), 'pass', 'spf.result')
             elif fault in ('servfail', 'silent', 'slow:5', 'refused'):
                 check('dnsbl.one' in unknown, f'unknown: {unknown}')
-                equal(record['facts'].get('spf.result'), 'temperror', 'spf.result')
+                # SPF asks ahead, so it may have had its answers of 5 s in time.
+                wanted = ('temperror', 'pass') if fault == 'slow:5' else ('temperror',)
+                check(record['facts'].get('spf.result') in wanted, f'spf.result: {record["facts"].get("spf.result")}')
             elif fault.startswith('wildcard'):
                 check('dnsbl.one' in unknown, 'an answer outside 127/8 counts as listed or not listed')
     return test
