@@ -346,7 +346,9 @@ class Client:
     def start_tls(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        self.socket = context.wrap_socket(self.socket)
+        # Not on connect: for a socket that was reset wrap_socket() would leave the handshake out, without an error.
+        self.socket = context.wrap_socket(self.socket, do_handshake_on_connect=False)
+        self.socket.do_handshake()
         self.buffer = b''
 
     def close(self):
