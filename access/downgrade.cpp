@@ -58,12 +58,6 @@ bool is_all_ascii(std::string_view text) {
     return std::ranges::all_of(text, is_ascii);
 }
 
-std::string_view trimmed(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(" \t\r\n");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t\r\n") + 1 - first);
-}
-
 /// RFC 5322 section 2.2.3: without the CRLFs of a field's folds.
 std::string unfolded(std::string_view text) {
     std::string line;

@@ -13,10 +13,6 @@ namespace {
 constexpr std::size_t value_limit_octets = 320;
 constexpr std::size_t reason_limit_octets = 512;
 
-bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 // RFC 2045 section 5.1: what no token may hold.
 bool is_token_octet(char c) {
     return c > ' ' && c != '\x7F' && !std::string_view("()<>@,;:\\\"/[]?=").contains(c);
@@ -34,7 +30,7 @@ std::optional<std::size_t> skip_cfws(std::string_view text, std::size_t at) {
             ++depth;
         else if (depth > 0 && c == ')')
             --depth;
-        else if (depth == 0 && !is_space(c))
+        else if (depth == 0 && !is_fws(c))
             break;
     }
     if (depth > 0) return std::nullopt;
@@ -81,7 +77,7 @@ std::string collapsed_id(std::string_view field_value) {
             is_quoted = !is_quoted;
         else if (!is_escaped && depth == 0 && !is_quoted && c == ';')
             break;
-        else if (depth == 0 && !is_space(c))
+        else if (depth == 0 && !is_fws(c))
             id += c;
     }
     return id;

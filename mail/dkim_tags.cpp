@@ -15,26 +15,9 @@ constexpr std::size_t domain_name_limit_octets = 253;
 constexpr std::size_t label_limit_octets = 63;
 constexpr std::size_t sha256_octets = 32;
 
-bool is_wsp(char c) {
-    return c == ' ' || c == '\t';
-}
-
-bool is_space(char c) {
-    return is_wsp(c) || c == '\r' || c == '\n';
-}
-
 // RFC 6376 section 3.2: VALCHAR.
 bool is_valchar(char c) {
     return c >= '!' && c <= '~' && c != ';';
-}
-
-/// `text` without the folding white space around it.
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && is_space(text.front()))
-        text.remove_prefix(1);
-    while (!text.empty() && is_space(text.back()))
-        text.remove_suffix(1);
-    return text;
 }
 
 /// Whether every line end is a CRLF (or LF) that white space follows.
@@ -53,7 +36,7 @@ std::optional<std::size_t> base64_length(std::string_view text) {
     std::size_t digits = 0;
     std::size_t padding = 0;
     for (const char c : text) {
-        if (is_space(c)) continue;
+        if (is_fws(c)) continue;
         if (c == '=') {
             ++padding;
         } else if (padding == 0 && (is_letter_or_digit(c) || c == '+' || c == '/')) {
@@ -96,7 +79,7 @@ std::optional<unsigned> hex_digit(char c) {
 std::optional<std::string> decode_quoted_printable(std::string_view text) {
     std::string plain;
     for (std::size_t at = 0; at < text.size(); ++at) {
-        if (is_space(text[at])) continue;
+        if (is_fws(text[at])) continue;
         if (text[at] != '=') {
             plain += text[at];
             continue;
@@ -275,7 +258,7 @@ std::expected<std::vector<Tag>, DkimTagFault> split_tags(std::string_view list) 
         const bool is_tag_name = !tag.name.empty() && !is_digit(tag.name.front()) &&
                                  tag.name.front() != '_' && std::ranges::all_of(tag.name, is_name_octet);
         const bool is_tag_value =
-            std::ranges::all_of(tag.value, [](char c) { return is_valchar(c) || is_space(c); });
+            std::ranges::all_of(tag.value, [](char c) { return is_valchar(c) || is_fws(c); });
         if (!is_tag_name || !is_tag_value) return std::unexpected(DkimTagFault::bad_syntax);
         found.push_back(tag);
         begin = end + 1;

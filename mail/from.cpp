@@ -12,10 +12,6 @@ namespace {
 // Words of a display name or local part: nobody has more, and each takes a little memory.
 constexpr std::size_t words_limit = 1000;
 
-bool is_wsp(char c) {
-    return c == ' ' || c == '\t';
-}
-
 // RFC 5322 section 3.2.3; of the octets above 127 the lexer has seen to it that they are UTF-8 (RFC 6532).
 bool is_atext(char c) {
     return !is_ascii(c) || is_letter_or_digit(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").contains(c);

@@ -9,10 +9,6 @@
 namespace wicket {
 namespace {
 
-bool is_wsp(char c) {
-    return c == ' ' || c == '\t';
-}
-
 bool is_line_end(char c) {
     return c == '\r' || c == '\n';
 }

@@ -9,7 +9,7 @@ namespace wicket {
 namespace {
 
 // RFC 5321 section 4.5.3.1.5 allows 512 with the code and CRLF; a little air for what relays put before it.
-constexpr std::size_t line_limit_octets = 500;
+constexpr std::size_t reply_line_limit_octets = 500;
 
 /// How much of `rest` goes on a line that has room for `room` octets: all of it, else up to the last space,
 /// else up to the last whole character.
@@ -28,7 +28,7 @@ std::size_t fold_at(std::string_view rest, std::size_t room) {
 std::string SmtpReply::to_wire() const {
     // RFC 2034 section 4: the enhanced code stands on every line.
     const std::string prefix = enhanced.empty() ? std::string() : enhanced + ' ';
-    const std::size_t room = line_limit_octets - std::string_view("250-").size() - prefix.size() - 2;
+    const std::size_t room = reply_line_limit_octets - std::string_view("250-").size() - prefix.size() - 2;
 
     // What a peer put into the text must not end a line.
     std::string safe = text;

@@ -8,13 +8,6 @@
 namespace wicket {
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view blank = " \t\r";
-    const auto first = text.find_first_not_of(blank);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(blank) - first + 1);
-}
-
 bool is_domain_like(std::string_view text) {
     if (text.empty() || text.size() > 253 || text.front() == '.' || text.back() == '.') return false;
     return text.find("..") == std::string_view::npos && std::ranges::all_of(text, [](char c) {

@@ -9,7 +9,7 @@ namespace wicket {
 namespace {
 
 // One read of a blob file; a body in the database comes in one piece.
-constexpr std::size_t piece_octets = 128U << 10U;
+constexpr std::size_t read_ahead_octets = 128U << 10U;
 
 struct DigestDeleter {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
@@ -85,7 +85,7 @@ private:
             taken_ = 0;
         }
         if (offset_ < message_.size_octets) {
-            auto piece = source_->read(piece_octets);
+            auto piece = source_->read(read_ahead_octets);
             if (!piece) return std::unexpected(piece.error());
             if (piece->empty() || piece->size() > message_.size_octets - offset_) return corrupt();
             digest_.add(*piece);

@@ -25,7 +25,7 @@ struct MessageDeleter {
 };
 
 /// libopendkim's interface knows no const; it copies fields and only reads the body.
-unsigned char* octets_of(std::string_view text) {
+unsigned char* mutable_octets_of(std::string_view text) {
     return reinterpret_cast<unsigned char*>(const_cast<char*>(text.data()));
 }
 
@@ -36,7 +36,7 @@ no_key(DKIM* /*message*/, DKIM_SIGINFO* /*signature*/, unsigned char* /*buffer*/
 }
 
 std::string tag_of(DKIM_SIGINFO* signature, const char* name) {
-    const unsigned char* const value = dkim_sig_gettagvalue(signature, false, octets_of(name));
+    const unsigned char* const value = dkim_sig_gettagvalue(signature, false, mutable_octets_of(name));
     return value == nullptr ? std::string() : reinterpret_cast<const char*>(value);
 }
 
@@ -120,15 +120,15 @@ std::vector<std::expected<DkimDigest, std::string>> DkimDigester::digest(
 ) {
     DKIM_STAT status = DKIM_STAT_OK;
     const std::unique_ptr<DKIM, MessageDeleter> message(
-        dkim_verify(state_->library.get(), octets_of("scan"), nullptr, &status)
+        dkim_verify(state_->library.get(), mutable_octets_of("scan"), nullptr, &status)
     );
     if (!message) throw std::bad_alloc();
     for (const std::string_view field : fields) {
         // A field that it takes for malformed is left out, as a signer would have.
-        if (!field.empty()) dkim_header(message.get(), octets_of(field), field.size());
+        if (!field.empty()) dkim_header(message.get(), mutable_octets_of(field), field.size());
     }
     dkim_eoh(message.get());
-    if (!body.empty()) dkim_body(message.get(), octets_of(body), body.size());
+    if (!body.empty()) dkim_body(message.get(), mutable_octets_of(body), body.size());
     // Says that no signature is good, since it has no keys.
     dkim_eom(message.get(), nullptr);
     std::vector<std::expected<DkimDigest, std::string>> digests;

@@ -32,18 +32,6 @@ struct Tag {
     std::string_view value;
 };
 
-bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && is_space(text.front()))
-        text.remove_prefix(1);
-    while (!text.empty() && is_space(text.back()))
-        text.remove_suffix(1);
-    return text;
-}
-
 bool is_tag_name(std::string_view name) {
     if (name.empty() || is_digit(name[0]) || name[0] == '_') return false;
     return std::ranges::all_of(name, [](char c) { return is_letter_or_digit(c) || c == '_'; });
@@ -298,7 +286,7 @@ bool DkimKeyCache::verify(const DkimKeyRecord& key, std::string_view sha256, std
 std::string decode_base64_tag(std::string_view text) {
     std::string packed;
     for (const char c : text) {
-        if (!is_space(c)) packed += c;
+        if (!is_fws(c)) packed += c;
     }
     if (packed.empty() || packed.size() % 4 != 0) return {};
     std::string octets(packed.size() / 4 * 3, '\0');

@@ -152,8 +152,9 @@ private:
         require((code / 100 == 2) == (unit.is_end ? is_delivered_ : code == 250));
         if (code == 550 && unit.is_end && !is_delivered_ && accepts_text_)
             require(content_with(unit).is_refused);
-        if (unit.is_end || (code != 250 && code != 503)) return end_transaction();
-        if (code != 250) return;
+        // A chunk out of its sequence changes nothing, be it the last or not.
+        if (code == 503) return;
+        if (unit.is_end || code != 250) return end_transaction();
         require(accepts_text_);
         is_chunking_ = true;
         chunks_ += unit.text;
