@@ -21,6 +21,7 @@
 #include <mutex>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <new>
 #include <optional>
 #include <sys/socket.h>
 #include <utility>
@@ -116,12 +117,14 @@ private:
 struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     // A connection's place in the counts: given back when the connection is over.
     struct Slot final : ConnectionSeat {
-        Slot(std::shared_ptr<State> its_state, std::shared_ptr<Listener> its_listener, std::size_t its_loop)
-            : state(std::move(its_state)), listener(std::move(its_listener)), loop(its_loop) {}
+        Slot(std::shared_ptr<State> its_state, std::shared_ptr<Listener> its_listener)
+            : state(std::move(its_state)), listener(std::move(its_listener)) {}
         Slot(const Slot&) = delete;
         Slot& operator=(const Slot&) = delete;
+        Admission enter();
         Admission change_client(std::optional<IpAddress> next) override;
         ~Slot() override {
+            if (!is_in) return;
             listener->leave(client);
             --state->open_by_loop[loop];
             --state->open;
@@ -129,7 +132,8 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
 
         std::shared_ptr<State> state;
         std::shared_ptr<Listener> listener;
-        std::size_t loop;
+        bool is_in = false;
+        std::size_t loop = 0;             // once it is in
         std::optional<IpAddress> client;  // once it has been admitted
     };
 
@@ -148,6 +152,7 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     Outcome accept_one(const std::shared_ptr<Listener>& listener);
     void shed_with_reserve(Listener& listener);
     void take(const std::shared_ptr<Listener>& listener, AcceptedSocket accepted_socket);
+    static void begin(std::unique_ptr<Slot> slot, FileDescriptor socket, Peer peer, Arrival arrival);
     void shed(const Listener& listener, int fd, Admission why);
     void count_shed(Admission why);
     std::size_t least_loaded() const;
@@ -178,6 +183,16 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     std::atomic<std::uint64_t> shed_per_ip{0}, shed_per_network{0}, shed_total{0}, shed_rate{0},
         shed_files{0};
 };
+
+Admission Acceptors::State::Slot::enter() {
+    const auto admission = listener->enter();
+    if (admission != Admission::admitted) return admission;
+    is_in = true;
+    loop = state->least_loaded();
+    ++state->open_by_loop[loop];
+    ++state->open;
+    return admission;
+}
 
 Admission Acceptors::State::Slot::change_client(std::optional<IpAddress> next) {
     const auto admission = listener->change(std::exchange(client, std::nullopt), next, state->clock.steady());
@@ -242,7 +257,8 @@ void Acceptors::State::take(const std::shared_ptr<Listener>& listener, AcceptedS
     FileDescriptor socket = std::move(accepted_socket.socket);
     const SocketAddress remote = accepted_socket.peer;
     const int fd = socket.get();
-    if (listener->enter() != Admission::admitted) return shed(*listener, fd, Admission::total);
+    auto slot = std::make_unique<Slot>(shared_from_this(), listener);
+    if (slot->enter() != Admission::admitted) return shed(*listener, fd, Admission::total);
     const auto local = listener->bound ? *listener->bound : local_address(fd);
     bool is_via_proxy = false;
     for (const auto& network : listener->options.proxy_networks)
@@ -250,36 +266,38 @@ void Acceptors::State::take(const std::shared_ptr<Listener>& listener, AcceptedS
     const auto arrival = is_via_proxy ? Arrival::via_proxy : Arrival::direct;
     if (arrival == Arrival::direct) {
         const auto admission = listener->admit(remote.ip, clock.steady());
-        if (admission != Admission::admitted) {
-            listener->leave(std::nullopt);
-            return shed(*listener, fd, admission);
-        }
+        if (admission != Admission::admitted) return shed(*listener, fd, admission);
+        slot->client = remote.ip;
     }
     // Replies are coalesced before they are written, so waiting for more in the kernel only costs time.
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    const auto loop = least_loaded();
-    ++open_by_loop[loop];
-    ++open;
-    auto slot = std::make_unique<Slot>(shared_from_this(), listener, loop);
-    if (arrival == Arrival::direct) slot->client = remote.ip;
     Peer peer;
     peer.ip = peer.socket_ip = remote.ip;
     peer.port = remote.port;
     peer.local_ip = local.ip;
     peer.local_port = local.port;
+    auto& home = *contexts[slot->loop];
     asio::post(
-        *contexts[loop],
+        home,
         [slot = std::move(slot), socket = std::move(socket), peer = std::move(peer), arrival]() mutable {
-            auto& context = *slot->state->contexts[slot->loop];
-            auto connection = std::make_shared<SocketConnection>(
-                slot->listener->homes[slot->loop], std::move(socket), std::move(peer)
-            );
-            asio::co_spawn(
-                context.get_executor(), serve(std::move(slot), std::move(connection), arrival), asio::detached
-            );
+            begin(std::move(slot), std::move(socket), std::move(peer), arrival);
         }
     );
+}
+
+void Acceptors::State::begin(std::unique_ptr<Slot> slot, FileDescriptor socket, Peer peer, Arrival arrival) {
+    auto& context = *slot->state->contexts[slot->loop];
+    try {
+        auto connection = std::make_shared<SocketConnection>(
+            slot->listener->homes[slot->loop], std::move(socket), std::move(peer)
+        );
+        asio::co_spawn(
+            context.get_executor(), serve(std::move(slot), std::move(connection), arrival), asio::detached
+        );
+    } catch (const std::bad_alloc&) {
+        log_error("out of memory: a connection was closed before it began");
+    }
 }
 
 Acceptors::State::Outcome Acceptors::State::accept_one(const std::shared_ptr<Listener>& listener) {
@@ -300,16 +318,21 @@ asio::awaitable<void> Acceptors::State::accept_loop(
 ) {
     constexpr auto token = asio::as_tuple(asio::use_awaitable);
     while (listener->socket.is_open()) {
-        const auto [error] = co_await listener->socket.async_wait(ListeningSocket::wait_read, token);
-        if (error) co_return;
-        auto outcome = Outcome::taken;
-        for (int i = 0; i < accept_batch && outcome == Outcome::taken; ++i) {
-            outcome = state->accept_one(listener);
+        try {
+            const auto [error] = co_await listener->socket.async_wait(ListeningSocket::wait_read, token);
+            if (error) co_return;
+            auto outcome = Outcome::taken;
+            for (int i = 0; i < accept_batch && outcome == Outcome::taken; ++i) {
+                outcome = state->accept_one(listener);
+            }
+            if (outcome != Outcome::out_of_files) continue;
+            state->shed_with_reserve(*listener);
+            listener->pause.expires_after(out_of_files_pause);
+            co_await listener->pause.async_wait(token);
+        } catch (const std::bad_alloc&) {
+            // The connection that was being taken is closed; the next one may find room.
+            log_error("out of memory: a connection was closed before it began");
         }
-        if (outcome != Outcome::out_of_files) continue;
-        state->shed_with_reserve(*listener);
-        listener->pause.expires_after(out_of_files_pause);
-        co_await listener->pause.async_wait(token);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "net/listening_socket.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <unbound-event.h>
@@ -31,7 +32,6 @@ constexpr std::array common_options = {
     Option{"unblock-lan-zones:",      "yes" }, // the forwarder knows about private addresses, we do not
     Option{"insecure-lan-zones:",     "yes" },
     Option{"rrset-roundrobin:",       "no"  }, // equal questions give equal evidence
-    Option{"use-caps-for-id:",        "no"  }, // too many servers of block lists answer in lower case
     Option{"use-syslog:",             "no"  },
 };
 
@@ -76,12 +76,24 @@ Result<> set_trust(ub_ctx* context, const ResolverOptions& options) {
     return {};
 }
 
+/// Nobody but the host itself can answer for a forwarder on its loopback.
+bool may_be_spoofed(const ResolverOptions& options) {
+    return options.forward.empty() || std::ranges::any_of(options.forward, [](const std::string& forwarder) {
+               const auto address = parse_socket_address(forwarder);
+               return !address || !address->ip.is_loopback();
+           });
+}
+
 Result<> configure(ub_ctx* context, const ResolverOptions& options) {
     ub_ctx_debugout(context, nullptr);
     for (const auto& option : common_options) {
         const int code = ub_ctx_set_option(context, option.name, option.value);
         if (code != 0) return refused(option.name, code);
     }
+    const int caps = ub_ctx_set_option(
+        context, "use-caps-for-id:", options.randomises_case.value_or(may_be_spoofed(options)) ? "yes" : "no"
+    );
+    if (caps != 0) return refused("use-caps-for-id", caps);
     if (auto trusted = set_trust(context, options); !trusted) return trusted;
     for (const auto& forwarder : options.forward) {
         const auto address = parse_socket_address(forwarder);

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct ResolverOptions {
     std::string
         trust_anchor_file;  // empty with forward set: no validation; empty without: Debian's root anchor
     std::size_t cache_entries = 100000;
+    /// Letters of a question in capitals at random, which a forged answer would have to guess beside port and
+    /// id (draft-vixie-dnsext-dns0x20). Not given: unless all forwarders are on loopback.
+    std::optional<bool> randomises_case = std::nullopt;
     /// Block lists do not see a public resolver, and `.test` zones are asked, not made up.
 };
 

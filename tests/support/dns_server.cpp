@@ -148,6 +148,7 @@ struct TestDnsServer::State {
     std::map<std::string, Fault> faults;
     std::vector<DnsQuestion> questions;
     std::size_t asked_by_tcp = 0;
+    std::size_t asked_with_capitals = 0;
     bool is_stopped = false;
 
     std::vector<Late> late;  // of the thread alone
@@ -258,6 +259,8 @@ std::string TestDnsServer::State::reply(
     if (!asked) return {};
     const std::lock_guard lock(mutex);
     questions.push_back(asked->question);
+    const std::string_view name = query.substr(12, asked->octets - 12);
+    asked_with_capitals += std::ranges::any_of(name, [](char c) { return lower_case(c) != c; }) ? 1 : 0;
     if (transport == Transport::tcp) ++asked_by_tcp;
     auto out = answer(query, *asked);
     const auto bare = [&](unsigned flags) {
@@ -445,6 +448,11 @@ std::size_t TestDnsServer::asked(std::string_view name) const {
 std::size_t TestDnsServer::asked_by_tcp() const {
     const std::lock_guard lock(state_->mutex);
     return state_->asked_by_tcp;
+}
+
+std::size_t TestDnsServer::asked_with_capitals() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->asked_with_capitals;
 }
 
 std::vector<DnsQuestion> TestDnsServer::questions() const {

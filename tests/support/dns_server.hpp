@@ -55,6 +55,8 @@ public:
     /// Questions received for `name`; of all names with "*". Repetitions count.
     std::size_t asked(std::string_view name) const;
     std::size_t asked_by_tcp() const;
+    /// Questions that were not all in lower case.
+    std::size_t asked_with_capitals() const;
     std::vector<DnsQuestion> questions() const;
 
 private:

@@ -20,12 +20,17 @@ awaitable<DnsAnswer> ask(DnsResolver* resolver, DnsQuestion question, millisecon
 class UnboundResolverTest : public testing::Test {
 protected:
     UnboundResolverTest() {
+        create(std::nullopt);
+        loops_.start();
+    }
+
+    void create(std::optional<bool> randomises_case) {
         ResolverOptions options;
         options.forward = {server_.address()};
+        options.randomises_case = randomises_case;
         auto made = UnboundResolver::create(loops_.hub(), system_clock(), options);
         EXPECT_TRUE(made) << made.error().message;
         resolver_ = std::move(*made);
-        loops_.start();
     }
 
     std::future<DnsAnswer> begin(
@@ -43,6 +48,19 @@ protected:
     EventLoops loops_{2};
     std::unique_ptr<UnboundResolver> resolver_;
 };
+
+TEST_F(UnboundResolverTest, MixesCapitalsIntoQuestionsThatLeaveTheHost) {
+    server_.add_a("a-long-name-to-be-asked.example.test", "192.0.2.1");
+    EXPECT_EQ(lookup("a-long-name-to-be-asked.example.test", DnsType::a).status, DnsStatus::found);
+    EXPECT_EQ(server_.asked_with_capitals(), 0U);
+    loops_.stop();
+    resolver_.reset();
+    create(true);
+    loops_.start();
+    EXPECT_EQ(lookup("a-long-name-to-be-asked.example.test", DnsType::a).status, DnsStatus::found);
+    EXPECT_EQ(server_.asked_with_capitals(), 1U);
+    EXPECT_EQ(server_.questions().size(), 2U);
+}
 
 TEST_F(UnboundResolverTest, AnswersEveryTypeThatWeAskFor) {
     server_.add_a("a.example.test", "192.0.2.1");
