@@ -39,6 +39,12 @@ std::string ascii_domain(std::string_view domain) {
     return lower_case(reinterpret_cast<const char*>(made));
 }
 
+std::string ascii_domain_address(std::string_view address) {
+    const auto at = address.rfind('@');
+    if (at == std::string_view::npos || is_all_ascii(address)) return std::string(address);
+    return std::string(address.substr(0, at + 1)) + ascii_domain(address.substr(at + 1));
+}
+
 std::string folded_name(std::string_view name) {
     if (is_all_ascii(name)) return lower_case(name);
     // Else all that is wrong would become the same replacement character.

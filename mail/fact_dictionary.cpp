@@ -123,6 +123,8 @@ constexpr std::array core_rows = {
         "the record that lets the sender pass lets every address pass (+all); absent unless spf.result is pass"},
     CoreRow{from_fault, "from.fault", word, Stage::end, "message",
         "why the message has no single author; absent if it has one", from_faults},
+    CoreRow{greylist_age, "greylist.age", integer, Stage::rcpt, "smtp",
+        "seconds since this network, sender and recipient were greylisted first; absent if never, or unless asked"},
 };
 // clang-format on
 

@@ -78,6 +78,7 @@ enum class CoreFact : FactId {
     deferred_message,
     spf_permits_all,
     from_fault,
+    greylist_age,
     count,
 };
 

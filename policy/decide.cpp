@@ -135,6 +135,7 @@ private:
             }
             verdict_.hits.push_back({rule.id, 0, mode, rule.action});
             if (mode != RuleMode::enforce) continue;
+            if (rule.action == Action::greylist && has_waited()) continue;
             if (rule.action == Action::none) {
                 add_header(rule);
             } else if (verdict_.action == Action::none) {
@@ -169,6 +170,8 @@ private:
         if (count_of(CoreFact::deferred_message) >= deferrals_limit) return false;
         return stage == Stage::end || count_of(CoreFact::deferred_envelope) < deferrals_limit;
     }
+
+    bool has_waited() const { return count_of(CoreFact::greylist_age) >= greylist_delay.count(); }
 
     std::int64_t count_of(CoreFact fact) const {
         const auto* count = std::get_if<std::int64_t>(&facts_.get(id_of(fact)));

@@ -1,7 +1,9 @@
 #include "policy/expression_lexer.hpp"
 
+#include "base/ip.hpp"
 #include "base/text.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace wicket {
@@ -34,6 +36,8 @@ public:
             const char c = text_[at_];
             if (is_blank(c))
                 ++at_;
+            else if (take_network())
+                continue;
             else if (begins_word(c))
                 take_while(Kind::word, continues_word);
             else if (is_digit(c) || (c == '-' && at_ + 1 < text_.size() && is_digit(text_[at_ + 1])))
@@ -58,6 +62,18 @@ private:
         while (at_ + length < text_.size() && continues(text_[at_ + length]))
             ++length;
         push(kind, length);
+    }
+
+    /// 192.0.2.0/24 and 2001:db8::/32 cannot be taken for anything else, so they need no quotes.
+    bool take_network() {
+        const std::string_view rest = text_.substr(at_);
+        const std::size_t length = std::min(rest.find_first_not_of("0123456789abcdefABCDEF:./"), rest.size());
+        const std::string_view candidate = rest.substr(0, length);
+        if (!candidate.contains('.') && !candidate.contains(':')) return false;
+        if (length < rest.size() && continues_word(rest[length])) return false;
+        if (!IpNetwork::parse(candidate)) return false;
+        push(Kind::text, length, std::string(candidate));
+        return true;
     }
 
     bool take_text() {

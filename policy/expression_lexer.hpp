@@ -14,8 +14,9 @@ namespace wicket {
 struct ExpressionToken {
     enum class Kind : std::uint8_t {
         end,
-        word,    // a fact, a keyword, a value's word: a letter, then letters, digits, `.`, `_`, `-`
-        text,    // in double quotes; `\"` stands for a quote, any other backslash for itself
+        word,  // a fact, a keyword, a value's word: a letter, then letters, digits, `.`, `_`, `-`
+        text,  // in double quotes; `\"` stands for a quote, any other backslash for itself. Or an address or
+               // a network as it is
         number,  // begins with a digit or `-`: a number, size, duration, date
         symbol,  // == != < <= > >= ( ) [ ] ,
     };

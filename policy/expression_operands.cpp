@@ -3,6 +3,7 @@
 #include "base/config_reader.hpp"
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 #include "policy/time_text.hpp"
 
 #include <algorithm>
@@ -57,6 +58,15 @@ std::string quoted(std::string_view text) {
     return '"' + std::string(text) + '"';
 }
 
+/// Facts that hold domains hold A-labels, so what they are compared with must: in rules people write
+/// U-labels.
+std::string as_compared(const FactDeclaration& fact, std::string_view text) {
+    const bool is_domain = fact.name.ends_with(".domain") || fact.name == "dkim.pass";
+    const bool is_address = fact.name == "mail.from" || fact.name == "rcpt.address";
+    if (std::ranges::all_of(text, is_ascii) || !(is_domain || is_address)) return std::string(text);
+    return is_domain ? ascii_domain(text) : ascii_domain_address(text);
+}
+
 std::uint32_t size_of(const auto& table) {
     return static_cast<std::uint32_t>(table.size());
 }
@@ -73,6 +83,18 @@ std::uint32_t ExpressionOperands::add(const ExpressionNode& made) {
 
 void ExpressionOperands::fail(const Token& at, std::string message, std::string suggestion) {
     if (!mistake_) mistake_ = ExpressionMistake{at.offset, std::move(message), std::move(suggestion)};
+}
+
+void ExpressionOperands::fail_unlisted(
+    const Token& at, std::string message, std::string_view word, const std::vector<std::string>& known
+) {
+    std::string near = nearest_word(word, known);
+    if (near.empty() && !known.empty()) {
+        message += "; there is only ";
+        for (const std::string& one : known)
+            message += (&one == &known.front() ? "" : ", ") + one;
+    }
+    fail(at, std::move(message), std::move(near));
 }
 
 ExpressionMistake ExpressionOperands::take_mistake() {
@@ -114,7 +136,7 @@ bool ExpressionOperands::check_word(FactId fact, const Token& value) {
     const auto& words = row(fact).words;
     const std::string_view content = content_of(value);
     if (words.empty() || std::ranges::find(words, content) != words.end()) return true;
-    fail(value, row(fact).name + " is never " + quoted(content), nearest_word(content, words));
+    fail_unlisted(value, row(fact).name + " is never " + quoted(content), content, words);
     return false;
 }
 
@@ -125,7 +147,7 @@ bool ExpressionOperands::push_text(FactId fact, const Token& value) {
         fail_bare(fact, value);
         return false;
     }
-    program_->texts.emplace_back(content_of(value));
+    program_->texts.push_back(as_compared(row(fact), content_of(value)));
     return true;
 }
 
@@ -323,7 +345,7 @@ ExpressionOperands::Index ExpressionOperands::in_list(FactId fact, const Token& 
         std::vector<std::string> names;
         for (const auto& [list_name, list] : lists_)
             names.push_back(list_name);
-        fail(name, "unknown list " + quoted(content_of(name)), nearest_word(content_of(name), names));
+        fail_unlisted(name, "unknown list " + quoted(content_of(name)), content_of(name), names);
         return std::nullopt;
     }
     // A list whose file has mistakes is there as null: they have been reported.
@@ -374,14 +396,15 @@ ExpressionOperands::Index ExpressionOperands::has(FactId fact, const std::vector
             return std::nullopt;
         }
         if (!words.empty() && std::ranges::find(words, content_of(element)) == words.end()) {
-            fail(
+            fail_unlisted(
                 element,
                 row(fact).name + " never has " + quoted(content_of(element)),
-                nearest_word(content_of(element), words)
+                content_of(element),
+                words
             );
             return std::nullopt;
         }
-        program_->texts.emplace_back(content_of(element));
+        program_->texts.push_back(as_compared(row(fact), content_of(element)));
     }
     return add(made);
 }

@@ -22,6 +22,10 @@ public:
 
     std::uint32_t add(const ExpressionNode& node);
     ExpressionNode& node(std::uint32_t index) { return program_->nodes[index]; }
+    /// The same where `word` is none of those known: with the nearest as the suggestion, or all of them.
+    void fail_unlisted(
+        const Token& at, std::string message, std::string_view word, const std::vector<std::string>& known
+    );
     void fail(const Token& at, std::string message, std::string suggestion = {});
     ExpressionMistake take_mistake();
 

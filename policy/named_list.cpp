@@ -1,6 +1,7 @@
 #include "policy/named_list.hpp"
 
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -78,7 +79,7 @@ bool NamedList::add(std::string_view entry) {
         }
         case ListKind::domain:
             if (!is_domain_like(entry)) return false;
-            texts_.insert(wicket::lower_case(entry));
+            texts_.insert(ascii_domain(entry));
             return true;
         case ListKind::address: {
             const auto at = entry.rfind('@');
@@ -86,7 +87,7 @@ bool NamedList::add(std::string_view entry) {
                 !is_domain_like(entry.substr(at + 1))) {
                 return false;
             }
-            texts_.insert(wicket::lower_case(entry));
+            texts_.insert(wicket::lower_case(ascii_domain_address(entry)));
             return true;
         }
         case ListKind::glob: break;

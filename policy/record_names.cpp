@@ -61,6 +61,7 @@ constexpr std::array names = {
     RecordName{"deferred.message",       integer},
     RecordName{"spf.permits_all",        boolean},
     RecordName{"from.fault",             word   },
+    RecordName{"greylist.age",           integer},
 };
 
 /// The rows ordered by name, to find a number quickly.

@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "base/message_bytes.hpp"
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 
 #include <algorithm>
 #include <array>
@@ -76,6 +77,29 @@ std::vector<std::string> file_names_beside(const std::string& path) {
     return names;
 }
 
+/// "20-more.tom", "b.tml", "c.TOML", "d.toml.txt": meant to be read. Not what editors and packages leave.
+bool is_misnamed(std::string_view name) {
+    static constexpr std::array left_overs = {
+        std::string_view(".toml~"),
+        std::string_view(".toml.bak"),
+        std::string_view(".toml.orig"),
+        std::string_view(".toml.dpkg-dist"),
+        std::string_view(".toml.dpkg-old"),
+        std::string_view(".toml.dpkg-new"),
+        std::string_view(".toml.rej"),
+        std::string_view(".toml.swp"),
+        std::string_view(".toml.off")
+    };
+    if (name.starts_with('.') ||
+        std::ranges::any_of(left_overs, [&](auto end) { return name.ends_with(end); }))
+        return false;
+    const auto dot = name.find('.');
+    if (dot == std::string_view::npos) return false;
+    const std::string ending = lower_case(name.substr(dot + 1));
+    if (ending.contains("toml")) return true;
+    return !nearest_word(ending, std::array<std::string, 1>{"toml"}).empty();
+}
+
 /// The *.toml files of a folder in lexical order; hidden ones are editors' own.
 std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagnostics) {
     std::vector<std::string> names;
@@ -87,7 +111,14 @@ std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagno
     }
     for (const std::filesystem::directory_iterator end; entries != end && !error; entries.increment(error)) {
         const std::string name = entries->path().filename().string();
-        if (name.ends_with(".toml") && !name.starts_with('.')) names.push_back(name);
+        if (name.ends_with(".toml") && !name.starts_with('.'))
+            names.push_back(name);
+        else if (is_misnamed(name))
+            diagnostics.error(
+                {entries->path().string(), 0, 0},
+                "this looks like a rule file, but only *.toml is read",
+                name.substr(0, name.find('.')) + ".toml"
+            );
     }
     if (names.empty()) diagnostics.warning({folder, 0, 0}, "no *.toml file in this folder of rules");
     std::ranges::sort(names);
@@ -110,7 +141,7 @@ RuleLoader::RuleLoader(Diagnostics& diagnostics, ListFileReader reader)
 
 std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     const std::size_t errors_before = diagnostics_.error_count();
-    declare_planned_facts(files);
+    declare_planned_facts();
     std::vector<std::unique_ptr<ConfigDocument>> documents;
     std::vector<std::pair<ConfigTable, const RuleFile*>> roots;
     for (const RuleFile& file : files) {
@@ -147,18 +178,14 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     return std::move(made_);
 }
 
-void RuleLoader::declare_planned_facts(const std::vector<RuleFile>& files) {
+void RuleLoader::declare_planned_facts() {
     for (const PlannedFact& fact : planned_facts()) {
-        const bool is_named = std::ranges::any_of(files, [&](const RuleFile& file) {
-            return file.content.contains(fact.name);
-        });
-        if (!is_named) continue;
         const auto id = made_->dictionary_.declare(
             {.name = std::string(fact.name),
              .type = fact.type,
              .stage = Stage::end,
              .filter = std::string(fact.filter),
-             .meaning = std::string(fact.meaning),
+             .meaning = std::string(fact.meaning) + " (no check of this version makes it)",
              .words = fact.words,
              .unknown_word = std::string(fact.unknown_word)}
         );
@@ -331,7 +358,7 @@ PolicyScope RuleLoader::read_scope(ConfigTable& table) {
         if (items->empty()) table.error(table.value_place(key), "an empty list: it would match nobody");
         for (const ConfigValue& item : *items) {
             if (item.text.empty()) table.error(item.place, "an empty text: it would match nobody");
-            out.push_back(item.text);
+            out.push_back(key == "domains" ? ascii_domain(item.text) : ascii_domain_address(item.text));
         }
     };
     take("domains", scope.domains);

@@ -40,7 +40,7 @@ private:
     using Text = ConfigValue;
 
     // rule_loader.cpp
-    void declare_planned_facts(const std::vector<RuleFile>& files);
+    void declare_planned_facts();
     void read_thresholds(ConfigTable& root);
     std::pair<std::optional<Millipoints>, std::optional<Millipoints>> read_threshold_values(ConfigTable& table
     );
@@ -114,6 +114,7 @@ private:
     std::map<std::string, SourcePlace, std::less<>> dns_list_places_;
     std::map<std::string, SourcePlace, std::less<>> rule_places_;
     std::vector<FactId> planned_;  // facts that no filter of this version makes
+    std::vector<FactId> disabled_lists_;
 };
 
 }  // namespace wicket

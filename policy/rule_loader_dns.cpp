@@ -41,6 +41,22 @@ bool is_zone_of(std::string_view zone, std::string_view known) {
     return zone.size() == known.size() || zone[zone.size() - known.size() - 1] == '.';
 }
 
+/// What lists know: addresses, and domains of which there is one a connection or message.
+constexpr std::array listed_facts = {
+    CoreFact::client_ip,
+    CoreFact::client_name,
+    CoreFact::helo_name,
+    CoreFact::mail_domain,
+    CoreFact::from_domain
+};
+
+std::vector<std::string> names_of_listed_facts(const FactDictionary& dictionary) {
+    std::vector<std::string> names;
+    for (const CoreFact fact : listed_facts)
+        names.push_back(dictionary.row(id_of(fact)).name);
+    return names;
+}
+
 // A customer's key is a label of the zone: "KEY.zen.dq.spamhaus.net".
 constexpr std::array keyed_zones = {
     std::string_view("dq.spamhaus.net"), std::string_view("mail.abusix.zone")
@@ -224,22 +240,20 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     list.shown_zone = redacted_zone(list.zone, key);
     FactId of = id_of(CoreFact::client_ip);
     if (const auto of_name = table.text("of")) {
-        const FactDictionary& dictionary = made_->dictionary_;
-        if (const auto found = dictionary.find(*of_name))
+        const auto found = made_->dictionary_.find(*of_name);
+        if (found && std::ranges::find(listed_facts, *found, id_of) != listed_facts.end())
             of = *found;
         else
             table.error(
                 table.value_place("of"),
-                "unknown fact \"" + *of_name + '"',
-                nearest_word(*of_name, dictionary.names())
+                (found ? "no list can be asked about " + *of_name : "unknown fact \"" + *of_name + '"') +
+                    ", but about client.ip, client.name, helo.name, mail.domain and from.domain",
+                nearest_word(*of_name, names_of_listed_facts(made_->dictionary_))
             );
     }
     list.of = of;
     const FactDeclaration& of_row = made_->dictionary_.row(of);
     list.asks_addresses = of_row.type == FactType::address;
-    if (of_row.type != FactType::address && of_row.type != FactType::text) {
-        table.error(table.value_place("of"), of_row.name + " is neither an address nor a domain");
-    }
     for (const KnownRefusal& known : known_refusals) {
         if (is_zone_of(list.zone, known.zone)) list.refused.push_back({"refused", known.first, known.last});
     }
@@ -274,7 +288,10 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     const auto fact = made_->dictionary_.declare(std::move(row));
     if (!fact) return;
     list.fact = *fact;
-    if (is_enabled) made_->dns_lists_.push_back(std::move(list));
+    if (is_enabled)
+        made_->dns_lists_.push_back(std::move(list));
+    else
+        disabled_lists_.push_back(*fact);
 }
 
 }  // namespace wicket

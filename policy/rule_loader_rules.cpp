@@ -85,14 +85,19 @@ std::optional<Expression> RuleLoader::read_condition(const ConfigTable& table, c
         return std::nullopt;
     }
     for (const FactId fact : compiled->facts()) {
-        if (std::ranges::find(planned_, fact) == planned_.end()) continue;
+        const bool is_planned = std::ranges::find(planned_, fact) != planned_.end();
+        if (!is_planned && std::ranges::find(disabled_lists_, fact) == disabled_lists_.end()) continue;
         const std::string& name = made_->dictionary_.row(fact).name;
         const auto offset = text.text.find(name);
         SourcePlace place = text.text_place;
         if (text.text_place != text.place && offset != std::string::npos) {
             place.column += static_cast<std::uint32_t>(offset);
         }
-        table.warning(place, "no check of this version makes the fact " + name + ": it is absent");
+        table.warning(
+            place,
+            is_planned ? "no check of this version makes the fact " + name + ": it is absent"
+                       : "the list is not asked (enabled = false), so " + name + " is absent"
+        );
     }
     return std::move(*compiled);
 }

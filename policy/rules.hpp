@@ -63,6 +63,10 @@ Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage);
 /// deferred.envelope and deferred.message, which count such deferrals of earlier tries: ask again with them.
 bool defers_for_unknown(const Verdict& verdict);
 
+// What a rule with then = "greylist" asks a stranger to wait: most software that sends spam never comes
+// again, and mail servers do within minutes (RFC 6647 section 5.1).
+inline constexpr std::chrono::seconds greylist_delay{300};
+
 /// Two recipients whose keys differ are judged by different overrides or scopes: such a second one gets
 /// 452 4.5.3.
 std::string policy_key(const RuleSet& rules, const Facts& facts);

@@ -1,5 +1,6 @@
 #include "server/message_facts.hpp"
 
+#include "base/unicode_names.hpp"
 #include "mail/address.hpp"
 #include "mail/authentication_results.hpp"
 #include "mail/from.hpp"
@@ -22,7 +23,7 @@ void add_author(const HeaderBlock& header, MessageFacts& found) {
     if (author.fault)
         found.facts.emplace_back(id_of(CoreFact::from_fault), std::string(to_word(*author.fault)));
     else
-        found.facts.emplace_back(id_of(CoreFact::from_domain), author.domain);
+        found.facts.emplace_back(id_of(CoreFact::from_domain), ascii_domain(author.domain));
 }
 
 std::vector<std::string> canonical_accounts(const std::vector<std::string>& values) {

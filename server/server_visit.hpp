@@ -5,6 +5,7 @@
 
 #include "server/deferrals.hpp"
 #include "server/directory.hpp"
+#include "server/greylist.hpp"
 #include "server/message_facts.hpp"
 #include "server/visit.hpp"
 #include "server/visit_transaction.hpp"
@@ -59,7 +60,8 @@ private:
     /// The same before there is a recipient.
     Verdict judge_connection(Stage stage);
     std::string sender_text() const;
-    /// The verdict goes out as a reply: if it deferred for something unknown, that is one try more.
+    /// The verdict goes out as a reply: if it deferred for something unknown, that is one try more; if it
+    /// greylisted, the sender's time runs.
     void count_try(const Verdict& verdict, std::string_view recipient);
     std::string message_try_key() const;
     /// Whether a verdict lets SMTP go on; in shadow mode every verdict of policy does.
@@ -91,6 +93,7 @@ private:
 
     VisitServices services_;
     Deferrals deferrals_;
+    Greylist greylist_;
     std::shared_ptr<const PolicyState> policy_;
     const ListenerConfig& listener_;  // of policy_
     std::string listener_name_;

@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/unicode_names.hpp"
 #include "server/server_visit.hpp"
 
 #include <algorithm>
@@ -32,6 +33,7 @@ ServerVisit::ServerVisit(
 )
     : services_(services),
       deferrals_(services.store.memory(), services.clock),
+      greylist_(services.store.memory(), services.clock),
       policy_(services.policy.get()),
       listener_(policy_->config->listeners.at(listener_index)),
       listener_name_(std::move(listener_name)),
@@ -281,8 +283,9 @@ void ServerVisit::forget_greeting() {
 
 void ServerVisit::provide_mail_facts(const MailArguments& arguments) {
     const std::optional<Mailbox>& from = transaction_->from;
-    run_.provide(id_of(CoreFact::mail_from), from ? from->to_string() : std::string());
-    if (from && !from->domain().starts_with('[')) run_.provide(id_of(CoreFact::mail_domain), from->domain());
+    run_.provide(id_of(CoreFact::mail_from), from ? ascii_domain_address(from->to_string()) : std::string());
+    if (from && !from->domain().starts_with('['))
+        run_.provide(id_of(CoreFact::mail_domain), ascii_domain(from->domain()));
     run_.provide(id_of(CoreFact::mail_is_null), !from.has_value());
     run_.provide(id_of(CoreFact::mail_size), static_cast<std::int64_t>(arguments.declared_size));
     run_.provide(id_of(CoreFact::mail_smtputf8), arguments.is_smtputf8);

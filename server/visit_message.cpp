@@ -41,6 +41,9 @@ awaitable<SmtpReply> ServerVisit::message(SharedMessage message) {
             const auto for_unknown =
                 std::ranges::find_if(transaction.accepted, defers_for_unknown, &VisitRecipient::verdict);
             if (for_unknown != transaction.accepted.end()) count_try(for_unknown->verdict, "");
+            for (const VisitRecipient& recipient : transaction.accepted)
+                if (recipient.verdict.action == Action::greylist)
+                    count_try(recipient.verdict, recipient.address);
             co_return co_await refuse_message(deferred->verdict);
         }
         const auto is_refused = [](const VisitRecipient& r) { return !r.verdict.lets_pass(); };

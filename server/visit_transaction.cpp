@@ -15,9 +15,10 @@ std::string text_fact(const Facts& facts, CoreFact fact) {
 
 RecordRecipient record_of(const VisitRecipient& recipient) {
     RecordRecipient made{recipient.address, recipient.verdict, recipient.mailbox, nullptr};
-    if (!recipient.deferrals) return made;
+    if (!recipient.deferrals && !recipient.greylist_age) return made;
     auto facts = std::make_shared<Facts>();
-    facts->set(id_of(CoreFact::deferred_envelope), *recipient.deferrals);
+    if (recipient.deferrals) facts->set(id_of(CoreFact::deferred_envelope), *recipient.deferrals);
+    if (recipient.greylist_age) facts->set(id_of(CoreFact::greylist_age), *recipient.greylist_age);
     made.facts = std::move(facts);
     return made;
 }

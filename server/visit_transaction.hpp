@@ -26,7 +26,8 @@ struct VisitRecipient {
     std::string policy_key;
     Verdict verdict;                        // at the last stage that was decided; none before
     std::optional<std::int64_t> deferrals;  // deferred.envelope, once it was asked for
-    std::string mailbox;                    // once it is delivered
+    std::optional<std::int64_t> greylist_age;
+    std::string mailbox;  // once it is delivered
 };
 
 /// Also stands for what was refused in a connection outside of transactions.

@@ -11,6 +11,7 @@ Facts ServerVisit::facts_for(const VisitRecipient& recipient) const {
     facts.set(id_of(CoreFact::rcpt_count), static_cast<std::int64_t>(transaction_->asked_count));
     facts.set(id_of(CoreFact::rcpt_unknown_count), static_cast<std::int64_t>(unknown_recipients_));
     if (recipient.deferrals) facts.set(id_of(CoreFact::deferred_envelope), *recipient.deferrals);
+    if (recipient.greylist_age) facts.set(id_of(CoreFact::greylist_age), *recipient.greylist_age);
     return facts;
 }
 
@@ -20,8 +21,14 @@ bool ServerVisit::passes(const Verdict& verdict) const {
 
 Verdict ServerVisit::judge(VisitRecipient& recipient, Stage stage) {
     Verdict verdict = decide(*policy_->rules, facts_for(recipient), stage);
-    if (!defers_for_unknown(verdict)) return verdict;
     // Looked up only here: hardly any mail is deferred, and this may read from the disk.
+    if (verdict.action == Action::greylist && !recipient.greylist_age) {
+        const std::string key = Greylist::key_of(peer_.ip, sender_text(), recipient.address);
+        recipient.greylist_age = greylist_.age(key);
+        if (recipient.greylist_age.value_or(0) >= greylist_delay.count()) greylist_.keep(key);
+        verdict = decide(*policy_->rules, facts_for(recipient), stage);
+    }
+    if (!defers_for_unknown(verdict)) return verdict;
     if (!recipient.deferrals)
         recipient.deferrals =
             deferrals_.count(Deferrals::envelope_key(peer_.ip, sender_text(), recipient.address));
@@ -47,6 +54,8 @@ std::string ServerVisit::sender_text() const {
 }
 
 void ServerVisit::count_try(const Verdict& verdict, std::string_view recipient) {
+    if (verdict.action == Action::greylist)
+        greylist_.begin(Greylist::key_of(peer_.ip, sender_text(), recipient));
     if (defers_for_unknown(verdict))
         deferrals_.add(
             verdict.stage == Stage::end ? message_try_key()

@@ -3,7 +3,8 @@ import os
 import time
 
 from dns_server import DnsServer, listed_name, reverse_name
-from harness import MESSAGE, Server, check, deliver, equal, mailbox_count
+from harness import MESSAGE, NO_RULES, Server, Smtp, check, deliver, equal, mailbox_count
+from test_machine import Machine
 
 LISTS = ''.join(f'''
 [dnsbl.{name}]
@@ -196,3 +197,54 @@ def test_an_spf_bomb_is_bounded():
         equal(record['facts']['spf.result'], 'permerror', 'spf.result')
         check(len([q for q in server.dns.asked('bomb.test') if q[1] == 'TXT']) <= 41, 'too many questions')
         check(deliver(server, message=MESSAGE).code == 250, 'mail afterwards')
+
+
+GREYLISTING = NO_RULES + """
+[[rule]]
+id = "stranger"
+when = 'client.port > 0'
+then = "greylist"
+"""
+
+
+def test_who_was_greylisted_passes_when_it_comes_again():
+    with Machine(rules=GREYLISTING) as server:
+        reply = deliver(server, client='198.51.100.1')
+        equal((reply.code, reply.enhanced), (451, '4.7.1'), 'a stranger')
+        equal(server.explain(reply.id)['verdict'], 'greylist', 'its verdict')
+        equal(deliver(server, client='198.51.100.2').code, 451, 'the same at once')
+        server.say('clock 301')
+        equal(deliver(server, client='198.51.100.3', sender='eve@sender.test').code, 451, 'another sender')
+        reply = deliver(server, client='198.51.100.3')
+        equal(reply.code, 250, 'a neighbour five minutes later')
+        record = server.explain(reply.id)
+        check(record['recipients'][0]['facts']['greylist.age'] >= 301, f'{record["recipients"]}')
+        server.terminate()
+        server.start()
+        server.say(f'clock {20 * 86400}')
+        equal(deliver(server, client='198.51.100.3').code, 250, 'weeks later, after a restart')
+        equal(deliver(server, client='198.51.100.3', sender='eve@sender.test').code, 451, 'who did not come again')
+
+
+def test_a_sender_in_unicode_is_looked_up_by_its_a_labels():
+    rules = NO_RULES + '[[rule]]\nid = "spf"\nwhen = \'spf.result == fail\'\npoints = 1\n' \
+                       '[[rule]]\nid = "bad"\nwhen = \'mail.domain == "räuber.test"\'\nthen = "reject"\n'
+    zone = {('xn--bcher-kva.test', 'TXT'): 'v=spf1 -all'}
+    with Server(rules=rules, zone=zone) as server:
+        def send(sender):
+            with Smtp(server) as client:
+                client.become('198.51.100.1')
+                client.hello()
+                client.expect(f'MAIL FROM:<{sender}> SMTPUTF8', 250)
+                rcpt = client.ask('RCPT TO:<alice@example.test>')
+                if rcpt.code != 250:
+                    return rcpt
+                client.expect('DATA', 354)
+                client.send(MESSAGE + b'.\r\n')
+                return client.reply()
+        for sender in ('a@bücher.test', 'a@xn--bcher-kva.test'):
+            record = server.explain(send(sender).id)
+            equal(record['facts']['mail.domain'], 'xn--bcher-kva.test', sender)
+            equal(record['facts']['spf.result'], 'fail', sender)
+        for sender in ('a@räuber.test', 'a@xn--ruber-gra.test'):
+            equal(send(sender).code, 550, sender)

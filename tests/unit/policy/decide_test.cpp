@@ -430,6 +430,24 @@ TEST(Decide, SaysBeforeTheEndWhetherItHangsOnAnUnknown) {
     }
 }
 
+TEST(Decide, WhoHasWaitedIsGreylistedNoMore) {
+    const auto rules = compile(
+        rule("stranger", "client.port == 1", "then = \"greylist\"") +
+        rule("bad", "mail.smtputf8", "then = \"reject\"")
+    );
+    FactsOf facts(*rules);
+    facts.with("client.port", std::int64_t{1}).with("mail.smtputf8", false);
+    EXPECT_EQ(decide(*rules, facts, Stage::rcpt).action, Action::greylist);
+    facts.with("greylist.age", std::int64_t{299});
+    EXPECT_EQ(decide(*rules, facts, Stage::rcpt).action, Action::greylist);
+    facts.with("greylist.age", std::int64_t{300});
+    EXPECT_EQ(decide(*rules, facts, Stage::rcpt).action, Action::none);
+    EXPECT_EQ(decide(*rules, facts, Stage::end).rule, "default");
+    EXPECT_EQ(decide(*rules, facts, Stage::end).hits.front().rule, "stranger");
+    facts.with("mail.smtputf8", true);
+    EXPECT_EQ(decide(*rules, facts, Stage::rcpt).rule, "bad");
+}
+
 TEST(Decide, FillsInWhyAndFix) {
     const auto rules = compile(
         rule(

@@ -27,6 +27,9 @@ TEST(NamedList, FindsEntriesOfEveryKind) {
     EXPECT_FALSE(domain->contains("notexample.org"));
     EXPECT_FALSE(domain->contains("org"));
 
+    const auto unicode = NamedList::parse(ListKind::domain, "b\u00fccher.test\n", "f", diagnostics);
+    EXPECT_TRUE(unicode->contains("www.xn--bcher-kva.test"));
+
     const auto address =
         NamedList::parse(ListKind::address, "a@example.org\n@example.net\n", "f", diagnostics);
     EXPECT_TRUE(address->contains("A@example.org"));

@@ -219,7 +219,7 @@ TEST(RuleLoader, TellsEveryMistakeAtItsPlace) {
          "unknown fact",                                                                                                                               "client.ip"         },
         {"[dnsbl.b]\nzone = \"b.example\"\nof = \"client.port\"\nlisted = { x = \"127.0.0.2\" }",
          3,                                                                                                       6,
-         "neither an address",                                                                                                                         ""                  },
+         "no list can be asked",                                                                                                                       ""                  },
         {"[dnsbl.b]\nzone = \"b.example\"\nlisted = { x = \"127.0.0\" }",                                      3, 16, "expected a code",               ""                  },
         {"[dnsbl.b]\nzone = \"b.example\"\nlisted = { x = \"127.0.0.7-4\" }",                                  3, 16, "expected a code",               ""                  },
         {"[dnsbl.b]\nzone = \"b.example\"\nlisted = { x = \"10.0.0.2\" }",                                     3, 16, "127.0.0.0/8",                   ""                  },
@@ -333,6 +333,68 @@ TEST(RuleLoader, TellsAllMistakesOfAllFilesAtOnce) {
     EXPECT_EQ(said[3].place.file, "c.toml");
 }
 
+TEST(RuleLoader, SuggestsFactsOfChecksThatAreComing) {
+    for (const auto& [written, meant] :
+         {std::pair("dmarc.reslt", "dmarc.result"),
+          std::pair("dmarc.polcy", "dmarc.policy"),
+          std::pair("arc.trustd", "arc.trusted")}) {
+        Diagnostics diagnostics;
+        const std::string condition = std::string(written) + " is absent";
+        EXPECT_EQ(
+            compile_rules(
+                {
+                    {"a.toml", "[[rule]]\nid = \"a\"\nwhen = '" + condition + "'\npoints = 1\n"}
+        },
+                diagnostics
+            ),
+            nullptr
+        );
+        ASSERT_EQ(diagnostics.sorted().size(), 1U);
+        EXPECT_EQ(diagnostics.sorted()[0].suggestion, meant);
+    }
+}
+
+TEST(RuleLoader, WarnsWhereARuleNamesAListThatIsNotAsked) {
+    Diagnostics diagnostics;
+    const auto rules = compile_rules(
+        {
+            {"a.toml",
+             "[dnsbl.bl]\nzone = \"bl.test\"\nlisted = { bad = \"127.0.0.2\" }\nenabled = false\n"
+             "[[rule]]\nid = \"a\"\nwhen = 'dnsbl.bl has bad'\nthen = \"reject\"\n"}
+    },
+        diagnostics
+    );
+    ASSERT_NE(rules, nullptr);
+    ASSERT_EQ(diagnostics.sorted().size(), 1U);
+    EXPECT_EQ(diagnostics.sorted()[0].severity, Severity::warning);
+    EXPECT_EQ(diagnostics.sorted()[0].place, (SourcePlace{"a.toml", 7, 9}));
+}
+
+TEST(RuleLoader, AsksListsOnlyAboutWhatTheyKnow) {
+    for (const auto& [of, suggestion] :
+         {std::pair("rcpt.domain", ""),
+          std::pair("mail.from", ""),
+          std::pair("client.nam", "client.name"),
+          std::pair("helo.nam", "helo.name")}) {
+        SCOPED_TRACE(of);
+        Diagnostics diagnostics;
+        EXPECT_EQ(
+            compile_rules(
+                {
+                    {"a.toml",
+                     "[dnsbl.bl]\nzone = \"bl.test\"\nof = \"" + std::string(of) +
+                         "\"\nlisted = { bad = \"127.0.0.2\" }\n"}
+        },
+                diagnostics
+            ),
+            nullptr
+        );
+        ASSERT_EQ(diagnostics.sorted().size(), 1U) << all_of(diagnostics);
+        EXPECT_EQ(diagnostics.sorted()[0].place, (SourcePlace{"a.toml", 3, 6}));
+        EXPECT_EQ(diagnostics.sorted()[0].suggestion, suggestion);
+    }
+}
+
 TEST(RuleLoader, WarnsOfAnExpiredRule) {
     Diagnostics diagnostics;
     const auto rules = compile_rules(
@@ -439,6 +501,17 @@ TEST(RuleLoader, ReadsFoldersInOrder) {
     EXPECT_EQ(rules->origin_of("b"), one + "/b.toml:2");
     EXPECT_EQ(rules->origin_of("c"), two + "/a.toml:2");
     EXPECT_TRUE(diagnostics.empty());
+
+    for (const std::string_view name : {"more.tom", "more.tml", "more.TOML", "more.toml.txt"}) {
+        SCOPED_TRACE(name);
+        write(root / "two" / name, "");
+        Diagnostics misnamed;
+        EXPECT_EQ(load_rules({one, two}, misnamed), nullptr);
+        ASSERT_EQ(misnamed.sorted().size(), 1U);
+        EXPECT_EQ(misnamed.sorted()[0].place.file, two + "/" + std::string(name));
+        EXPECT_EQ(misnamed.sorted()[0].suggestion, "more.toml");
+        std::filesystem::remove(root / "two" / name);
+    }
 
     EXPECT_EQ(load_rules({one, root / "three"}, diagnostics), nullptr);
     ASSERT_EQ(diagnostics.error_count(), 1U);
