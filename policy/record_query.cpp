@@ -45,6 +45,17 @@ Result<> check_word(std::string_view what, const std::string& word, const std::v
     return mistake("unknown " + std::string(what) + " \"" + word + '"', nearest_word(word, words));
 }
 
+/// The names of block lists are those of their time, so any may have been.
+Result<> check_fact_name(const std::string& name) {
+    static const std::vector<std::string> names = [] {
+        std::vector<std::string> known = FactDictionary().names();
+        known.insert(known.end(), {"dmarc.result", "dmarc.policy", "arc.result", "arc.trusted"});
+        return known;
+    }();
+    if (name.starts_with("dnsbl.")) return {};
+    return check_word("fact", name, names);
+}
+
 Result<> check_pattern(const std::string& field, const std::string& pattern) {
     if (field == "verdict") return check_word("verdict", pattern, verdicts());
     if (field == "stage") return check_word("stage", pattern, stages());
@@ -53,10 +64,9 @@ Result<> check_pattern(const std::string& field, const std::string& pattern) {
             "\"" + pattern + "\" is no address and no network such as 192.0.2.0/24 (host bits zero)", {}
         );
     }
-    if (field == "fact" && pattern.find('=') == std::string::npos) {
-        return mistake("fact: wants NAME=PATTERN, such as fact:spf.result=fail", {});
-    }
-    return {};
+    if (field != "fact") return {};
+    if (!pattern.contains('=')) return mistake("fact: wants NAME=PATTERN, such as fact:spf.result=fail", {});
+    return check_fact_name(pattern.substr(0, pattern.find('=')));
 }
 
 bool verdict_names_rule(const Verdict& verdict, std::string_view pattern) {

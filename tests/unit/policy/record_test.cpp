@@ -467,6 +467,8 @@ TEST(RecordQuery, FindsByEveryField) {
         {{"stage:rcpt"},                   false},
         {{"fact:spf.result=fail"},         true },
         {{"fact:dkim.pass=list.example"},  true },
+        {{"fact:*.result=fail"},           true },
+        {{"fact:dnsbl.gone=bad"},          false},
         {{"fact:spf.result=pass"},         false},
         {{"fact:rcpt.address=u@*"},        true },
         {{"verdict:reject", "-rule:spf"},  false},
@@ -485,15 +487,16 @@ TEST(RecordQuery, RefusesWhatItDoesNotKnow) {
         std::string_view message;
     };
     const std::vector<Case> cases = {
-        {"verdct:reject",   "did you mean \"verdict:\"?"},
-        {"verdict:rejct",   "did you mean \"reject\"?"  },
-        {"stage:dta",       "did you mean \"data\"?"    },
-        {"verdict",         "has no pattern"            },
-        {"example.org",     "FIELD:PATTERN"             },
-        {"ip:192.0.2.0/33", "no address and no network" },
-        {"fact:spf.result", "NAME=PATTERN"              },
-        {"-rul:x",          "did you mean \"rule:\"?"   },
-        {"",                "unknown term"              },
+        {"verdct:reject",       "did you mean \"verdict:\"?"  },
+        {"verdict:rejct",       "did you mean \"reject\"?"    },
+        {"stage:dta",           "did you mean \"data\"?"      },
+        {"verdict",             "has no pattern"              },
+        {"example.org",         "FIELD:PATTERN"               },
+        {"ip:192.0.2.0/33",     "no address and no network"   },
+        {"fact:spf.result",     "NAME=PATTERN"                },
+        {"fact:spf.reslt=fail", "did you mean \"spf.result\"?"},
+        {"-rul:x",              "did you mean \"rule:\"?"     },
+        {"",                    "unknown term"                },
     };
     for (const auto& [term, message] : cases) {
         SCOPED_TRACE(term);
