@@ -5,6 +5,7 @@
 #include "server/commands.hpp"
 #include "server/control.hpp"
 #include "server/exit_codes.hpp"
+#include "server/state_folder.hpp"
 #include "store/store.hpp"
 
 #include <boost/json.hpp>
@@ -80,6 +81,11 @@ Result<std::string> account_name(const Config& config, const std::string& addres
 Result<std::string> perform(const Config& config, const std::string& request) {
     auto answer = ask_server(config.state, request);
     if (answer || answer.error().code != ErrorCode::unavailable) return answer;
+    // What root made here, a server that runs as somebody else could not open.
+    const auto identity = store_identity(config);
+    if (!identity) return std::unexpected(identity.error());
+    if (auto prepared = prepare_state(config, *identity); !prepared) return std::unexpected(prepared.error());
+    if (auto became = become(*identity); !became) return std::unexpected(became.error());
     auto store = Store::open({.folder = config.state});
     if (!store) return std::unexpected(store.error());
     const auto now =

@@ -6,52 +6,15 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
-#include <grp.h>
 #include <linux/capability.h>
-#include <optional>
-#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <vector>
 
 namespace wicket {
 namespace {
-
-struct Identity {
-    uid_t user;
-    gid_t group;
-    std::string name;
-};
-
-Result<std::optional<Identity>> identity_by_name(const std::string& name) {
-    std::vector<char> buffer(1U << 14U);
-    passwd entry{};
-    passwd* found = nullptr;
-    if (const int error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-        error != 0)
-        return system_failure("cannot look up the user " + name, error);
-    if (found == nullptr) return std::nullopt;
-    return Identity{entry.pw_uid, entry.pw_gid, name};
-}
-
-Result<Identity> wanted_identity(const Config& config) {
-    if (!config.process_user.empty()) {
-        const auto found = identity_by_name(config.process_user);
-        if (!found) return std::unexpected(found.error());
-        if (!*found)
-            return failure(
-                ErrorCode::invalid, "there is no user " + config.process_user + " ([process] user)"
-            );
-        return **found;
-    }
-    struct stat status{};
-    if (::stat(config.state.c_str(), &status) != 0)
-        return system_failure("cannot look at " + config.state, errno);
-    return Identity{status.st_uid, status.st_gid, "the owner of " + config.state};
-}
 
 Result<> drop_capabilities() {
     for (unsigned long capability = 0; capability <= CAP_LAST_CAP; ++capability) {
@@ -68,26 +31,17 @@ Result<> drop_capabilities() {
 
 }  // namespace
 
-Result<> drop_root(const Config& config) {
+Result<> drop_root(const Config& config, const Identity& identity) {
     if (::geteuid() != 0) return {};
-    const auto identity = wanted_identity(config);
-    if (!identity) return std::unexpected(identity.error());
-    if (identity->user == 0) {
-        log_warning(
-            "running as root, because the state folder is root's and [process] user is not set; all "
-            "capabilities are dropped",
-            {
-                {"state", config.state}
-        }
-        );
-        return drop_capabilities();
+    if (identity.user != 0) return become(identity);
+    log_warning(
+        "running as root, because the state folder is root's and [process] user is not set; all "
+        "capabilities are dropped",
+        {
+            {"state", config.state}
     }
-    if (::setgroups(0, nullptr) != 0) return system_failure("cannot drop the groups", errno);
-    if (::setresgid(identity->group, identity->group, identity->group) != 0)
-        return system_failure("cannot change the group", errno);
-    if (::setresuid(identity->user, identity->user, identity->user) != 0)
-        return system_failure("cannot become " + identity->name, errno);
-    return {};
+    );
+    return drop_capabilities();
 }
 
 Result<> confine_files(const Config& config, const std::string& own_executable) {

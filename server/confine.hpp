@@ -4,15 +4,14 @@
 
 #include "base/result.hpp"
 #include "server/config.hpp"
+#include "server/state_folder.hpp"
 
 #include <string>
 
 namespace wicket {
 
-/// Becomes [process] user, or the owner of the state folder; as root without either, drops all capabilities
-/// and says so in the log. Nothing if the process is not root. The state folder is given to the new user if
-/// it was just made.
-Result<> drop_root(const Config& config);
+/// As root: becomes `identity`; if that is root too, drops all capabilities and says so in the log.
+Result<> drop_root(const Config& config, const Identity& identity);
 
 /// Not dumpable, no new privileges; Landlock: state/ may be written, configuration, rules, TLS files and
 /// libraries read, and our own binary executed. Under sandbox = "reduced" a kernel without Landlock is only a

@@ -1,21 +1,20 @@
 #include "server/serve.hpp"
 
 #include "base/clock.hpp"
-#include "base/file.hpp"
 #include "base/log.hpp"
+#include "base/private_folder.hpp"
 #include "base/random.hpp"
 #include "server/config_check.hpp"
 #include "server/confine.hpp"
 #include "server/exit_codes.hpp"
 #include "server/parts.hpp"
 #include "server/policy_state.hpp"
+#include "server/state_folder.hpp"
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -41,20 +40,6 @@ void log_diagnostics(const Diagnostics& diagnostics) {
             diagnostic.severity == Severity::error ? LogLevel::error : LogLevel::warning,
             render_line(diagnostic)
         );
-}
-
-Result<> make_state_folder(const Config& config) {
-    for (const std::string& folder : {config.state, config.state + "/spool", config.state + "/poison"}) {
-        std::error_code error;
-        const bool is_new = std::filesystem::create_directories(folder, error);
-        if (error)
-            return failure(
-                ErrorCode::unavailable, "cannot make the folder " + folder + ": " + error.message()
-            );
-        if (is_new && ::chmod(folder.c_str(), 0700) != 0)
-            return system_failure("cannot set the mode of " + folder, errno);
-    }
-    return {};
 }
 
 sigset_t handled_signals() {
@@ -145,12 +130,16 @@ int run_server(const std::string& config_file) {
         log_diagnostics(diagnostics);
         return exit_config;
     }
-    if (auto made = make_state_folder(*config); !made) return complain(made.error());
+    const auto identity = store_identity(*config);
+    if (!identity) return complain(identity.error());
+    if (auto prepared = prepare_state(*config, *identity); !prepared) return complain(prepared.error());
 
     // Sockets and certificates may need root, everything after them must not have it.
     ServerParts parts(config);
     if (auto bound = parts.bind(); !bound) return complain(bound.error());
-    if (auto dropped = drop_root(*config); !dropped) return complain(dropped.error());
+    if (auto dropped = drop_root(*config, *identity); !dropped) return complain(dropped.error());
+    for (const char* folder : {"/spool", "/poison"})
+        if (auto made = make_private_folder(config->state + folder); !made) return complain(made.error());
     if (auto confined = confine_files(*config, own_executable()); !confined)
         return complain(confined.error());
     if (auto started = parts.start(config_file, diagnostics); !started) {

@@ -1,6 +1,7 @@
 #include "store/store.hpp"
 
 #include "base/log.hpp"
+#include "base/private_folder.hpp"
 #include "store/blob_files.hpp"
 #include "store/committer.hpp"
 #include "store/rocks_account_store.hpp"
@@ -215,9 +216,7 @@ Result<std::unique_ptr<RocksStore>> open_both(
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
-    std::error_code fault;
-    std::filesystem::create_directories(options.folder, fault);
-    if (fault) return system_failure("cannot create " + options.folder, fault.value());
+    if (auto made = make_private_folder(options.folder); !made) return std::unexpected(made.error());
     auto lock = lock_state(options.folder);
     if (!lock) return std::unexpected(lock.error());
     auto store = open_both(std::move(options), std::move(*lock), Database::Mode::write);
