@@ -25,7 +25,8 @@ constexpr std::size_t probe_octets = 256U << 10U;
 // about a second for this much.
 constexpr std::uint64_t wal_limit_octets = 256ULL << 20U;
 
-/// The folder that a secondary instance keeps its own log in; gone with it.
+/// The folder that a secondary instance would keep its own log in, if that did not go to ours: wanted only
+/// while it is opened. Removed at once, so that a reader may be killed at any later moment.
 class TemporaryFolder {
 public:
     TemporaryFolder() = default;
@@ -70,7 +71,6 @@ Error to_error(std::string_view what, const rocksdb::Status& status) {
 }
 
 struct Database::Handle {
-    TemporaryFolder secondary;
     std::unique_ptr<rocksdb::DB> db;
     std::vector<rocksdb::ColumnFamilyHandle*> tables;
     bool is_writer = false;
@@ -192,7 +192,10 @@ rocksdb::Status Database::open_writer(Handle& handle, rocksdb::WALRecoveryMode w
         tables.emplace_back(table.name, table.options);
     // Tables of a newer format must be opened too; check_format() then refuses.
     std::vector<std::string> existing;
-    if (rocksdb::DB::ListColumnFamilies(options, setup_.folder, &existing).ok()) {
+    // RocksDB would make the folder, too, but complain in the log that it was not there.
+    env_->CreateDirIfMissing(setup_.folder).PermitUncheckedError();
+    if (env_->FileExists(setup_.folder + "/CURRENT").ok() &&
+        rocksdb::DB::ListColumnFamilies(options, setup_.folder, &existing).ok()) {
         for (const std::string& name : existing) {
             if (std::ranges::find(setup_.tables, name, &Table::name) == setup_.tables.end())
                 tables.emplace_back(name, rocksdb::ColumnFamilyOptions());
@@ -230,9 +233,10 @@ Result<> Database::open_handle(Mode mode) {
             status = open_writer(*handle, rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords);
         }
     } else {
-        if (auto made = handle->secondary.create(); !made) return made;
         if (!env_->FileExists(setup_.folder + "/CURRENT").ok())
             return failure(ErrorCode::not_found, "there is no store in " + setup_.folder);
+        TemporaryFolder secondary;
+        if (auto made = secondary.create(); !made) return made;
         rocksdb::DBOptions options = options_;
         options.create_if_missing = false;
         options.create_missing_column_families = false;
@@ -242,7 +246,7 @@ Result<> Database::open_handle(Mode mode) {
             tables.emplace_back(table.name, table.options);
         rocksdb::DB* db = nullptr;
         status = rocksdb::DB::OpenAsSecondary(
-            options, setup_.folder, handle->secondary.path(), tables, &handle->tables, &db
+            options, setup_.folder, secondary.path(), tables, &handle->tables, &db
         );
         handle->db.reset(db);
     }
