@@ -77,10 +77,21 @@ Result<std::string> account_name(const Config& config, const std::string& addres
     return canonical_account_name(mailbox->local_part(), mailbox->domain());
 }
 
-/// Through the running server, else on the store itself.
-Result<std::string> perform(const Config& config, const std::string& request) {
-    auto answer = ask_server(config.state, request);
-    if (answer || answer.error().code != ErrorCode::unavailable) return answer;
+Result<std::string> answer_from(Store& store, const std::string& request) {
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(system_clock().wall().time_since_epoch());
+    return answer_account_request(store.accounts(), request, now.count());
+}
+
+/// Asking makes no store.
+Result<std::string> list_without_server(const Config& config, const std::string& request) {
+    auto store = open_reader(config);
+    if (store) return answer_from(**store, request);
+    if (store.error().code == ErrorCode::not_found) return std::string(R"({"ok":true,"accounts":[]})");
+    return std::unexpected(store.error());
+}
+
+Result<std::string> change_without_server(const Config& config, const std::string& request) {
     // What root made here, a server that runs as somebody else could not open.
     const auto identity = store_identity(config);
     if (!identity) return std::unexpected(identity.error());
@@ -88,47 +99,63 @@ Result<std::string> perform(const Config& config, const std::string& request) {
     if (auto became = become(*identity); !became) return std::unexpected(became.error());
     auto store = Store::open({.folder = config.state});
     if (!store) return std::unexpected(store.error());
-    const auto now =
-        std::chrono::duration_cast<std::chrono::seconds>(system_clock().wall().time_since_epoch());
-    std::string direct = answer_account_request((*store)->accounts(), request, now.count());
+    auto answer = answer_from(**store, request);
     (*store)->close();
-    return direct;
+    return answer;
 }
 
-ErrorCode code_of(std::string_view word) {
-    if (word == "not_found") return ErrorCode::not_found;
-    if (word == "exists") return ErrorCode::exists;
-    if (word == "invalid") return ErrorCode::invalid;
-    if (word == "no_space") return ErrorCode::no_space;
-    return ErrorCode::unavailable;
+/// Through the running server, else on the store itself.
+Result<std::string> perform(const Config& config, const json::object& request) {
+    const std::string line = json::serialize(request);
+    auto answer = ask_server(config.state, line);
+    if (answer || answer.error().code != ErrorCode::unavailable) return answer;
+    return request.at("do") == "list" ? list_without_server(config, line)
+                                      : change_without_server(config, line);
 }
 
-int report_of_account(const Error& error) {
-    const int code = report(error);
+int report_of_account(const Error& error, OutputForm form) {
+    const int code = report(error, form);
     if (error.code == ErrorCode::not_found) return exit_no_user;
     return error.code == ErrorCode::exists ? exit_cannot_create : code;
 }
 
-int show(const std::string& answer, OutputForm form) {
+/// As a word of the result: what was done with the account.
+std::string_view done(std::string_view verb) {
+    if (verb == "add") return "added";
+    return verb == "passwd" ? "changed" : "deleted";
+}
+
+void print_accounts(const json::array& rows, OutputForm form) {
+    for (const json::value& row : rows)
+        fmt::print(
+            "{}\n",
+            form == OutputForm::json ? json::serialize(row) : std::string(row.at("address").get_string())
+        );
+}
+
+int show(const std::string& answer, const json::object& request, OutputForm form) {
     boost::system::error_code error;
     const json::value parsed = json::parse(answer, error);
-    if (error || !parsed.is_object()) return report({ErrorCode::io, "the answer cannot be read"});
+    if (error || !parsed.is_object()) return report({ErrorCode::io, "the answer cannot be read"}, form);
     const json::object& object = parsed.get_object();
     if (const json::value* message = object.if_contains("error")) {
         const json::value* code = object.if_contains("code");
         return report_of_account(
-            {code_of(code != nullptr ? std::string_view(code->get_string()) : ""),
-             std::string(message->get_string())}
+            {error_of_word(code != nullptr ? std::string_view(code->get_string()) : ""),
+             std::string(message->get_string())},
+            form
         );
     }
-    const json::value* accounts = object.if_contains("accounts");
-    if (accounts == nullptr) return exit_ok;
-    for (const json::value& row : accounts->get_array()) {
-        if (form == OutputForm::json)
-            fmt::print("{}\n", json::serialize(row));
-        else
-            fmt::print("{}\n", std::string(row.at("address").get_string()));
-    }
+    if (const json::value* accounts = object.if_contains("accounts"))
+        print_accounts(accounts->get_array(), form);
+    else if (form == OutputForm::json)
+        fmt::print(
+            "{}\n",
+            json::serialize(json::object{
+                {"address", request.at("address")                                },
+                {"result",  done(std::string_view(request.at("do").get_string()))}
+        })
+        );
     return exit_ok;
 }
 
@@ -142,20 +169,20 @@ int account_command(const CommandContext& context, const std::string& verb, cons
     };
     if (verb != "list") {
         const auto name = account_name(*config, address);
-        if (!name) return report(name.error());
+        if (!name) return report(name.error(), context.form);
         request["address"] = *name;
     }
     if (verb == "add" || verb == "passwd") {
         const auto password = read_password();
-        if (!password) return report(password.error());
+        if (!password) return report(password.error(), context.form);
         const auto verifiers = make_password_verifiers(*password);
-        if (!verifiers) return report(verifiers.error());
+        if (!verifiers) return report(verifiers.error(), context.form);
         request["argon2id"] = verifiers->argon2id;
         request["scram"] = verifiers->scram_sha256;
     }
-    const auto answer = perform(*config, json::serialize(request));
-    if (!answer) return report(answer.error());
-    return show(*answer, context.form);
+    const auto answer = perform(*config, request);
+    if (!answer) return report_of_store(answer.error(), context.form);
+    return show(*answer, request, context.form);
 }
 
 }  // namespace wicket

@@ -1,6 +1,7 @@
 #include "server/account_service.hpp"
 
 #include "base/clock.hpp"
+#include "server/command_output.hpp"
 
 #include <boost/json.hpp>
 
@@ -14,20 +15,10 @@ std::string text_of(const json::object& object, std::string_view key) {
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
-std::string code_word(ErrorCode code) {
-    switch (code) {
-        case ErrorCode::not_found: return "not_found";
-        case ErrorCode::exists: return "exists";
-        case ErrorCode::invalid: return "invalid";
-        case ErrorCode::no_space: return "no_space";
-        default: return "unavailable";
-    }
-}
-
 std::string error_answer(const Error& error) {
     return json::serialize(json::object{
-        {"error", error.message        },
-        {"code",  code_word(error.code)}
+        {"error", error.message         },
+        {"code",  error_word(error.code)}
     });
 }
 

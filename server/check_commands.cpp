@@ -20,7 +20,7 @@ namespace json = boost::json;
 void print_limits(const Config& config, OutputForm form) {
     for (const ListenerConfig& listener : config.listeners) {
         const std::string name = fmt::format("{} {}", to_string(listener.service), listener.address);
-        if (form == OutputForm::text) std::printf("%s\n", name.c_str());
+        if (form == OutputForm::text) fmt::print("{}\n", name);
         for (const LimitRow& row : limit_rows(listener)) {
             if (form == OutputForm::text)
                 fmt::print("  {:<22} {:>12}  {}\n", row.name, row.value, row.reason);
@@ -53,6 +53,25 @@ void warn_of_missing_postmaster(const Config& config, Diagnostics& diagnostics) 
     }
 }
 
+/// `state` is nullptr if there were errors.
+void print_check_summary(const Diagnostics& diagnostics, const PolicyState* state) {
+    json::object summary{
+        {"errors",   diagnostics.error_count()                              },
+        {"warnings", diagnostics.sorted().size() - diagnostics.error_count()}
+    };
+    if (state != nullptr) {
+        summary["rules"] = state->rules->rule_count();
+        summary["dns_lists"] = state->dns_lists.size();
+        summary["rules_hash"] = state->rules->hash();
+    }
+    fmt::print(
+        "{}\n",
+        json::serialize(json::object{
+            {"summary", std::move(summary)}
+    })
+    );
+}
+
 std::string joined(const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& word : words)
@@ -71,21 +90,20 @@ int check_command(const CommandContext& context, bool shows_limits) {
         check_certificates(*state->config, diagnostics);
         check_aliases(*state->config, diagnostics);
     }
-    print_diagnostics(diagnostics, context.form);
-    if (diagnostics.has_errors()) {
-        if (context.form == OutputForm::text)
-            fmt::print(
-                stderr,
-                "{}: {} {}\n",
-                context.config_file,
-                diagnostics.error_count(),
-                diagnostics.error_count() == 1 ? "mistake" : "mistakes"
-            );
-        return exit_config;
-    }
-    if (shows_limits)
-        print_limits(*state->config, context.form);
-    else if (context.form == OutputForm::text)
+    print_diagnostics(diagnostics, context.form, stdout);
+    const bool is_good = !diagnostics.has_errors();
+    if (is_good && shows_limits) print_limits(*state->config, context.form);
+    if (context.form == OutputForm::json)
+        print_check_summary(diagnostics, is_good ? state.get() : nullptr);
+    else if (!is_good)
+        std::fprintf(
+            stderr,
+            "%s: %zu %s\n",
+            context.config_file.c_str(),
+            diagnostics.error_count(),
+            diagnostics.error_count() == 1 ? "mistake" : "mistakes"
+        );
+    else if (!shows_limits)
         fmt::print(
             "{}: good; {} rules, {} DNS lists, rules hash {}\n",
             context.config_file,
@@ -93,12 +111,12 @@ int check_command(const CommandContext& context, bool shows_limits) {
             state->dns_lists.size(),
             state->rules->hash()
         );
-    return exit_ok;
+    return is_good ? exit_ok : exit_config;
 }
 
 int facts_command(const CommandContext& context) {
-    Diagnostics ignored;
-    const auto state = load_policy_state(context.config_file, {}, nullptr, ignored);
+    Diagnostics diagnostics;
+    const auto state = load_policy_state(context.config_file, {}, nullptr, diagnostics);
     const FactDictionary core;
     const FactDictionary& dictionary = state ? *state->dictionary : core;
     std::vector<FactDeclaration> rows = dictionary.rows();
@@ -132,14 +150,14 @@ int facts_command(const CommandContext& context) {
             row.words.empty() ? "" : " (" + joined(row.words) + ")"
         );
     }
-    if (!state)
-        fmt::print(
-            stderr,
-            "mailwicket: {} cannot be read, so these are the facts without its block lists; see mailwicket "
-            "check\n",
-            context.config_file
-        );
-    return exit_ok;
+    if (state) return exit_ok;
+    print_diagnostics(diagnostics, context.form, stderr);
+    print_error(
+        {ErrorCode::invalid,
+         context.config_file + " cannot be read, so these are the facts without its block lists"},
+        context.form
+    );
+    return exit_config;
 }
 
 int rules_test_command(const CommandContext& context) {
@@ -147,7 +165,7 @@ int rules_test_command(const CommandContext& context) {
     if (!config) return exit_config;
     Diagnostics diagnostics;
     const auto rules = load_rules(config->rules, diagnostics);
-    print_diagnostics(diagnostics, context.form);
+    print_diagnostics(diagnostics, context.form, stdout);
     if (!rules) return exit_config;
     std::size_t failed = 0;
     const std::vector<RuleTestResult> results = run_rule_tests(*rules);
@@ -168,6 +186,13 @@ int rules_test_command(const CommandContext& context) {
     }
     if (context.form == OutputForm::text)
         fmt::print("{} tests passed, {} failed\n", results.size() - failed, failed);
+    else
+        fmt::print(
+            "{}\n",
+            json::serialize(json::object{
+                {"summary", json::object{{"passed", results.size() - failed}, {"failed", failed}}}
+        })
+        );
     return failed == 0 ? exit_ok : exit_failed;
 }
 
@@ -175,14 +200,15 @@ int status_command(const CommandContext& context) {
     const auto config = config_for(context);
     if (!config) return exit_config;
     const auto answer = ask_server(config->state, R"({"do":"status"})");
-    if (!answer) return report(answer.error());
+    if (!answer) return report(answer.error(), context.form);
     if (context.form == OutputForm::json) {
         fmt::print("{}\n", *answer);
         return exit_ok;
     }
     boost::system::error_code error;
     const json::value parsed = json::parse(*answer, error);
-    if (error || !parsed.is_object()) return report({ErrorCode::io, "the server's answer cannot be read"});
+    if (error || !parsed.is_object())
+        return report({ErrorCode::io, "the server's answer cannot be read"}, context.form);
     for (const auto& [name, value] : parsed.get_object())
         if (name != "ok") fmt::print("{:<16} {}\n", std::string(name), json::serialize(value));
     return exit_ok;

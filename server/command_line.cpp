@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
 #include "server/serve.hpp"
@@ -9,6 +10,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
+#include <new>
+#include <system_error>
 
 namespace wicket {
 namespace {
@@ -22,7 +26,7 @@ std::string default_config_file() {
 
 struct Words {
     CommandContext context{default_config_file(), OutputForm::text};
-    bool is_json = false;
+    bool is_json = false;  // as CLI11 read it; `context` has it before that, for errors of reading
     bool shows_limits = false;
     std::string verb, address, id;
     std::string log_format = "text";
@@ -69,7 +73,7 @@ void add_commands(CLI::App& app, Words& words) {
         "account",
         "Add, change, list or delete accounts; a password is one line on standard input",
         "printf '%s\\n' 'correct horse' | mailwicket account add alice@example.test\n"
-        "Exit: 67 there is no such account, 73 it exists already"
+        "Exit codes besides those of all commands: 67 there is no such account, 73 it exists already"
     );
     account->add_option("verb", words.verb, "add, passwd, list or delete")
         ->required()
@@ -106,20 +110,28 @@ void add_commands(CLI::App& app, Words& words) {
         app, words, "status", "Counters and process ids of the running server", "mailwicket status --json"
     );
     app.require_subcommand(1);
+    app.footer(
+        "Every command takes -c FILE, --json (errors too are objects then, on standard error) and --help.\n"
+        "Exit codes: 0 done; 1 the id is unknown, a test failed, the store is damaged; 64 wrong usage; 69 "
+        "no\n"
+        "server, no store; 70 a bug of mailwicket; 75 try again, or the output cannot be written; 78 a "
+        "mistake in\nthe configuration, or a store of a newer version"
+    );
 }
 
 int run(const std::string& command, Words& words) {
-    if (words.is_json) words.context.form = OutputForm::json;
     if (command == "serve") {
-        configure_log(words.log_format == "json" ? LogFormat::json : LogFormat::text, LogLevel::info);
-        return run_server(words.context.config_file);
+        const bool is_json = words.is_json || words.log_format == "json";
+        configure_log(is_json ? LogFormat::json : LogFormat::text, LogLevel::info);
+        return run_server(words.context.config_file, words.context.form);
     }
     configure_log(LogFormat::text, LogLevel::warning);
     if (command == "check") return check_command(words.context, words.shows_limits);
     if (command == "account") {
         if (words.verb != "list" && words.address.empty()) {
-            std::fprintf(stderr, "mailwicket account %s: ADDRESS is missing\n", words.verb.c_str());
-            return exit_usage;
+            return report(
+                {ErrorCode::invalid, "account " + words.verb + ": ADDRESS is missing"}, words.context.form
+            );
         }
         return account_command(words.context, words.verb, words.address);
     }
@@ -151,6 +163,44 @@ std::vector<std::string> split_negated_terms(int argc, char** argv, Words& words
     return rest;
 }
 
+/// A reader that has gone wanted no more, and nothing is wrong.
+int output_failed(const std::system_error& error, OutputForm form) {
+    if (error.code() == std::errc::broken_pipe) return exit_ok;
+    return report({ErrorCode::io, error.what()}, form);
+}
+
+/// What no command expects; their outputs are whole, or they fail.
+int run_guarded(const std::string& command, Words& words) {
+    const OutputForm form = words.context.form;
+    try {
+        const int code = run(command, words);
+        if (command != "serve") flush_output();
+        return code;
+    } catch (const std::system_error& error) {
+        return output_failed(error, form);
+    } catch (const std::bad_alloc&) {
+        return report({ErrorCode::busy, "out of memory"}, form);
+    } catch (const std::exception& error) {
+        print_error(
+            {ErrorCode::unavailable, std::string("this is a bug of mailwicket: ") + error.what()}, form
+        );
+        return exit_software;
+    }
+}
+
+/// Help, or what is wrong with the words.
+int exit_of_parsing(const CLI::App& app, const CLI::ParseError& error, OutputForm form) {
+    if (error.get_exit_code() != 0 && form == OutputForm::json)
+        return report({ErrorCode::invalid, error.what()}, form);
+    if (app.exit(error) != 0) return exit_usage;
+    try {
+        flush_output();
+    } catch (const std::system_error& failed) {
+        return output_failed(failed, form);
+    }
+    return exit_ok;
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -158,13 +208,14 @@ int run_command_line(int argc, char** argv) {
     Words words;
     add_commands(app, words);
     std::vector<std::string> arguments = split_negated_terms(argc, argv, words);
+    if (std::ranges::find(arguments, "--json") != arguments.end()) words.context.form = OutputForm::json;
     std::ranges::reverse(arguments);  // as CLI11 wants them
     try {
         app.parse(std::move(arguments));
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? exit_ok : exit_usage;
+        return exit_of_parsing(app, error, words.context.form);
     }
-    return run(app.get_subcommands().front()->get_name(), words);
+    return run_guarded(app.get_subcommands().front()->get_name(), words);
 }
 
 }  // namespace wicket

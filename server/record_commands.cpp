@@ -7,6 +7,8 @@
 #include "server/log_follower.hpp"
 #include "store/store.hpp"
 
+#include <boost/json.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <fmt/chrono.h>
@@ -17,6 +19,8 @@
 
 namespace wicket {
 namespace {
+
+namespace json = boost::json;
 
 // Refusals are written in batches after the reply, some 50 ms later: `explain` waits a second for a young id.
 constexpr int fresh_record_tries = 20;
@@ -75,11 +79,10 @@ public:
             if (follower_ != nullptr && !follower_->shows(id, LogFollower::RecordState::ended, ""))
                 return true;
             ++unreadable_;
-            fmt::print(
-                stderr,
-                "mailwicket: the record {} cannot be read: {}\n",
-                id.to_string(),
-                stored.error().message
+            print_error(
+                {ErrorCode::corrupt,
+                 fmt::format("the record {} cannot be read: {}", id.to_string(), stored.error().message)},
+                form_
             );
             return true;
         }
@@ -97,7 +100,7 @@ public:
         const std::string line = form_ == OutputForm::json ? record_to_json(*stored, RecordJson::without_dns)
                                                            : record_to_line(*stored);
         fmt::print("{}\n", line);
-        return std::ferror(stdout) == 0;
+        return true;
     }
 
     std::uint64_t unreadable() const { return unreadable_; }
@@ -116,7 +119,7 @@ int log_command(const CommandContext& context, const LogOptions& options) {
     const auto config = config_for(context);
     if (!config) return exit_config;
     const auto query = RecordQuery::parse(options.query);
-    if (!query) return report(query.error());
+    if (!query) return report(query.error(), context.form);
     WallTime since{};
     if (!options.since.empty()) {
         const auto moment = parse_moment(options.since, system_clock().wall());
@@ -126,12 +129,13 @@ int log_command(const CommandContext& context, const LogOptions& options) {
                  fmt::format(
                      "--since {}: a duration such as 90m, 2h, 7d, or a date such as 2026-01-31 is wanted",
                      options.since
-                 )}
+                 )},
+                context.form
             );
         since = *moment;
     }
-    auto store = Store::open_reader(config->state);
-    if (!store) return report(store.error());
+    auto store = open_reader(*config);
+    if (!store) return report_of_store(store.error(), context.form);
     LogFollower follower;
     LogPrinter printer(*query, context.form, (*store)->decisions(), options.follows ? &follower : nullptr);
     for (bool is_first = true;; is_first = false) {
@@ -141,14 +145,17 @@ int log_command(const CommandContext& context, const LogOptions& options) {
             (*store)->decisions().scan(begin, [&](const RecordId& id, Result<std::string_view> octets) {
                 return printer.visit(id, octets);
             });
-        if (!scanned) return report(scanned.error());
-        std::fflush(stdout);
-        if (!options.follows || std::ferror(stdout) != 0) break;
+        if (!scanned) return report(scanned.error(), context.form);
+        flush_output();
+        if (!options.follows) break;
         ::poll(nullptr, 0, static_cast<int>(follow_interval.count()));
-        if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error());
+        if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error(), context.form);
     }
     if (printer.unreadable() != 0)
-        fmt::print(stderr, "mailwicket: {} records could not be read\n", printer.unreadable());
+        print_error(
+            {ErrorCode::corrupt, fmt::format("{} records could not be read", printer.unreadable())},
+            context.form
+        );
     return exit_ok;
 }
 
@@ -157,28 +164,31 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
     if (!config) return exit_config;
     const auto id = RecordId::parse(id_text);
     if (!id) {
-        fmt::print(
-            stderr,
-            "mailwicket: \"{}\" is no id: an id has {} letters and digits, the last word of a reply\n",
-            id_text,
-            RecordId::text_length
+        print_error(
+            {ErrorCode::invalid,
+             fmt::format(
+                 "\"{}\" is no id: an id has {} letters and digits, the last word of a reply",
+                 id_text,
+                 RecordId::text_length
+             )},
+            context.form
         );
         return exit_failed;
     }
-    auto store = Store::open_reader(config->state);
-    if (!store) return report(store.error());
+    auto store = open_reader(*config);
+    if (!store) return report_of_store(store.error(), context.form);
     auto octets = (*store)->decisions().find(*id);
     // Somebody may ask for an id that was told a moment ago, while its record is on its way.
     const bool is_fresh = id->time() + fresh_record_age > system_clock().wall();
     const int tries_limit = is_fresh ? fresh_record_tries : slow_record_tries;
     for (int tries = 0; tries < tries_limit && is_missing(octets); ++tries) {
         ::poll(nullptr, 0, fresh_record_wait_milliseconds);
-        if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error());
+        if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error(), context.form);
         octets = (*store)->decisions().find(*id);
     }
-    if (!octets) return report(octets.error());
+    if (!octets) return report(octets.error(), context.form);
     auto stored = decode_record(*octets);
-    if (!stored) return report(stored.error());
+    if (!stored) return report(stored.error(), context.form);
     if (const auto folded = (*store)->decisions().folded(*id); folded && folded->count != 0) {
         stored->record.folded_count = folded->count + 1;
         stored->record.folded_last = folded->last;
@@ -199,15 +209,29 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
 int verify_command(const CommandContext& context) {
     const auto config = config_for(context);
     if (!config) return exit_config;
-    auto store = Store::open_reader(config->state);
-    if (!store) return report(store.error());
+    auto store = open_reader(*config);
+    if (!store) return report_of_store(store.error(), context.form);
     std::uint64_t faults = 0;
-    const auto read = (*store)->mail().verify([&faults](const std::string& fault) {
+    const auto read = (*store)->mail().verify([&](const std::string& fault) {
         ++faults;
-        fmt::print("{}\n", fault);
+        fmt::print(
+            "{}\n",
+            context.form == OutputForm::json ? json::serialize(json::object{
+                                                   {"fault", fault}
+        })
+                                             : fault
+        );
     });
-    if (!read) return report(read.error());
-    fmt::print(stderr, "{} messages read, {} faults\n", *read, faults);
+    if (!read) return report(read.error(), context.form);
+    if (context.form == OutputForm::json)
+        fmt::print(
+            R"({{"summary":{{"messages":{},"faults":{}}}}}
+)",
+            *read,
+            faults
+        );
+    else
+        std::fprintf(stderr, "%s", fmt::format("{} messages read, {} faults\n", *read, faults).c_str());
     return faults == 0 ? exit_ok : exit_failed;
 }
 

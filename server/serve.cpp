@@ -115,9 +115,23 @@ void drain(ServerParts& parts) {
         );
 }
 
+void tell_ready(const ServerParts& parts, OutputForm form) {
+    for (const std::string& line : parts.listening_lines()) {
+        // listening SERVICE ADDRESS:PORT
+        const std::size_t first = line.find(' '), second = line.find(' ', first + 1);
+        const std::string object = fmt::format(
+            R"({{"event":"listening","service":"{}","address":"{}"}})",
+            line.substr(first + 1, second - first - 1),
+            line.substr(second + 1)
+        );
+        std::printf("%s\n", form == OutputForm::json ? object.c_str() : line.c_str());
+    }
+    std::printf("%s\n", form == OutputForm::json ? R"({"event":"ready"})" : "ready");
+}
+
 }  // namespace
 
-int run_server(const std::string& config_file) {
+int run_server(const std::string& config_file, OutputForm form) {
     ::signal(SIGPIPE, SIG_IGN);
     const sigset_t signals = handled_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -147,9 +161,7 @@ int run_server(const std::string& config_file) {
         return diagnostics.has_errors() ? exit_config : complain(started.error());
     }
     log_diagnostics(diagnostics);
-    for (const std::string& line : parts.listening_lines())
-        std::printf("%s\n", line.c_str());
-    std::printf("ready\n");
+    tell_ready(parts, form);
     ::sd_notify(0, "READY=1");
 
     wait_for_signals(parts, config_file);

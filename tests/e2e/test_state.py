@@ -196,5 +196,7 @@ def test_a_state_folder_of_somebody_else_is_refused():
         result = server.command('serve', check_code=78)
         check('chown' in result.stderr and NOBODY in result.stderr, f'message: {result.stderr}')
         equal(owners(server), {1}, 'owners')
+        result = server.command('account', 'add', f'alice@{DOMAIN}', stdin='secret one\n', check_code=78)
+        check('chown' in result.stderr, f'message: {result.stderr}')
     finally:
         server.stop()

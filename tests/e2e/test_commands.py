@@ -1,0 +1,174 @@
+"""What every command owes its caller: exit codes, JSON Lines, outputs that are whole or fail, nothing left behind."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+
+from harness import DOMAIN, PASSWORD, Server, Smtp, check, deliver, equal
+
+ALICE = f'alice@{DOMAIN}'
+
+
+class Folder(Server):
+    """A server that is configured but not started; gone after `with`."""
+
+    def __enter__(self):
+        return self
+
+
+def objects(text):
+    """JSON Lines: an object a line and nothing else."""
+    found = [json.loads(line) for line in text.splitlines()]
+    check(all(isinstance(one, dict) for one in found), f'not all are objects: {text}')
+    return found
+
+
+def error_of(result, code):
+    """The message of a command that failed under --json and printed nothing else."""
+    equal(result.returncode, code, f'exit code of {result.args}, with {result.stdout}{result.stderr}')
+    equal(result.stdout, '', 'standard output')
+    last = objects(result.stderr)[-1]
+    check(last.get('error') and last.get('code'), f'no error in {result.stderr}')
+    return last
+
+
+def test_output_that_cannot_be_written_is_an_error():
+    with Server() as server:
+        identifier = deliver(server).id
+        for words in (['log'], ['log', '--json'], ['explain', identifier], ['explain', identifier, '--json'], ['facts'], ['check'], ['--help'],
+                      ['account', 'list'], ['account', 'list', '--json'], ['status'], ['verify', '--json'], ['check', '--limits'], ['rules', 'test']):
+            with open('/dev/full', 'w', encoding='ascii') as full:
+                config = [] if words == ['--help'] else ['-c', str(server.config)]
+                result = subprocess.run([server.binary, *words, *config], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+            equal(result.returncode, 75, f'exit code of {words} to a full disk, with {result.stderr}')
+            check('No space left' in result.stderr and 'terminate' not in result.stderr, f'{words} says {result.stderr}')
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    with Server() as server:
+        with Smtp(server) as client:
+            client.hello()
+            for _ in range(30):
+                equal(client.send_mail('ann@sender.test', [ALICE]).code, 250, 'reply')
+        for ignores in (False, True):  # as a shell starts programs, and as a service manager may
+            read, write = os.pipe()
+            handler = signal.SIG_IGN if ignores else signal.SIG_DFL
+            with subprocess.Popen([server.binary, 'log', '--json', '-c', str(server.config)], stdout=write, stderr=subprocess.PIPE, text=True,
+                                  preexec_fn=lambda: signal.signal(signal.SIGPIPE, handler), restore_signals=False) as child:
+                os.close(read)
+                os.close(write)
+                words = child.stderr.read()
+            equal(words, '', 'standard error')
+            check(child.returncode in (0, -signal.SIGPIPE), f'exit code {child.returncode}')
+
+
+def test_every_command_speaks_json():
+    with Server(accounts=()) as server:
+        def ask(*words, **options):
+            return objects(server.command(*words, '--json', **options).stdout)
+        equal(ask('account', 'add', ALICE, stdin=PASSWORD + '\n'), [{'address': ALICE, 'result': 'added'}], 'add')
+        equal(ask('account', 'passwd', ALICE, stdin='another one\n'), [{'address': ALICE, 'result': 'changed'}], 'passwd')
+        equal([row['address'] for row in ask('account', 'list')], [ALICE], 'list')
+        identifier = deliver(server).id
+        equal(ask('verify'), [{'summary': {'messages': 1, 'faults': 0}}], 'verify')
+        summary = ask('check')[-1]['summary']
+        check(summary['errors'] == 0 and summary['rules_hash'], f'check: {summary}')
+        check(any('limit' in one for one in ask('check', '--limits')), 'check --limits')
+        equal(ask('rules', 'test')[-1], {'summary': {'passed': 0, 'failed': 0}}, 'rules test')
+        equal(ask('explain', identifier)[0]['id'], identifier, 'explain')
+        equal(ask('log')[0]['id'], identifier, 'log')
+        check(ask('facts')[0]['name'], 'facts')
+        equal(ask('status')[0]['front_pid'], server.pid(), 'status')
+        equal(ask('account', 'delete', ALICE), [{'address': ALICE, 'result': 'deleted'}], 'delete')
+
+
+def test_serve_speaks_json():
+    with Folder() as server, tempfile.TemporaryFile('w+') as log:
+        child = subprocess.Popen([server.binary, 'serve', '--json', '-c', str(server.config)], stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            lines = []
+            while not lines or 'ready' not in lines[-1]:
+                lines.append(child.stdout.readline())
+            child.terminate()
+            equal(child.wait(40), 0, 'exit code')
+        finally:
+            child.kill()
+            child.stdout.close()
+        events = objects(''.join(lines))
+        equal([one['event'] for one in events], ['listening', 'listening', 'ready'], 'events')
+        equal(events[0]['service'], 'smtp', 'service')
+        check(int(events[0]['address'].rsplit(':', 1)[1]) > 0, f'address: {events[0]}')
+        log.seek(0)
+        check(objects(log.read()), 'no log')
+
+
+def test_errors_under_json_are_objects():
+    with Server(accounts=('alice',)) as server:
+        def fail(*words, code, **options):
+            return error_of(server.command(*words, '--json', check_code=None, **options), code)
+        equal(fail('account', 'delete', f'nobody@{DOMAIN}', code=67)['code'], 'not_found', 'code')
+        equal(fail('account', 'passwd', f'nobody@{DOMAIN}', code=67, stdin='x y z\n')['code'], 'not_found', 'code')
+        equal(fail('account', 'add', ALICE, code=73, stdin='x y z\n')['code'], 'exists', 'code')
+        fail('account', 'add', 'bogus', code=64, stdin='x\n')
+        fail('account', 'add', code=64)
+        fail('account', 'add', f'bob@{DOMAIN}', code=64)  # no password
+        fail('account', 'frobnicate', code=64)
+        fail('explain', '0' * 20, code=1)
+        fail('explain', 'what', code=1)
+        fail('log', 'verdct:accept', code=64)
+        fail('log', '--since', 'never', code=64)
+        server.terminate()
+        fail('status', code=69)
+        good = server.config.read_text()
+        server.config.write_text(good + '\nbogus = 1\n')
+        for words in (['log'], ['explain', '0' * 20], ['status'], ['verify'], ['account', 'list'], ['account', 'delete', ALICE], ['rules', 'test']):
+            fail(*words, code=78)
+        found = objects(server.command('check', '--json', check_code=78).stdout)
+        equal(found[-1], {'summary': {'errors': 1, 'warnings': 0}}, 'check')
+        check('bogus' in found[0]['message'] and found[0]['severity'] == 'error', f'check: {found}')
+
+
+def test_exit_codes_without_a_store_or_a_configuration():
+    with Folder(accounts=()) as server:
+        for words in (['log'], ['verify'], ['explain', '0' * 20]):
+            result = server.command(*words, check_code=69)
+            check('there is no store' in result.stderr, f'{words}: {result.stderr}')
+        missing = subprocess.run([server.binary, 'facts', '-c', '/nonexistent'], capture_output=True, text=True, timeout=60)
+        equal(missing.returncode, 78, f'exit code of facts without a configuration, with {missing.stderr}')
+        check('client.ip' in missing.stdout, 'facts without a configuration')
+        check(not (server.folder / 'state').exists(), 'asking made a store')
+        text = subprocess.run([server.binary, '--help'], capture_output=True, text=True, timeout=60).stdout
+        for code in ('64', '69', '70', '75', '78'):
+            check(code in text, f'--help says nothing about {code}')
+
+
+def test_asking_for_accounts_makes_no_store_and_a_new_store_is_no_error():
+    with Folder(accounts=()) as server:
+        result = server.command('account', 'list')
+        equal((result.stdout, result.stderr), ('', ''), 'a list without a store')
+        check(not (server.folder / 'state').exists(), 'asking made a store')
+        result = server.command('account', 'add', ALICE, stdin=PASSWORD + '\n')
+        equal(result.stderr, '', 'standard error of the first account add')
+        equal(server.command('account', 'list').stdout, ALICE + '\n', 'list')
+    with Server(accounts=()) as server:
+        check('error' not in server.log_text(), f'errors in the log of a first start: {server.log_text()}')
+
+
+def wait_for_line(child):
+    line = child.stdout.readline()
+    check(line, 'the follower ended')
+    return line
+
+
+def test_a_reader_that_is_stopped_leaves_nothing_behind():
+    with Server() as server, tempfile.TemporaryDirectory() as temporary:
+        equal(deliver(server).code, 250, 'reply')
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            child = subprocess.Popen([server.binary, 'log', '-f', '--json', '-c', str(server.config)], stdout=subprocess.PIPE, text=True,
+                                     env=dict(os.environ, TMPDIR=temporary))
+            wait_for_line(child)
+            child.send_signal(number)
+            child.wait(20)
+            child.stdout.close()
+            equal(os.listdir(temporary), [], f'left behind after signal {number}')
