@@ -14,6 +14,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -26,17 +27,33 @@ namespace {
 namespace asio = boost::asio;
 using asio::local::stream_protocol;
 
-Result<sockaddr_un> address_of(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path))
-        return failure(
-            ErrorCode::invalid,
-            path + " is too long for a socket (107 octets at most): choose a shorter state folder"
-        );
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    return address;
-}
+/// Where the socket is as a path that fits into an address, however long the folder's is.
+class SocketPlace {
+public:
+    /// not_found if there is no such folder.
+    static Result<SocketPlace> in(const std::string& state_folder) {
+        SocketPlace place;
+        place.path_ = control_socket_path(state_folder);
+        if (place.path_.size() < sizeof(sockaddr_un::sun_path)) return place;
+        place.folder_ = FileDescriptor(::open(state_folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (!place.folder_.is_open()) return system_failure("cannot open " + state_folder, errno);
+        place.path_ = control_socket_path("/proc/self/fd/" + std::to_string(place.folder_.get()));
+        return place;
+    }
+    /// As long as this lives.
+    const std::string& path() const { return path_; }
+
+    sockaddr_un address() const {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        std::memcpy(address.sun_path, path_.c_str(), path_.size() + 1);
+        return address;
+    }
+
+private:
+    FileDescriptor folder_;
+    std::string path_;
+};
 
 }  // namespace
 
@@ -103,13 +120,14 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(
 ) {
     auto state = std::make_shared<State>(loops, pool, std::move(answer));
     state->path = control_socket_path(state_folder);
-    if (const auto address = address_of(state->path); !address) return std::unexpected(address.error());
+    const auto place = SocketPlace::in(state_folder);
+    if (!place) return std::unexpected(place.error());
     // The store's lock says that no other server is alive, so a socket that is there is a dead one's.
     ::unlink(state->path.c_str());
     boost::system::error_code error;
     state->acceptor.open(stream_protocol(), error);
     const mode_t before = ::umask(0177);
-    if (!error) state->acceptor.bind(stream_protocol::endpoint(state->path), error);
+    if (!error) state->acceptor.bind(stream_protocol::endpoint(place->path()), error);
     ::umask(before);
     if (!error) state->acceptor.listen(16, error);
     if (error) return failure(ErrorCode::io, "cannot listen on " + state->path + ": " + error.message());
@@ -118,14 +136,17 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(
 }
 
 Result<std::string> ask_server(const std::string& state_folder, std::string_view request) {
-    const auto address = address_of(control_socket_path(state_folder));
-    if (!address) return std::unexpected(address.error());
+    const auto place = SocketPlace::in(state_folder);
+    if (!place && place.error().code == ErrorCode::not_found)
+        return failure(ErrorCode::unavailable, "no server is running on " + state_folder);
+    if (!place) return std::unexpected(place.error());
+    const sockaddr_un address = place->address();
     const FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket.is_open()) return system_failure("cannot make a socket", errno);
     constexpr timeval patience{30, 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
         if (errno == ENOENT || errno == ECONNREFUSED)
             return failure(ErrorCode::unavailable, "no server is running on " + state_folder);
         return system_failure("cannot reach the server at " + control_socket_path(state_folder), errno);

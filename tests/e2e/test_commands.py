@@ -172,3 +172,22 @@ def test_a_reader_that_is_stopped_leaves_nothing_behind():
             child.wait(20)
             child.stdout.close()
             equal(os.listdir(temporary), [], f'left behind after signal {number}')
+
+
+def test_a_state_folder_with_a_long_path():
+    long = '/'.join(['a-folder-with-a-long-name-' + 'x' * 60] * 3)
+    with Folder(accounts=()) as server:
+        server.config.write_text(server.config.read_text().replace('state = "state"', f'state = "{long}"'))
+        server.command('check')
+        server.add_account('alice')
+        server.start()
+        try:
+            server.add_account('bob')
+            equal(json.loads(server.command('status', '--json').stdout)['front_pid'], server.pid(), 'status')
+            equal(deliver(server, recipients=[f'bob@{DOMAIN}']).code, 250, 'mail for an account that the server was told of')
+            check((server.folder / long / 'control.sock').is_socket(), 'no socket in the state folder')
+        finally:
+            server.terminate()
+        check(not (server.folder / long / 'control.sock').exists(), 'the socket is left')
+        result = server.command('status', check_code=69)
+        check('no server is running' in result.stderr, f'status: {result.stderr}')
