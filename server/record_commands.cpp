@@ -5,6 +5,7 @@
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
 #include "server/log_follower.hpp"
+#include "server/long_command.hpp"
 #include "store/store.hpp"
 
 #include <boost/json.hpp>
@@ -69,16 +70,20 @@ std::string told_of(const DecisionRecord& record) {
 class LogPrinter {
 public:
     /// `follower` is nullptr if nothing is followed.
-    LogPrinter(const RecordQuery& query, OutputForm form, DecisionLog& log, LogFollower* follower)
-        : query_(query), form_(form), log_(log), follower_(follower) {}
+    LogPrinter(
+        const RecordQuery& query, OutputForm form, DecisionLog& log, LogFollower* follower, Progress& progress
+    )
+        : query_(query), form_(form), log_(log), follower_(follower), progress_(progress) {}
 
     bool visit(const RecordId& id, const Result<std::string_view>& octets) {
+        progress_.count();
         if (follower_ != nullptr && follower_->is_done(id)) return true;
         auto stored = octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
         if (!stored) {
             if (follower_ != nullptr && !follower_->shows(id, LogFollower::RecordState::ended, ""))
                 return true;
             ++unreadable_;
+            progress_.hide();
             print_error(
                 {ErrorCode::corrupt,
                  fmt::format("the record {} cannot be read: {}", id.to_string(), stored.error().message)},
@@ -99,6 +104,7 @@ public:
         }
         const std::string line = form_ == OutputForm::json ? record_to_json(*stored, RecordJson::without_dns)
                                                            : record_to_line(*stored);
+        progress_.hide();
         fmt::print("{}\n", line);
         return true;
     }
@@ -110,6 +116,7 @@ private:
     OutputForm form_;
     DecisionLog& log_;
     LogFollower* follower_;
+    Progress& progress_;
     std::uint64_t unreadable_ = 0;
 };
 
@@ -134,10 +141,14 @@ int log_command(const CommandContext& context, const LogOptions& options) {
             );
         since = *moment;
     }
+    yield_to_others();
     auto store = open_reader(*config);
     if (!store) return report_of_store(store.error(), context.form);
     LogFollower follower;
-    LogPrinter printer(*query, context.form, (*store)->decisions(), options.follows ? &follower : nullptr);
+    Progress progress(system_clock());
+    LogPrinter printer(
+        *query, context.form, (*store)->decisions(), options.follows ? &follower : nullptr, progress
+    );
     for (bool is_first = true;; is_first = false) {
         const WallTime recent = follower.look(system_clock().wall(), system_clock().steady());
         const WallTime begin = is_first ? since : std::max(since, recent);
@@ -146,6 +157,7 @@ int log_command(const CommandContext& context, const LogOptions& options) {
                 return printer.visit(id, octets);
             });
         if (!scanned) return report(scanned.error(), context.form);
+        progress.end();  // what follows comes as it happens
         flush_output();
         if (!options.follows) break;
         ::poll(nullptr, 0, static_cast<int>(follow_interval.count()));
@@ -209,6 +221,7 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
 int verify_command(const CommandContext& context) {
     const auto config = config_for(context);
     if (!config) return exit_config;
+    yield_to_others();
     auto store = open_reader(*config);
     if (!store) return report_of_store(store.error(), context.form);
     std::uint64_t faults = 0;

@@ -1,4 +1,5 @@
 """What every command owes its caller: exit codes, JSON Lines, outputs that are whole or fail, nothing left behind."""
+import ctypes
 import json
 import os
 import signal
@@ -172,6 +173,21 @@ def test_a_reader_that_is_stopped_leaves_nothing_behind():
             child.wait(20)
             child.stdout.close()
             equal(os.listdir(temporary), [], f'left behind after signal {number}')
+
+
+def test_the_log_is_read_at_low_priority():
+    library = ctypes.CDLL(None, use_errno=True)
+    with Server() as server:
+        equal(deliver(server).code, 250, 'reply')
+        child = subprocess.Popen([server.binary, 'log', '-f', '-c', str(server.config)], stdout=subprocess.PIPE, text=True)
+        try:
+            wait_for_line(child)
+            check(os.getpriority(os.PRIO_PROCESS, child.pid) >= 10, f'nice {os.getpriority(os.PRIO_PROCESS, child.pid)}')
+            equal(library.syscall(252, 1, child.pid) >> 13, 3, 'class of input and output')  # ioprio_get: 3 is idle
+        finally:
+            child.kill()
+            child.wait()
+            child.stdout.close()
 
 
 def test_a_state_folder_with_a_long_path():
