@@ -2,11 +2,26 @@
 
 #include "auth/password.hpp"
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 #include "mail/address.hpp"
 
 #include <utility>
 
 namespace wicket {
+namespace {
+
+constexpr std::string_view junk_suffix = "+junk";
+
+/// What failures of an address are counted under: one name for all spellings that could open the same
+/// account. Made without a look at the accounts, so that nothing shows which of them exist.
+std::string counted_name(const Mailbox& address) {
+    std::string name = folded_name(address.local_part());
+    while (name.ends_with(junk_suffix))
+        name.resize(name.size() - junk_suffix.size());
+    return name + "@" + ascii_domain(address.domain());
+}
+
+}  // namespace
 
 Authenticator::Authenticator(AccountDirectory& directory, const Clock& clock, BackoffLimits limits)
     : directory_(directory), backoff_(clock, limits) {}
@@ -32,7 +47,9 @@ AuthOutcome Authenticator::verify(
 ) {
     AuthOutcome outcome;
     std::optional<Candidate> candidate;
+    std::string counted = lower_case(login);  // what is no address opens nothing
     if (const auto address = parse_mailbox(login, AddressCharset::utf8)) {
+        counted = counted_name(*address);
         auto found = look_up(address->local_part(), address->domain());
         if (!found) {
             outcome.reason = found.error().message;
@@ -59,8 +76,7 @@ AuthOutcome Authenticator::verify(
         outcome.mailbox = std::move(candidate->mailbox);
     } else {
         outcome.verdict = AuthVerdict::refused;
-        // The name as typed: whether it exists, and which account it means, must not show in the delay.
-        outcome.delay = backoff_.failed(client, lower_case(login));
+        outcome.delay = backoff_.failed(client, counted);
     }
     return outcome;
 }

@@ -97,6 +97,33 @@ TEST_F(AuthenticatorTest, RefusesUnknownNameAndWrongPasswordWithOneHashEach) {
     }
 }
 
+TEST_F(AuthenticatorTest, CountsAllSpellingsOfANameTogether) {
+    // What is not there is counted in the same way: nothing tells the two apart.
+    const std::vector<std::vector<std::string_view>> names = {
+        {"anna@example.test",
+         R"("anna"@example.test)", R"("\anna"@example.test)",
+         R"("a\nna"@EXAMPLE.test)", "ANNA@example.test",
+         "anna+Junk@example.test", R"("anna+junk"@example.test)"},
+        {"otto@example.test",
+         R"("otto"@example.test)", R"("\otto"@example.test)",
+         R"("o\tto"@EXAMPLE.test)", "OTTO@example.test",
+         "otto+Junk@example.test", R"("otto+junk"@example.test)"},
+    };
+    int network = 0;
+    for (const std::vector<std::string_view>& spellings : names) {
+        SCOPED_TRACE(spellings.front());
+        std::vector<std::chrono::milliseconds> delays;
+        for (const std::string_view spelling : spellings) {
+            // Each from a network of its own, so that only the name counts.
+            const std::string client = "192.0." + std::to_string(++network) + ".1";
+            delays.push_back(authenticator_.verify(spelling, "wrong", IpAddress::parse(client).value()).delay
+            );
+        }
+        const std::vector<std::chrono::milliseconds> want = {2s, 4s, 8s, 15s, 15s, 15s, 15s};
+        EXPECT_EQ(delays, want);
+    }
+}
+
 TEST_F(AuthenticatorTest, SaysTemporaryWhenTheStoreCannotAnswerAndCountsNoFailure) {
     directory_.is_down = true;
     EXPECT_EQ(verify("anna@example.test", "wrong").verdict, AuthVerdict::temporary);
