@@ -2,16 +2,22 @@
 // reason.
 #pragma once
 
+#include "auth/sasl.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <string>
 
 namespace wicket {
 
+// Of a command with its CRLF, RFC 2449 section 4.
+inline constexpr std::uint32_t pop3_line_octets = 255;
+// What a PASS command of that length can carry. Longer passwords could log in with AUTH alone.
+inline constexpr std::uint32_t pop3_password_octets = pop3_line_octets - 7;
+
 struct Pop3Limits {
-    std::uint32_t line_octets = 255;  // of a command with its CRLF, RFC 2449 section 4
-    std::uint32_t sasl_octets =
-        1028;  // of a SASL response with its CRLF: sasl_plain_limit_octets and 2, and a little
+    std::uint32_t line_octets = pop3_line_octets;
+    std::uint32_t sasl_octets = sasl_plain_limit_octets + 2;  // of a SASL response with its CRLF
     std::uint32_t errors = 20;             // of one session; then it is closed. Real clients make none
     std::uint32_t discard_octets = 65536;  // of one overlong line before the session is closed
     std::uint32_t reply_octets =

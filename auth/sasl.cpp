@@ -37,10 +37,11 @@ std::expected<PlainCredentials, SaslFault> parse_sasl_plain(std::string_view res
 
     if (login.empty() || password.empty()) return std::unexpected(SaslFault::bad_message);
     if (password.find('\0') != std::string_view::npos) return std::unexpected(SaslFault::bad_message);
-    for (const std::string_view field : {authorization, login, password}) {
-        if (field.size() > sasl_field_limit_octets) return std::unexpected(SaslFault::too_long);
+    if (authorization.size() > sasl_field_limit_octets || login.size() > sasl_field_limit_octets ||
+        password.size() > password_limit_octets)
+        return std::unexpected(SaslFault::too_long);
+    for (const std::string_view field : {authorization, login, password})
         if (!is_utf8(field)) return std::unexpected(SaslFault::bad_message);
-    }
     if (!authorization.empty() && !equal_ignoring_case(authorization, login))
         return std::unexpected(SaslFault::other_identity);
     return PlainCredentials{std::string(login), Secret(password)};

@@ -2,6 +2,7 @@
 // time, bounded by sasl_plain_limit_octets.
 #pragma once
 
+#include "auth/password.hpp"
 #include "auth/secret.hpp"
 
 #include <cstdint>
@@ -11,11 +12,11 @@
 
 namespace wicket {
 
-// RFC 4616 section 2 wants 255 octets of each identity and of the password taken; ours are mail addresses,
-// which end there too.
+// RFC 4616 section 2 wants 255 octets of each identity taken; ours are mail addresses, which end there too.
 inline constexpr std::size_t sasl_field_limit_octets = 255;
-// Base64 of three such fields and two NULs.
-inline constexpr std::size_t sasl_plain_limit_octets = (3 * sasl_field_limit_octets + 2 + 2) / 3 * 4;
+// Base64 of two such fields, a password and two NULs.
+inline constexpr std::size_t sasl_plain_limit_octets =
+    (2 * sasl_field_limit_octets + password_limit_octets + 2 + 2) / 3 * 4;
 
 enum class SaslFault : std::uint8_t {
     too_long,

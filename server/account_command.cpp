@@ -1,3 +1,4 @@
+#include "access/pop3_options.hpp"
 #include "auth/password.hpp"
 #include "mail/address.hpp"
 #include "server/account_service.hpp"
@@ -29,12 +30,12 @@ public:
         termios quiet = before_;
         quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
         is_quiet_ = ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == 0;
-        if (is_quiet_) fmt::print(stderr, "Password: ");
+        if (is_quiet_) std::fputs("Password: ", stderr);
     }
     ~QuietTerminal() {
         if (!is_quiet_) return;
         ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
-        fmt::print(stderr, "\n");
+        std::fputs("\n", stderr);
     }
     QuietTerminal(const QuietTerminal&) = delete;
     QuietTerminal& operator=(const QuietTerminal&) = delete;
@@ -49,6 +50,17 @@ Result<std::string> read_password() {
     std::string line;
     if (!std::getline(std::cin, line) || line.empty())
         return failure(ErrorCode::invalid, "no password: it is read as one line from standard input");
+    if (line.size() > pop3_password_octets)
+        return failure(
+            ErrorCode::invalid,
+            fmt::format(
+                "the password has {} octets, and the PASS command of POP3 carries {} at most: nobody could "
+                "log "
+                "in with it",
+                line.size(),
+                pop3_password_octets
+            )
+        );
     return line;
 }
 

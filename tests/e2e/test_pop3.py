@@ -41,6 +41,18 @@ def test_d7_failures_are_delayed_more_and_more():
         check(times[-1] > times[0] + 0.5 or times[-1] > 1.5, f'{times}')
 
 
+def test_a_password_of_any_length_that_is_taken_can_log_in():
+    with Server() as server:
+        longest = 'p' * 248
+        result = server.command('account', 'passwd', 'alice@example.test', stdin=longest + 'p\n', check_code=64)
+        check('248' in result.stderr and 'PASS' in result.stderr, f'message: {result.stderr}')
+        with Pop3(server):
+            pass  # the old one is still good
+        server.command('account', 'passwd', 'alice@example.test', stdin=longest + '\n')
+        with Pop3(server, password=longest) as pop:
+            equal(pop.count(), 0, 'messages')
+
+
 def test_no_login_without_tls_except_on_loopback():
     with Server([{'service': 'smtp'}, {'service': 'pop3', 'proxy': ['127.0.0.0/8']}]) as server:
         with Pop3.__new__(Pop3) as pop:

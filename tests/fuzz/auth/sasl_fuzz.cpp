@@ -19,7 +19,7 @@ void check_plain(std::string_view response) {
     if (!read) return;
     require(response.size() <= sasl_plain_limit_octets);
     require(!read->login.empty() && read->login.size() <= sasl_field_limit_octets);
-    require(!read->password.view().empty() && read->password.view().size() <= sasl_field_limit_octets);
+    require(!read->password.view().empty() && read->password.view().size() <= password_limit_octets);
     std::string message(1, '\0');
     message += read->login;
     message += '\0';

@@ -117,7 +117,7 @@ TEST(Pop3Session, LogsInByUserAndPassOrBySaslPlain) {
         {"another mechanism",
          "AUTH CRAM-MD5\r\nAUTH\r\n", "-ERR the only mechanism is PLAIN\r\n-ERR wrong number of arguments\r\n"},
         {"a response too long",
-         "AUTH PLAIN\r\n" + std::string(2000, 'A') + "\r\nQUIT\r\n",
+         "AUTH PLAIN\r\n" + std::string(sasl_plain_limit_octets + 4, 'A') + "\r\nQUIT\r\n",
          "+ \r\n-ERR line too long\r\n+OK goodbye\r\n"},
         {"a response longer than a command may be",
          "AUTH PLAIN\r\n" + encode_base64("\0"s + std::string(250, 'a') + "\0secret"s) + "\r\n",
@@ -184,6 +184,21 @@ TEST(Pop3Session, TakesPasswordsOnLoopbackOrUnderTlsOnly) {
     plain.run({"USER a@b\r\nPASS secret\r\nAUTH PLAIN\r\nSTLS\r\n", login});
     EXPECT_EQ(plain.said, greeting + no + no + no + "+OK begin TLS\r\n[TLS]\r\n" + welcome);
     EXPECT_EQ(plain.logins, std::vector<std::string>{"a@b/secret"});
+}
+
+TEST(Pop3Session, TakesEveryPasswordThatAnAccountMayHave) {
+    // By AUTH the longest there is, by PASS the longest that a command can hold; one more is refused.
+    const std::string longest(password_limit_octets, 'p');
+    const std::string message = std::string("\0", 1) + "a@b" + std::string("\0", 1) + longest;
+    Pop3Harness by_auth;
+    by_auth.run("AUTH PLAIN\r\n" + encode_base64(message) + "\r\n");
+    EXPECT_EQ(by_auth.logins, std::vector<std::string>{"a@b/" + longest});
+
+    const std::string fits(pop3_password_octets, 'p');
+    Pop3Harness by_pass;
+    by_pass.run("USER a@b\r\nPASS " + fits + "p\r\nPASS " + fits + "\r\n");
+    EXPECT_EQ(by_pass.logins, std::vector<std::string>{"a@b/" + fits});
+    EXPECT_NE(by_pass.said.find("-ERR line too long\r\n"), std::string::npos);
 }
 
 TEST(Pop3Session, TellsWhatItCanDo) {

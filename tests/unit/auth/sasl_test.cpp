@@ -36,6 +36,16 @@ TEST(SaslPlain, ReadsLoginAndPassword) {
     }
 }
 
+TEST(SaslPlain, ReadsEveryPasswordThatAnAccountMayHave) {
+    const std::string name(sasl_field_limit_octets, 'a');
+    const std::string password(password_limit_octets, 'p');
+    const std::string response = encode_base64(name + '\0' + name + '\0' + password);
+    EXPECT_EQ(response.size(), sasl_plain_limit_octets);
+    const auto read = parse_sasl_plain(response);
+    ASSERT_TRUE(read.has_value());
+    EXPECT_EQ(read->password.view(), password);
+}
+
 TEST(SaslPlain, RefusesEverythingElse) {
     struct Case {
         std::string_view name;
@@ -53,7 +63,9 @@ TEST(SaslPlain, RefusesEverythingElse) {
         {"no password", coded("\0tim\0"s), SaslFault::bad_message},
         {"another identity", coded("root\0tim\0pw"s), SaslFault::other_identity},
         {"a login of 256 octets", coded("\0"s + std::string(256, 'a') + "\0p"s), SaslFault::too_long},
-        {"a password of 256 octets", coded("\0a\0"s + std::string(256, 'p')), SaslFault::too_long},
+        {"a password over the limit",
+         coded("\0a\0"s + std::string(password_limit_octets + 1, 'p')),
+         SaslFault::too_long},
         {"longer than any message", std::string(sasl_plain_limit_octets + 4, 'A'), SaslFault::too_long},
         {"a login that is not UTF-8", coded("\0\xE4\0pw"s), SaslFault::bad_message},
     };
