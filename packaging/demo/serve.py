@@ -276,6 +276,7 @@ def main():
     folder = pathlib.Path(arguments.folder).resolve()
     if arguments.fresh:
         shutil.rmtree(folder, ignore_errors=True)
+    os.umask(0o077)  # passwords, keys and mail stand below
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'demo.json').unlink(missing_ok=True)
     children = Children()
@@ -317,6 +318,7 @@ def main():
               file=sys.stderr)
         return 1
     finally:
+        (folder / 'demo.json').unlink(missing_ok=True)  # it says that all this is running
         children.stop()
 
 
