@@ -200,9 +200,9 @@ def test_f9_two_instances_on_one_store():
         config = server.folder / 'second.toml'
         config.write_text(server.config.read_text())
         second = subprocess.run([BINARY, 'serve', '-c', str(config)], capture_output=True, text=True, timeout=60, cwd=server.folder)
-        check(second.returncode not in (0, -signal.SIGSEGV, -signal.SIGABRT), f'the second instance ended with {second.returncode}')
-        check(second.stderr.strip() or second.stdout.strip(), 'no message')
-        check('ready' not in second.stdout, 'the second instance serves')
+        equal(second.returncode, 75, f'exit code of the second instance, with {second.stderr}')
+        equal(second.stdout, '', 'what the second instance serves')
+        check(f'the store {server.folder}/state is in use by process {server.pid()}' in second.stderr, f'message: {second.stderr}')
         equal(deliver(server).code, 250, 'the first instance')
 
 
@@ -213,7 +213,11 @@ def status(pid):
 def test_f10_no_privileges_are_left():
     with Server() as server:
         front = status(server.pid())
-        equal(int(front['CapEff'], 16), 0, 'capabilities of the front')
+        for kind in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb'):
+            equal(int(front[kind], 16), 0, f'{kind} of the front')
+        # Who it is: test_state.py; here only that it is one and the same in every way.
+        equal(len(set(front['Uid'].split())), 1, 'uids of the front')
+        equal(len(set(front['Gid'].split())), 1, 'gids of the front')
         equal(front['NoNewPrivs'].strip(), '1', 'NoNewPrivs of the front')
         # The spare may still be on its way into its sandbox.
         wait_until(lambda: server.workers() and all(status(pid)['Seccomp'].strip() == '2' for pid in server.workers()), 'Seccomp of all workers')
