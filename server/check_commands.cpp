@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fmt/format.h>
 
 namespace wicket {
@@ -150,7 +151,10 @@ int facts_command(const CommandContext& context) {
             row.words.empty() ? "" : " (" + joined(row.words) + ")"
         );
     }
-    if (state) return exit_ok;
+    // Nobody has configured anything yet: that is no mistake, and the dictionary is what was asked for.
+    const bool is_unconfigured =
+        context.config_file == usual_config_file && !std::filesystem::exists(usual_config_file);
+    if (state || is_unconfigured) return exit_ok;
     print_diagnostics(diagnostics, context.form, stderr);
     print_error(
         {ErrorCode::invalid,

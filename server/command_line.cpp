@@ -21,7 +21,7 @@ namespace {
 std::string default_config_file() {
     // Only read before any other thread exists.
     const char* named = std::getenv("MAILWICKET_CONFIG");  // NOLINT(concurrency-mt-unsafe)
-    return named != nullptr && *named != '\0' ? named : "/etc/mailwicket/mailwicket.toml";
+    return named != nullptr && *named != '\0' ? std::string(named) : std::string(usual_config_file);
 }
 
 struct Words {

@@ -4,11 +4,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace wicket {
 
 enum class OutputForm : bool { text, json };
+
+// Where a package puts it; neither -c nor the environment has to name it.
+inline constexpr std::string_view usual_config_file = "/etc/mailwicket/mailwicket.toml";
 
 struct CommandContext {
     std::string config_file;

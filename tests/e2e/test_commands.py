@@ -138,6 +138,10 @@ def test_exit_codes_without_a_store_or_a_configuration():
         missing = subprocess.run([server.binary, 'facts', '-c', '/nonexistent'], capture_output=True, text=True, timeout=60)
         equal(missing.returncode, 78, f'exit code of facts without a configuration, with {missing.stderr}')
         check('client.ip' in missing.stdout, 'facts without a configuration')
+        if not os.path.exists('/etc/mailwicket/mailwicket.toml'):
+            nowhere = {k: v for k, v in os.environ.items() if k != 'MAILWICKET_CONFIG'}
+            told = subprocess.run([server.binary, 'facts'], capture_output=True, text=True, timeout=60, env=nowhere)
+            equal((told.returncode, told.stderr), (0, ''), 'facts where nothing is configured')
         check(not (server.folder / 'state').exists(), 'asking made a store')
         text = subprocess.run([server.binary, '--help'], capture_output=True, text=True, timeout=60).stdout
         for code in ('64', '69', '70', '75', '78'):
