@@ -67,15 +67,14 @@ Result<OpenedMaildrop> open_maildrop(
 }
 
 struct MessageAddress {
-    std::string account;
-    std::string mailbox;
+    ListedMailbox mailbox;
     Uid uid;
 };
 
 Result<OpenedMessage> open_message(
     MailStore& store, const MessageAddress& address, std::size_t piece_octets
 ) {
-    auto reader = store.open_message(address.account, address.mailbox, address.uid);
+    auto reader = store.open_message(address.mailbox, address.uid);
     if (!reader) return std::unexpected(reader.error());
     OpenedMessage opened{std::move(*reader), {}, false};
     auto piece = opened.reader->next(piece_octets);
@@ -202,27 +201,25 @@ private:
     }
 
     awaitable<NextStep> open_maildrop_of(pop3::OpenMaildrop request) {
-        account_ = std::move(request.account);
-        mailbox_ = std::move(request.mailbox);
-        Result<OpenedMaildrop> opened = co_await offloaded<OpenedMaildrop>(
-            parts_.reading,
-            [&store = parts_.store, account = account_, mailbox = mailbox_] {
-                return open_maildrop(store, account, mailbox);
-            }
-        );
+        mailbox_ = {std::move(request.account), std::move(request.mailbox), 0};
+        Result<OpenedMaildrop> opened =
+            co_await offloaded<OpenedMaildrop>(parts_.reading, [&store = parts_.store, wanted = mailbox_] {
+                return open_maildrop(store, wanted.account, wanted.mailbox);
+            });
         if (!opened) {
             if (opened.error().code != ErrorCode::busy) log_failure("maildrop not opened", opened.error());
             co_return session_.on_maildrop(std::unexpected(opened.error()));
         }
         lock_ = std::move(opened->lock);
-        uid_validity_ = opened->listing.uid_validity;
-        rows_ = std::make_shared<SurrogateSurvey>(account_, mailbox_, opened->listing.rows);
+        mailbox_.uid_validity = opened->listing.uid_validity;
+        rows_ = std::make_shared<SurrogateSurvey>(mailbox_, opened->listing.rows);
         co_return session_.on_maildrop(std::move(opened->listing));
     }
 
     awaitable<NextStep> measure() {
-        auto known =
-            std::make_shared<SurrogateSizes::Known>(parts_.sizes.recall(account_, mailbox_, uid_validity_));
+        auto known = std::make_shared<SurrogateSizes::Known>(
+            parts_.sizes.recall(mailbox_.account, mailbox_.mailbox, mailbox_.uid_validity)
+        );
         for (bool is_more = known->highest < (rows_->rows.empty() ? 0 : rows_->rows.back().uid); is_more;) {
             const Result<bool> measured =
                 co_await offloaded<bool>(parts_.reading, [&store = parts_.store, survey = rows_, known] {
@@ -238,7 +235,7 @@ private:
         sizes.reserve(rows_->rows.size());
         for (const MailboxRow& row : rows_->rows)
             sizes.push_back(known->size_of(row));
-        parts_.sizes.remember(account_, mailbox_, uid_validity_, std::move(*known));
+        parts_.sizes.remember(mailbox_.account, mailbox_.mailbox, mailbox_.uid_validity, std::move(*known));
         co_return session_.on_measured(std::move(sizes));
     }
 
@@ -246,7 +243,7 @@ private:
         const std::size_t piece_octets = options_.limits.piece_octets;
         Result<OpenedMessage> opened = co_await offloaded<OpenedMessage>(
             parts_.reading,
-            [&store = parts_.store, address = MessageAddress{account_, mailbox_, request.uid}, piece_octets] {
+            [&store = parts_.store, address = MessageAddress{mailbox_, request.uid}, piece_octets] {
                 return open_message(store, address, piece_octets);
             }
         );
@@ -293,10 +290,9 @@ private:
         if (!request.uids.empty()) {
             result = co_await offloaded<void>(
                 parts_.reading,
-                [&store = parts_.store,
-                 account = account_,
-                 mailbox = mailbox_,
-                 uids = std::move(request.uids)] { return store.expunge(account, mailbox, uids); }
+                [&store = parts_.store, mailbox = mailbox_, uids = std::move(request.uids)] {
+                    return store.expunge(mailbox, uids);
+                }
             );
             if (!result) log_failure("messages not deleted", result.error());
         }
@@ -309,9 +305,9 @@ private:
         log_warning(
             "pop3: " + std::string(what),
             {
-                {"account", account_     },
-                {"mailbox", mailbox_     },
-                {"reason",  error.message}
+                {"account", mailbox_.account},
+                {"mailbox", mailbox_.mailbox},
+                {"reason",  error.message   }
         }
         );
     }
@@ -323,9 +319,7 @@ private:
     SteadyTime deadline_;
     std::uint64_t lines_seen_ = 0;
 
-    std::string account_;
-    std::string mailbox_;
-    std::uint32_t uid_validity_ = 0;
+    ListedMailbox mailbox_{{}, {}, 0};
     std::unique_ptr<MaildropLock> lock_;
     std::shared_ptr<const SurrogateSurvey> rows_;
 };

@@ -112,8 +112,12 @@ Pop3Session::Next Pop3Session::top(std::string_view number, std::string_view lin
 
 Pop3Step Pop3Session::on_message_refused(const Error& error) {
     // RFC 3206 section 4: what is damaged or gone stays so.
-    const bool is_permanent = error.code == ErrorCode::corrupt || error.code == ErrorCode::not_found;
-    sorry(is_permanent ? "[SYS/PERM] that message is damaged" : "[SYS/TEMP] that message cannot be read now");
+    if (error.code == ErrorCode::not_found)
+        sorry("[SYS/PERM] that message is gone");
+    else if (error.code == ErrorCode::corrupt)
+        sorry("[SYS/PERM] that message is damaged");
+    else
+        sorry("[SYS/TEMP] that message cannot be read now");
     return advance();
 }
 
@@ -150,6 +154,9 @@ Pop3Session::Next Pop3Session::quit() {
 Pop3Step Pop3Session::on_expunged(Result<> result) {
     if (result) {
         ok("goodbye");
+    } else if (result.error().code == ErrorCode::not_found) {
+        // RFC 3206 section 4: another login would find another maildrop.
+        sorry("[SYS/PERM] the maildrop is gone, nothing was deleted");
     } else {
         sorry("[SYS/TEMP] the messages could not be deleted, all are still there");
     }

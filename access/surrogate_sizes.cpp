@@ -49,7 +49,7 @@ Result<bool> measure_surrogates(
 ) {
     auto row = std::ranges::upper_bound(survey.rows, known.highest, {}, &MailboxRow::uid);
     for (; row != survey.rows.end() && count > 0; ++row, --count) {
-        const auto reader = store.open_message(survey.account, survey.mailbox, row->uid);
+        const auto reader = store.open_message(survey.mailbox, row->uid);
         const auto size =
             reader ? downgraded_size(**reader) : Result<std::uint64_t>(std::unexpected(reader.error()));
         if (size) {

@@ -41,8 +41,7 @@ private:
 
 /// Whose messages are measured, and which: a maildrop and some of its rows, sorted by UID.
 struct SurrogateSurvey {
-    std::string account;
-    std::string mailbox;
+    ListedMailbox mailbox;
     std::vector<MailboxRow> rows;
 };
 

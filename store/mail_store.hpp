@@ -54,6 +54,14 @@ struct MailboxRow {
     RecordId id;
 };
 
+/// A mailbox as somebody has listed it: not one that an account of the same name got after it was removed and
+/// made anew.
+struct ListedMailbox {
+    std::string account;
+    std::string mailbox;
+    std::uint32_t uid_validity;
+};
+
 struct MailboxListing {
     std::uint32_t uid_validity;
     Uid next_uid;
@@ -88,16 +96,13 @@ public:
 
     /// May block. An account without that mailbox has an empty one.
     virtual Result<MailboxListing> list(std::string_view account, std::string_view mailbox) = 0;
-    virtual Result<std::unique_ptr<MessageReader>> open_message(
-        std::string_view account, std::string_view mailbox, Uid uid
-    ) = 0;
+    /// not_found also if the mailbox is not the one that was listed.
+    virtual Result<std::unique_ptr<MessageReader>> open_message(const ListedMailbox& mailbox, Uid uid) = 0;
     /// The octets as received, without prefix and cuts.
     virtual Result<std::unique_ptr<MessageReader>> open_raw(const RecordId& id) = 0;
     /// Removes rows for good, in one synced batch; blobs that nothing refers to any more go too. Unknown UIDs
-    /// are ignored.
-    virtual Result<> expunge(
-        std::string_view account, std::string_view mailbox, const std::vector<Uid>& uids
-    ) = 0;
+    /// are ignored. not_found, and nothing removed, if the mailbox is not the one that was listed.
+    virtual Result<> expunge(const ListedMailbox& mailbox, const std::vector<Uid>& uids) = 0;
     /// busy if somebody has it.
     virtual Result<std::unique_ptr<MaildropLock>> lock_maildrop(
         std::string_view account, std::string_view mailbox

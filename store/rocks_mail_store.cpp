@@ -36,6 +36,14 @@ Result<rows::MailboxName> read_name(
     return *name;
 }
 
+/// not_found also if an account of the same name was made since it was listed, whose mail it is now.
+Result<rows::MailboxName> read_listed(const Database::Use& use, const ListedMailbox& listed) {
+    auto name = read_name(use, listed.account, listed.mailbox);
+    if (name && name->uid_validity != listed.uid_validity)
+        return failure(ErrorCode::not_found, "the mailbox is gone: another one has its name");
+    return name;
+}
+
 class HeldMaildrop : public MaildropLock {
 public:
     HeldMaildrop(std::shared_ptr<RocksMailStore::Locks> locks, std::string key)
@@ -204,15 +212,13 @@ Result<std::unique_ptr<MessageReader>> RocksMailStore::open_body(const RecordId&
     return make_message_reader(std::move(view), message, std::move(*file));
 }
 
-Result<std::unique_ptr<MessageReader>> RocksMailStore::open_message(
-    std::string_view account, std::string_view mailbox, Uid uid
-) {
+Result<std::unique_ptr<MessageReader>> RocksMailStore::open_message(const ListedMailbox& mailbox, Uid uid) {
     rows::MailboxEntry entry;
     rows::View view;
     {
         const auto use = database_.use();
         if (!use) return std::unexpected(closed().error());
-        const auto name = read_name(use, account, mailbox);
+        const auto name = read_listed(use, mailbox);
         if (!name) return std::unexpected(name.error());
         std::string value;
         auto status =
@@ -239,9 +245,7 @@ Result<std::unique_ptr<MessageReader>> RocksMailStore::open_raw(const RecordId& 
     return open_body(id, rows::View());
 }
 
-Result<> RocksMailStore::expunge(
-    std::string_view account, std::string_view mailbox, const std::vector<Uid>& uids
-) {
+Result<> RocksMailStore::expunge(const ListedMailbox& mailbox, const std::vector<Uid>& uids) {
     if (committer_ == nullptr) return failure(ErrorCode::unavailable, "the store is open for reading only");
     std::vector<Uid> sorted = uids;
     std::ranges::sort(sorted);
@@ -257,8 +261,11 @@ Result<> RocksMailStore::expunge(
                 const Database::Use& use,
                 rocksdb::WriteBatch& batch,
                 Committer::Aftermath& aftermath) -> Result<> {
-                const auto name = read_name(use, account, mailbox);
-                if (!name && name.error().code == ErrorCode::not_found) return {};
+                const auto name = read_listed(use, mailbox);
+                // Nothing was ever delivered there, as the listing said.
+                if (!name && name.error().code == ErrorCode::not_found &&
+                    mailbox.uid_validity == empty_uid_validity)
+                    return {};
                 if (!name) return std::unexpected(name.error());
                 return remove_entries(use, batch, name->number, part, aftermath);
             }

@@ -19,12 +19,9 @@ public:
 
     void deliver(Delivery delivery, DeliverCallback callback) override;
     Result<MailboxListing> list(std::string_view account, std::string_view mailbox) override;
-    Result<std::unique_ptr<MessageReader>> open_message(
-        std::string_view account, std::string_view mailbox, Uid uid
-    ) override;
+    Result<std::unique_ptr<MessageReader>> open_message(const ListedMailbox& mailbox, Uid uid) override;
     Result<std::unique_ptr<MessageReader>> open_raw(const RecordId& id) override;
-    Result<> expunge(std::string_view account, std::string_view mailbox, const std::vector<Uid>& uids)
-        override;
+    Result<> expunge(const ListedMailbox& mailbox, const std::vector<Uid>& uids) override;
     Result<std::unique_ptr<MaildropLock>> lock_maildrop(std::string_view account, std::string_view mailbox)
         override;
     Result<> writable() const override;

@@ -89,6 +89,24 @@ def test_d10_a_dropped_connection_deletes_nothing():
             equal([line.split()[1] for line in pop.many('UIDL')], [line.split()[1] for line in uids[1:]], 'UIDL after QUIT')
 
 
+def test_d8_a_session_of_a_deleted_account_gets_nothing_of_its_namesake():
+    with Server() as server:
+        deliver(server)
+        with Pop3(server) as old:
+            equal(old.count(), 1, 'messages of the old owner')
+            server.command('account', 'delete', 'alice@example.test')
+            server.add_account('alice', password='of the new owner')
+            deliver(server, message=MESSAGE.replace(b'A body.', b'For the new owner.'))
+            answer = old.ask('RETR 1')
+            check(answer.startswith('-ERR'), f'the old session reads what the new owner got: {answer}')
+            old.expect('DELE 1')
+            answer = old.ask('QUIT')
+            check(answer.startswith('-ERR'), f'the old session may delete: {answer}')
+        with Pop3(server, password='of the new owner') as new:
+            equal(new.count(), 1, 'messages of the new owner')
+            check('For the new owner.' in new.many('RETR 1'), 'another message')
+
+
 def test_d10_the_maildrop_is_locked():
     with Server() as server:
         deliver(server)

@@ -44,7 +44,9 @@ void check_message(std::string_view message) {
 
     FakeMailStore store;
     const Uid uid = store.add(std::string(message));
-    require(downgraded_size(**store.open_message("a", "INBOX", uid)).value() == whole.size());
+    require(
+        downgraded_size(**store.open_message({"a", "INBOX", store.uid_validity}, uid)).value() == whole.size()
+    );
 }
 
 /// What a client is given, as it reads it.

@@ -59,8 +59,13 @@ Result<std::string> read_all(MessageReader& reader, std::size_t piece) {
     }
 }
 
+ListedMailbox listed(MailStore& store, std::string_view account, std::string_view mailbox) {
+    const auto listing = store.list(account, mailbox);
+    return {std::string(account), std::string(mailbox), listing ? listing->uid_validity : 0};
+}
+
 Result<std::string> read_message(MailStore& store, std::string_view account, Uid uid) {
-    auto reader = store.open_message(account, "INBOX", uid);
+    auto reader = store.open_message(listed(store, account), uid);
     if (!reader) return std::unexpected(reader.error());
     return read_all(**reader);
 }

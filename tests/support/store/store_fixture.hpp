@@ -38,6 +38,8 @@ Delivery delivery_to(const std::string& account, SharedMessage body, RecordId id
 Result<std::vector<Uid>> deliver(MailStore& store, Delivery delivery);
 /// To its end in pieces of `piece` octets; the error of any.
 Result<std::string> read_all(MessageReader& reader, std::size_t piece = 4096);
+/// As it is now.
+ListedMailbox listed(MailStore& store, std::string_view account, std::string_view mailbox = "INBOX");
 Result<std::string> read_message(MailStore& store, std::string_view account, Uid uid);
 /// The store of `folder`; the test fails if it does not open.
 std::unique_ptr<Store> open_store(StoreOptions options);

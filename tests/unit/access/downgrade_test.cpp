@@ -134,10 +134,11 @@ TEST(Downgrade, MeasuresWhatItWouldServe) {
           std::string(),
           "X: \xC3\xA4" + std::string(200000, 'x') + "\r\n"}) {
         const Uid uid = store.add(headers + body);
-        const auto reader = store.open_message("a", "INBOX", uid);
+        const auto reader = store.open_message({"a", "INBOX", store.uid_validity}, uid);
         EXPECT_EQ(downgraded_size(**reader).value(), fed({headers + body}).size());
     }
-    const auto reader = store.open_message("a", "INBOX", store.add("Subject: \xC3\xA4\r\n"));
+    const auto reader =
+        store.open_message({"a", "INBOX", store.uid_validity}, store.add("Subject: \xC3\xA4\r\n"));
     EXPECT_EQ(downgraded_size(**reader).value(), fed({"Subject: \xC3\xA4\r\n"}).size());
 }
 

@@ -36,6 +36,7 @@ public:
     std::optional<ErrorCode> lock_fails;
     std::optional<ErrorCode> list_fails;
     int opened = 0;
+    std::atomic<std::uint32_t> uid_validity{42};  // may be set at any time: the account was made anew
 
     void deliver(Delivery, DeliverCallback callback) override {
         callback(failure(ErrorCode::unavailable, "not here"));
@@ -44,16 +45,16 @@ public:
     Result<MailboxListing> list(std::string_view, std::string_view) override {
         const std::lock_guard lock(mutex_);
         if (list_fails) return failure(*list_fails, "list");
-        MailboxListing listing{42, next_uid_, {}};
+        MailboxListing listing{uid_validity, next_uid_, {}};
         for (const auto& [uid, octets] : messages_)
             listing.rows.push_back({uid, octets.size(), WallTime{}, RecordId{}});
         return listing;
     }
 
-    Result<std::unique_ptr<MessageReader>> open_message(std::string_view, std::string_view, Uid uid)
-        override {
+    Result<std::unique_ptr<MessageReader>> open_message(const ListedMailbox& mailbox, Uid uid) override {
         const std::lock_guard lock(mutex_);
         ++opened;
+        if (mailbox.uid_validity != uid_validity) return failure(ErrorCode::not_found, "another mailbox");
         if (open_fails) return failure(*open_fails, "open");
         const auto found = messages_.find(uid);
         if (found == messages_.end()) return failure(ErrorCode::not_found, "no such message");
@@ -64,8 +65,9 @@ public:
         return failure(ErrorCode::not_found, "not here");
     }
 
-    Result<> expunge(std::string_view, std::string_view, const std::vector<Uid>& uids) override {
+    Result<> expunge(const ListedMailbox& mailbox, const std::vector<Uid>& uids) override {
         const std::lock_guard lock(mutex_);
+        if (mailbox.uid_validity != uid_validity) return failure(ErrorCode::not_found, "another mailbox");
         if (expunge_fails) return failure(*expunge_fails, "expunge");
         for (const Uid uid : uids)
             messages_.erase(uid);

@@ -186,6 +186,20 @@ TEST_F(Pop3DriverTest, NeverMakesADamagedMessageLookWhole) {
     }
 }
 
+TEST_F(Pop3DriverTest, ASessionGetsNothingOfAMaildropThatWasMadeAnew) {
+    store_.add("A: b\r\n\r\n");
+    const auto client = connection({login_, "RETR 1\r\nDELE 1\r\nQUIT\r\n"});
+    client->on_write = [this](const std::string& octets) {
+        if (octets.contains("the maildrop holds")) store_.uid_validity = 43;
+    };
+    serve(client);
+    EXPECT_TRUE(
+        client->written.ends_with("-ERR [SYS/PERM] that message is gone\r\n+OK marked as deleted\r\n"
+                                  "-ERR [SYS/PERM] the maildrop is gone, nothing was deleted\r\n")
+    ) << client->written;
+    EXPECT_EQ(store_.uids().size(), 1U);
+}
+
 TEST_F(Pop3DriverTest, DeletesNothingHoweverTheConnectionEnds) {
     store_.add("A: b\r\n\r\n");
     for (const IoStatus end : {IoStatus::closed, IoStatus::timed_out, IoStatus::failed, IoStatus::draining}) {

@@ -57,6 +57,8 @@ public:
     void run(const std::string& all) { run(std::vector<std::string>{all}); }
 
 private:
+    ListedMailbox listed_{"a", "INBOX", 0};
+
     Pop3Step perform(Pop3Session& session, std::unique_ptr<MaildropLock>& lock, pop3::Action action) {
         if (std::holds_alternative<pop3::Continue>(action)) return session.on_written();
         if (std::holds_alternative<pop3::StartTls>(action)) {
@@ -77,20 +79,23 @@ private:
             auto locked = store.lock_maildrop("a", "INBOX");
             if (!locked) return session.on_maildrop(std::unexpected(locked.error()));
             auto listing = store.list("a", "INBOX");
-            if (listing) lock = std::move(*locked);
+            if (listing) {
+                lock = std::move(*locked);
+                listed_.uid_validity = listing->uid_validity;
+            }
             return session.on_maildrop(std::move(listing));
         }
         if (std::holds_alternative<pop3::Measure>(action)) return measure(session);
         if (auto* send = std::get_if<pop3::SendMessage>(&action)) return send_message(session, *send);
         auto& expunge = std::get<pop3::Expunge>(action);
-        const auto result = expunge.uids.empty() ? Result<>() : store.expunge("a", "INBOX", expunge.uids);
+        const auto result = expunge.uids.empty() ? Result<>() : store.expunge(listed_, expunge.uids);
         lock.reset();
         return session.on_expunged(result);
     }
 
     Pop3Step measure(Pop3Session& session) {
         SurrogateSizes::Known known;
-        const SurrogateSurvey survey{"a", "INBOX", store.list("a", "INBOX")->rows};
+        const SurrogateSurvey survey{listed_, store.list("a", "INBOX")->rows};
         if (const auto done = measure_surrogates(store, survey, 1000000, known); !done)
             return session.on_measured(std::unexpected(done.error()));
         std::vector<std::uint64_t> octets;
@@ -100,7 +105,7 @@ private:
     }
 
     Pop3Step send_message(Pop3Session& session, const pop3::SendMessage& request) {
-        auto reader = store.open_message("a", "INBOX", request.uid);
+        auto reader = store.open_message(listed_, request.uid);
         if (!reader) return session.on_message_refused(reader.error());
         MessageView view(request.form, request.body_lines);
         std::string out = request.reply;

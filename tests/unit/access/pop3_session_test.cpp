@@ -305,15 +305,25 @@ TEST(Pop3Session, SaysSoIfNothingCouldBeDeleted) {
     EXPECT_EQ(harness.store.uids(), (std::vector<Uid>{1, 2}));
 }
 
+TEST(Pop3Session, SaysSoIfTheMaildropIsGone) {
+    Pop3Harness harness;
+    fill(harness);
+    harness.store.expunge_fails = ErrorCode::not_found;
+    harness.run(login + "DELE 1\r\nQUIT\r\n");
+    EXPECT_TRUE(harness.said.ends_with("-ERR [SYS/PERM] the maildrop is gone, nothing was deleted\r\n"));
+    EXPECT_TRUE(harness.is_closed);
+}
+
 TEST(Pop3Session, RefusesAMessageThatCannotBeRead) {
     struct Case {
         ErrorCode code;
         std::string_view want;
     };
     for (const auto& [code, want] : {
-             Case{ErrorCode::corrupt, "-ERR [SYS/PERM] that message is damaged\r\n"        },
-             Case{ErrorCode::io,      "-ERR [SYS/TEMP] that message cannot be read now\r\n"},
-             Case{ErrorCode::busy,    "-ERR [SYS/TEMP] that message cannot be read now\r\n"}
+             Case{ErrorCode::corrupt,   "-ERR [SYS/PERM] that message is damaged\r\n"        },
+             Case{ErrorCode::not_found, "-ERR [SYS/PERM] that message is gone\r\n"           },
+             Case{ErrorCode::io,        "-ERR [SYS/TEMP] that message cannot be read now\r\n"},
+             Case{ErrorCode::busy,      "-ERR [SYS/TEMP] that message cannot be read now\r\n"}
     }) {
         SCOPED_TRACE(want);
         Pop3Harness harness;

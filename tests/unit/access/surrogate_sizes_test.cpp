@@ -8,7 +8,10 @@ namespace wicket {
 namespace {
 
 SurrogateSurvey survey_of(FakeMailStore& store) {
-    return {"a", "INBOX", store.list("a", "INBOX")->rows};
+    return {
+        {"a", "INBOX", store.uid_validity},
+        store.list("a", "INBOX")->rows
+    };
 }
 
 TEST(SurrogateSizes, MeasuresEachMessageOnce) {

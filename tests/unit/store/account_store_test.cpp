@@ -55,6 +55,30 @@ TEST(AccountStore, MailGoesWithItsAccountAndStaysForOthers) {
     EXPECT_EQ(faults, 0U);
 }
 
+TEST(AccountStore, ASessionOfARemovedAccountGetsNothingOfItsNamesake) {
+    const TemporaryFolder folder;
+    const auto store = open_store({.folder = folder.path()});
+    MailStore& mail = store->mail();
+    ASSERT_TRUE(store->accounts().add({"a@x", "", "", 1}));
+    ASSERT_TRUE(deliver(mail, delivery_to("a@x", message_of("old"))));
+    const ListedMailbox old = listed(mail, "a@x");
+    ASSERT_TRUE(mail.open_message(old, 1));
+
+    ASSERT_TRUE(store->accounts().remove("a@x"));
+    EXPECT_EQ(mail.open_message(old, 1).error().code, ErrorCode::not_found);
+    EXPECT_EQ(mail.expunge(old, {1}).error().code, ErrorCode::not_found);
+
+    ASSERT_TRUE(store->accounts().add({"a@x", "", "", 2}));
+    ASSERT_TRUE(deliver(mail, delivery_to("a@x", message_of("of the new owner"))));
+    const auto opened = mail.open_message(old, 1);
+    ASSERT_FALSE(opened) << "the old session reads the new owner's mail";
+    EXPECT_EQ(opened.error().code, ErrorCode::not_found);
+    const auto expunged = mail.expunge(old, {1});
+    ASSERT_FALSE(expunged) << "the old session deletes the new owner's mail";
+    EXPECT_EQ(expunged.error().code, ErrorCode::not_found);
+    EXPECT_EQ(read_message(mail, "a@x", 1), "Return-Path: <>\r\nof the new owner");
+}
+
 TEST(AccountStore, FoldsOnlyAsciiLetters) {
     EXPECT_EQ(canonical_account_name("Alice.B", "Example.TEST"), "alice.b@example.test");
     EXPECT_EQ(

@@ -81,16 +81,16 @@ TEST_F(MailStoreTest, KeepsOneBodyForAllRecipientsUntilTheLastRowGoes) {
         EXPECT_EQ(blob_count(folder_), size == large ? 1U : 0U);
         const auto junk = mail().list(bob, "Junk");
         ASSERT_TRUE(junk);
-        auto reader = mail().open_message(bob, "Junk", junk->rows.back().uid);
+        auto reader = mail().open_message(listed(mail(), bob, "Junk"), junk->rows.back().uid);
         ASSERT_TRUE(reader);
         EXPECT_EQ(read_all(**reader), text.substr(9));
         EXPECT_TRUE(faults_of(mail()).empty());
 
         const auto inbox = mail().list(alice, "INBOX");
-        ASSERT_TRUE(mail().expunge(alice, "INBOX", {inbox->rows.back().uid, 999}));
+        ASSERT_TRUE(mail().expunge(listed(mail(), alice), {inbox->rows.back().uid, 999}));
         EXPECT_TRUE(mail().open_raw(id));
         EXPECT_TRUE(faults_of(mail()).empty());
-        ASSERT_TRUE(mail().expunge(bob, "Junk", {junk->rows.back().uid}));
+        ASSERT_TRUE(mail().expunge(listed(mail(), bob, "Junk"), {junk->rows.back().uid}));
         const auto gone = mail().open_raw(id);
         ASSERT_FALSE(gone);
         EXPECT_EQ(gone.error().code, ErrorCode::not_found);
@@ -104,7 +104,7 @@ TEST_F(MailStoreTest, NeverGivesAUidTwice) {
         const auto uids = deliver(mail(), delivery_to(alice, message_of("x")));
         ASSERT_TRUE(uids);
         EXPECT_TRUE(seen.insert(uids->front()).second);
-        ASSERT_TRUE(mail().expunge(alice, "INBOX", *uids));
+        ASSERT_TRUE(mail().expunge(listed(mail(), alice), *uids));
         reopen();
     }
 }
@@ -114,7 +114,7 @@ TEST_F(MailStoreTest, GivesUidsInTheOrderOfTheRowsAlsoTwiceToOneMailbox) {
     delivery.rows.push_back({bob, "INBOX", "", {}});
     delivery.rows.push_back({alice, "INBOX", "", {}});
     EXPECT_EQ(deliver(mail(), std::move(delivery)), (std::vector<Uid>{1, 1, 2}));
-    ASSERT_TRUE(mail().expunge(alice, "INBOX", {1, 2}));
+    ASSERT_TRUE(mail().expunge(listed(mail(), alice), {1, 2}));
     EXPECT_EQ(read_message(mail(), bob, 1), "x");
     EXPECT_TRUE(faults_of(mail()).empty());
 }
@@ -199,8 +199,8 @@ TEST_F(MailStoreTest, AnAccountWithoutMailHasAnEmptyMailbox) {
     ASSERT_TRUE(listing);
     EXPECT_TRUE(listing->rows.empty());
     EXPECT_NE(listing->uid_validity, 0U);
-    EXPECT_TRUE(mail().expunge("nobody@example.test", "INBOX", {1}));
-    const auto missing = mail().open_message("nobody@example.test", "INBOX", 1);
+    EXPECT_TRUE(mail().expunge(listed(mail(), "nobody@example.test"), {1}));
+    const auto missing = mail().open_message(listed(mail(), "nobody@example.test"), 1);
     ASSERT_FALSE(missing);
     EXPECT_EQ(missing.error().code, ErrorCode::not_found);
 }
@@ -305,7 +305,7 @@ TEST_F(MailStoreTest, EveryCallFailsAfterClose) {
     ASSERT_FALSE(delivered);
     EXPECT_EQ(delivered.error().code, ErrorCode::unavailable);
     EXPECT_EQ(mail().list(alice, "INBOX").error().code, ErrorCode::unavailable);
-    EXPECT_EQ(mail().expunge(alice, "INBOX", {1}).error().code, ErrorCode::unavailable);
+    EXPECT_EQ(mail().expunge(listed(mail(), alice), {1}).error().code, ErrorCode::unavailable);
     EXPECT_EQ(mail().writable().error().code, ErrorCode::unavailable);
     EXPECT_EQ(store_->accounts().find(alice).error().code, ErrorCode::unavailable);
     EXPECT_EQ(store_->decisions().find(new_id()).error().code, ErrorCode::unavailable);
