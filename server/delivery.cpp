@@ -3,6 +3,7 @@
 #include "mail/authentication_results.hpp"
 #include "mail/field_writer.hpp"
 #include "mail/trace_headers.hpp"
+#include "server/directory.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -95,7 +96,14 @@ public:
         prefix += verdict_field(trace_.transaction, recipient.verdict);
         for (const auto& [name, value] : recipient.verdict.added_headers)
             prefix += text_field(name, value);
-        rows_.push_back({std::string(account), std::string(mailbox), std::move(prefix), cuts_});
+        const bool needs_nobody = account == quarantine_account || is_postmaster_account(account);
+        rows_.push_back(
+            {std::string(account),
+             std::string(mailbox),
+             std::move(prefix),
+             cuts_,
+             needs_nobody ? MailboxOwner::nobody : MailboxOwner::account}
+        );
     }
 
     std::vector<MailboxDelivery> take() { return std::move(rows_); }

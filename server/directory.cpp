@@ -82,6 +82,10 @@ private:
 
 }  // namespace
 
+bool is_postmaster_account(std::string_view account) {
+    return account.substr(0, account.find('@')) == postmaster;
+}
+
 RecipientLookup look_up_recipient(const Config& config, AccountStore& accounts, const Mailbox& recipient) {
     // RFC 5321 section 4.1.1.3: "Postmaster" alone is that of this host; ours is the first domain's.
     const bool is_bare = recipient.domain().empty();

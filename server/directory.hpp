@@ -7,6 +7,7 @@
 #include "store/accounts.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace wicket {
@@ -28,5 +29,9 @@ struct RecipientLookup {
 /// an alias with several targets those that exist get the mail; the others are counted and logged
 /// (Config::missing_targets).
 RecipientLookup look_up_recipient(const Config& config, AccountStore& accounts, const Mailbox& recipient);
+
+/// Whether mail is kept under this canonical name though there may be no such account (RFC 5321
+/// section 4.5.1).
+bool is_postmaster_account(std::string_view account);
 
 }  // namespace wicket

@@ -332,11 +332,27 @@ Result<> Committer::add_message(
     return check(status, "cannot add to a batch");
 }
 
+// An account may be removed while a message to it is on its way. What is in mailboxes_ need not be looked up:
+// the removal of an account takes its mailboxes out.
+Result<> Committer::check_owners(const Database::Use& use, const Delivery& delivery) const {
+    for (const MailboxDelivery& row : delivery.rows) {
+        if (row.owner == MailboxOwner::nobody) continue;
+        if (mailboxes_.contains(rows::mailbox_name_key(row.account, row.mailbox))) continue;
+        std::string value;
+        const auto status = use->Get({}, use[MailTable::accounts], row.account, &value);
+        if (status.IsNotFound())
+            return failure(ErrorCode::not_found, "the account " + row.account + " was removed meanwhile");
+        if (!status.ok()) return std::unexpected(to_error("cannot read the row of an account", status));
+    }
+    return {};
+}
+
 Result<> Committer::add(
     const Database::Use& use, rocksdb::WriteBatch& batch, std::set<RecordId>& ids, Waiting& one
 ) {
     const Delivery& delivery = one.delivery;
     if (delivery.body && !delivery.rows.empty()) {
+        if (auto checked = check_owners(use, delivery); !checked) return checked;
         if (auto added = add_message(use, batch, ids, one); !added) return added;
         for (const MailboxDelivery& row : delivery.rows) {
             const auto size = rows::served_size(delivery.body->size(), row.prefix.size(), row.cuts);

@@ -89,6 +89,7 @@ private:
     Result<> add_message(
         const Database::Use& use, rocksdb::WriteBatch& batch, std::set<RecordId>& ids, const Waiting& one
     );
+    Result<> check_owners(const Database::Use& use, const Delivery& delivery) const;
     Result<> write(const Database::Use& use);
     void finish(Waiting& one, Result<> outcome);
     void refuse(DeliverCallback callback, Error error);

@@ -26,12 +26,19 @@ struct CutRange {
     bool operator==(const CutRange&) const = default;
 };
 
+/// Whether mail may be kept under a name without an account.
+enum class MailboxOwner : std::uint8_t {
+    account,  // no: whoever gets that name later must not get this mail
+    nobody,   // yes: the quarantine, and postmaster's until that account is added
+};
+
 /// One row to be made: who gets it, and what stands before it. Cuts sorted, not overlapping.
 struct MailboxDelivery {
     std::string account;  // canonical address, as AccountStore has it
     std::string mailbox;  // "INBOX" or "Junk"
     std::string prefix;   // whole header lines with CRLF
     std::vector<CutRange> cuts;
+    MailboxOwner owner = MailboxOwner::account;
 };
 
 /// One transaction that took DATA. All or none of it is stored, and synced before the callback.
@@ -90,8 +97,8 @@ public:
 
     /// Hands the transaction to the committer, which merges what waits into one synced batch. Does not block,
     /// except for nothing: large bodies are written by the store's own threads. The callback comes once, on a
-    /// thread of the store; it must not block. busy if too much waits; no_space or io if the disk refused:
-    /// nothing is stored then.
+    /// thread of the store; it must not block. busy if too much waits; no_space or io if the disk refused;
+    /// not_found if an account of a row has been removed: nothing is stored then.
     virtual void deliver(Delivery delivery, DeliverCallback callback) = 0;
 
     /// May block. An account without that mailbox has an empty one.

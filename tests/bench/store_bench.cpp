@@ -58,7 +58,11 @@ struct Load {
         delivery.time = system_clock().wall();
         delivery.body = body;
         delivery.rows.push_back(
-            {"user" + std::to_string(caller) + "@example.test", "INBOX", std::string(400, 'P'), {}}
+            {"user" + std::to_string(caller) + "@example.test",
+             "INBOX",
+             std::string(400, 'P'),
+             {},
+             MailboxOwner::nobody}
         );
         delivery.record = record;
         store.mail().deliver(std::move(delivery), [this, caller](Result<std::vector<Uid>> uids) {

@@ -35,6 +35,24 @@ def smuggle(server, pieces):
         return replies_until_closed(client)
 
 
+def test_mail_on_its_way_to_an_account_that_is_removed_is_not_kept_for_the_next_owner():
+    with Server() as server, Smtp(server) as client:
+        client.hello()
+        client.expect('MAIL FROM:<ann@sender.test>', 250)
+        client.expect('RCPT TO:<alice@example.test>', 250)
+        client.expect('RCPT TO:<bob@example.test>', 250)
+        client.expect('DATA', 354)
+        server.command('account', 'delete', 'alice@example.test')
+        client.send(MESSAGE + b'.\r\n')
+        reply = client.reply()
+        equal(reply.code, 451, 'mail for an account that is gone')
+        equal(server.explain(reply.id)['rule'], 'builtin:store', 'the rule')
+        equal(mailbox_count(server, 'bob@example.test'), 0, 'messages of the other recipient')
+        equal(client.send_mail('ann@sender.test', ['alice@example.test']).code, 550, 'the next try')
+        server.add_account('alice')
+        equal(mailbox_count(server), 0, 'messages of the next owner')
+
+
 def test_a1_no_false_end_of_data_smuggles_a_message():
     with Server() as server:
         had = 0

@@ -54,6 +54,20 @@ TEST(Delivery, GivesEachAccountOneRowInTheMailboxOfItsVerdict) {
     EXPECT_EQ(fixture.transaction.accepted[2].mailbox, "Junk");
 }
 
+TEST(Delivery, OnlyPostmasterAndTheQuarantineNeedNoAccount) {
+    Fixture fixture;
+    fixture.add("alice@example.test", {"alice@example.test"}, Action::accept);
+    fixture.add("postmaster@example.test", {"postmaster@example.test"}, Action::accept);
+    fixture.add("postmaster-b@example.test", {"postmaster-b@example.test"}, Action::accept);
+    fixture.add("bob@example.test", {"bob@example.test"}, Action::quarantine);
+    const auto rows = fixture.plan();
+    ASSERT_EQ(rows.size(), 4U);
+    EXPECT_EQ(rows[0].owner, MailboxOwner::account);
+    EXPECT_EQ(rows[1].owner, MailboxOwner::nobody);
+    EXPECT_EQ(rows[2].owner, MailboxOwner::account);
+    EXPECT_EQ(rows[3].owner, MailboxOwner::nobody);
+}
+
 TEST(Delivery, KeepsBackWhatOneOfSeveralRefuses) {
     Fixture fixture;
     fixture.add("alice@example.test", {"alice@example.test"}, Action::accept);

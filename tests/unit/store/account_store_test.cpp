@@ -38,7 +38,7 @@ TEST(AccountStore, MailGoesWithItsAccountAndStaysForOthers) {
     const auto validity = store->mail().list("a@x", "INBOX")->uid_validity;
     Delivery delivery = delivery_to("a@x", message_of("shared"));
     delivery.rows.push_back({"a@x", "Junk", "", {}});
-    delivery.rows.push_back({"b@x", "INBOX", "", {}});
+    delivery.rows.push_back({"b@x", "INBOX", "", {}, MailboxOwner::nobody});
     ASSERT_TRUE(deliver(store->mail(), std::move(delivery)));
     EXPECT_EQ(store->mail().list("a@x", "INBOX")->uid_validity, validity);
     EXPECT_EQ(store->accounts().remove("c@x").error().code, ErrorCode::not_found);
@@ -77,6 +77,34 @@ TEST(AccountStore, ASessionOfARemovedAccountGetsNothingOfItsNamesake) {
     ASSERT_FALSE(expunged) << "the old session deletes the new owner's mail";
     EXPECT_EQ(expunged.error().code, ErrorCode::not_found);
     EXPECT_EQ(read_message(mail, "a@x", 1), "Return-Path: <>\r\nof the new owner");
+}
+
+TEST(AccountStore, MailOnItsWayToARemovedAccountIsNotKeptForANamesake) {
+    const TemporaryFolder folder;
+    const auto store = open_store({.folder = folder.path()});
+    const auto late_delivery = [] {
+        Delivery delivery = delivery_to("a@x", message_of(message_text(5000)));
+        delivery.rows.front().owner = MailboxOwner::account;
+        return delivery;
+    };
+    // Whether or not the store has had to do with the mailbox since it was opened.
+    for (const int earlier : {0, 1}) {
+        SCOPED_TRACE(earlier);
+        ASSERT_TRUE(store->accounts().add({"a@x", "", "", 1}));
+        for (int i = 0; i < earlier; ++i)
+            ASSERT_TRUE(deliver(store->mail(), late_delivery()));
+        ASSERT_TRUE(store->accounts().remove("a@x"));
+        Delivery delivery = late_delivery();
+        delivery.rows.push_back({"b@x", "INBOX", "", {}, MailboxOwner::nobody});
+        const auto late = deliver(store->mail(), std::move(delivery));
+        ASSERT_FALSE(late) << "acknowledged, though nobody is there to get it";
+        EXPECT_EQ(late.error().code, ErrorCode::not_found);
+        EXPECT_TRUE(store->mail().list("b@x", "INBOX")->rows.empty()) << "a part of it was stored";
+        ASSERT_TRUE(store->accounts().add({"a@x", "", "", 2}));
+        EXPECT_TRUE(store->mail().list("a@x", "INBOX")->rows.empty()) << "the next owner of the name got it";
+        ASSERT_TRUE(deliver(store->mail(), late_delivery()));
+        ASSERT_TRUE(store->accounts().remove("a@x"));
+    }
 }
 
 TEST(AccountStore, FoldsOnlyAsciiLetters) {

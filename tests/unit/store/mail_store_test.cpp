@@ -76,7 +76,7 @@ TEST_F(MailStoreTest, KeepsOneBodyForAllRecipientsUntilTheLastRowGoes) {
         const std::string text = message_text(size);
         Delivery delivery = delivery_to(alice, message_of(text));
         const RecordId id = delivery.id;
-        delivery.rows.push_back({bob, "Junk", "", {{0, 9}}});
+        delivery.rows.push_back({bob, "Junk", "", {{0, 9}}, MailboxOwner::nobody});
         ASSERT_TRUE(deliver(mail(), std::move(delivery)));
         EXPECT_EQ(blob_count(folder_), size == large ? 1U : 0U);
         const auto junk = mail().list(bob, "Junk");
@@ -111,8 +111,8 @@ TEST_F(MailStoreTest, NeverGivesAUidTwice) {
 
 TEST_F(MailStoreTest, GivesUidsInTheOrderOfTheRowsAlsoTwiceToOneMailbox) {
     Delivery delivery = delivery_to(alice, message_of("x"));
-    delivery.rows.push_back({bob, "INBOX", "", {}});
-    delivery.rows.push_back({alice, "INBOX", "", {}});
+    delivery.rows.push_back({bob, "INBOX", "", {}, MailboxOwner::nobody});
+    delivery.rows.push_back({alice, "INBOX", "", {}, MailboxOwner::nobody});
     EXPECT_EQ(deliver(mail(), std::move(delivery)), (std::vector<Uid>{1, 1, 2}));
     ASSERT_TRUE(mail().expunge(listed(mail(), alice), {1, 2}));
     EXPECT_EQ(read_message(mail(), bob, 1), "x");

@@ -56,7 +56,7 @@ std::vector<Acknowledged> load_until_off(Store& store, const FaultEnv& env, std:
                                                 : 200 + random() % 12000;
                 auto delivery =
                     delivery_to(one.account, message_of(message_text(one.octets, one.seed)), one.id);
-                delivery.rows.push_back({"all@example.test", "Junk", "", {}});
+                delivery.rows.push_back({"all@example.test", "Junk", "", {}, MailboxOwner::nobody});
                 const auto uids = deliver(store.mail(), std::move(delivery));
                 if (!uids) continue;
                 one.uid = uids->front();
