@@ -3,18 +3,13 @@
 #include "base/log.hpp"
 
 #include <algorithm>
-#include <array>
 #include <future>
-#include <iterator>
-#include <limits>
 
 namespace wicket {
 namespace {
 
 // Large bodies are rare; more threads would only make one disk seek more.
 constexpr std::size_t blob_thread_count = 3;
-
-constexpr char version_octet = static_cast<char>(rows::row_version);
 
 /// Octets that the delivery holds in memory.
 std::size_t octets_of(const Delivery& delivery) {
@@ -25,20 +20,19 @@ std::size_t octets_of(const Delivery& delivery) {
     return octets;
 }
 
-Result<> check(const rocksdb::Status& status, std::string_view what) {
-    if (status.ok()) return {};
-    return std::unexpected(to_error(what, status));
-}
-
 }  // namespace
 
-Committer::Committer(Database& database, BlobFiles& blobs, const Clock& clock, Database::Sync sync)
-    : database_(database), blobs_(blobs), clock_(clock), sync_(sync) {}
+Committer::Committer(
+    Database& database, BlobFiles& blobs, DiskReserve& reserve, const Clock& clock, Database::Sync sync
+)
+    : database_(database), blobs_(blobs), reserve_(reserve), clock_(clock), sync_(sync) {}
 
 Result<std::unique_ptr<Committer>> Committer::start(
-    Database& database, BlobFiles& blobs, const Clock& clock, Database::Sync sync
+    Database& database, BlobFiles& blobs, DiskReserve& reserve, const Clock& clock, Database::Sync sync
 ) {
-    std::unique_ptr<Committer> committer(new Committer(database, blobs, clock, sync));
+    std::unique_ptr<Committer> committer(new Committer(database, blobs, reserve, clock, sync));
+    if (database.has_failed())
+        committer->failure_ = Error{ErrorCode::no_space, "the disk had no room to open the store"};
     {
         const auto use = database.use();
         std::string value;
@@ -102,14 +96,17 @@ void Committer::deliver(Delivery delivery, DeliverCallback callback) {
     {
         Waiting one{std::move(delivery), std::move(callback), 0, rows::BodyPlace::row, {}};
         one.octets = octets_of(one.delivery);
-        const bool is_large = one.delivery.body && !one.delivery.rows.empty() &&
-                              one.delivery.body->size() > blob_file_limit_octets;
+        const bool is_mail = one.delivery.body && !one.delivery.rows.empty();
+        const bool is_large = is_mail && one.delivery.body->size() > blob_file_limit_octets;
         if (is_large) one.place = rows::BodyPlace::file;
+        const Result<> room = is_mail ? reserve_.writable() : Result<>();
         const std::lock_guard lock(mutex_);
         if (is_closing_) {
             refusal = Error{ErrorCode::unavailable, "the store is closed"};
         } else if (failure_) {
             refusal = *failure_;
+        } else if (!room) {
+            refusal = room.error();
         } else if (waiting_messages_ >= queue_limit_messages ||
                    (waiting_messages_ != 0 && waiting_octets_ + one.octets > queue_limit_octets)) {
             refusal = Error{ErrorCode::busy, "too many deliveries wait for the disk"};
@@ -167,10 +164,13 @@ void Committer::write_blobs_until_closed() {
         blob_queue_.pop_front();
         blobs_in_work_ += 1;
         lock.unlock();
-        auto written = writable();
+        auto written = is_working();
         if (written || written.error().code == ErrorCode::unavailable) {
-            written = blobs_.write(one.delivery.id, *one.delivery.body);
-            if (!written) note_failure(written.error());
+            written = reserve_.take(one.delivery.body->size());
+            if (written) {
+                written = blobs_.write(one.delivery.id, *one.delivery.body);
+                if (!written) note_failure(written.error());
+            }
         }
         if (!written) {
             finish(one, std::move(written));
@@ -241,166 +241,31 @@ void Committer::note_failure(const Error& error) {
 }
 
 Result<> Committer::writable() const {
+    if (auto working = is_working(); !working) return working;
+    return reserve_.writable();
+}
+
+Result<> Committer::is_working() const {
     const std::lock_guard lock(mutex_);
     if (is_closing_) return failure(ErrorCode::unavailable, "the store is closed");
     if (failure_) return std::unexpected(*failure_);
     return {};
 }
 
-Result<rows::MailboxName*> Committer::mailbox(const Database::Use& use, const std::string& key) {
-    auto found = mailboxes_.find(key);
-    if (found == mailboxes_.end()) {
-        std::string value;
-        const auto status = use->Get({}, use[MailTable::mailboxes], key, &value);
-        if (status.ok()) {
-            const auto name = rows::decode_mailbox_name(value);
-            if (!name) return failure(ErrorCode::corrupt, "the row of a mailbox is damaged");
-            found = mailboxes_.emplace(key, *name).first;
-        } else if (status.IsNotFound()) {
-            const auto seconds =
-                std::chrono::duration_cast<std::chrono::seconds>(clock_.wall().time_since_epoch()).count();
-            // Past 2106 or before 1970 the clock is of no use; the last one + 1 still is.
-            const auto now = seconds > 0 && seconds < std::numeric_limits<std::uint32_t>::max()
-                                 ? static_cast<std::uint32_t>(seconds)
-                                 : 0U;
-            counters_.last_uid_validity = std::max(now, counters_.last_uid_validity + 1);
-            found =
-                mailboxes_
-                    .emplace(key, rows::MailboxName{counters_.next_mailbox++, counters_.last_uid_validity, 1})
-                    .first;
-            counters_are_written_ = false;
-        } else {
-            return std::unexpected(to_error("cannot read the row of a mailbox", status));
-        }
-    }
-    return &found->second;
-}
-
-Result<> Committer::write(const Database::Use& use) {
-    // Also after a batch that failed: a number given out in this process is never given out again.
-    if (!counters_are_written_) {
-        const auto status =
-            batch_.Put(use[MailTable::meta], rocksdb::Slice(rows::counters_key), rows::encode(counters_));
-        if (!status.ok()) return check(status, "cannot add to a batch");
-    }
-    if (batch_.Count() == 0) return {};
-    auto written = database_.write(use, batch_, sync_);
-    if (written)
-        counters_are_written_ = true;
-    else
-        note_failure(written.error());
-    return written;
-}
-
-Result<> Committer::add_message(
-    const Database::Use& use, rocksdb::WriteBatch& batch, std::set<RecordId>& ids, const Waiting& one
-) {
-    const Delivery& delivery = one.delivery;
-    const std::string_view id = rows::id_key(delivery.id);
-    std::string present;
-    const auto known = use->Get({}, use[MailTable::messages], rocksdb::Slice(id), &present);
-    if (known.ok() || !ids.insert(delivery.id).second)
-        return failure(
-            ErrorCode::exists, "there is a message with id " + delivery.id.to_string() + " already"
-        );
-    if (!known.IsNotFound()) return std::unexpected(to_error("cannot read the row of a message", known));
-    rows::Message message;
-    message.references = static_cast<std::uint32_t>(delivery.rows.size());
-    message.place = one.place;
-    message.size_octets = delivery.body->size();
-    message.sha256 = delivery.body->sha256();
-    auto status = batch.Put(use[MailTable::messages], rocksdb::Slice(id), rows::encode(message));
-    if (status.ok() && one.place == rows::BodyPlace::row) {
-        std::string copy;
-        std::string_view octets;
-        if (delivery.body->is_in_memory()) {
-            octets = delivery.body->view();
-        } else {
-            auto read = delivery.body->read(0, delivery.body->size());
-            if (!read) return std::unexpected(read.error());
-            copy = std::move(*read);
-            octets = copy;
-        }
-        const rocksdb::Slice key(id);
-        const std::array<rocksdb::Slice, 2> value{rocksdb::Slice(&version_octet, 1), rocksdb::Slice(octets)};
-        status = batch.Put(
-            use[MailTable::bodies],
-            rocksdb::SliceParts(&key, 1),
-            rocksdb::SliceParts(value.data(), value.size())
-        );
-    }
-    return check(status, "cannot add to a batch");
-}
-
-// An account may be removed while a message to it is on its way. What is in mailboxes_ need not be looked up:
-// the removal of an account takes its mailboxes out.
-Result<> Committer::check_owners(const Database::Use& use, const Delivery& delivery) const {
-    for (const MailboxDelivery& row : delivery.rows) {
-        if (row.owner == MailboxOwner::nobody) continue;
-        if (mailboxes_.contains(rows::mailbox_name_key(row.account, row.mailbox))) continue;
-        std::string value;
-        const auto status = use->Get({}, use[MailTable::accounts], row.account, &value);
-        if (status.IsNotFound())
-            return failure(ErrorCode::not_found, "the account " + row.account + " was removed meanwhile");
-        if (!status.ok()) return std::unexpected(to_error("cannot read the row of an account", status));
-    }
-    return {};
-}
-
-Result<> Committer::add(
-    const Database::Use& use, rocksdb::WriteBatch& batch, std::set<RecordId>& ids, Waiting& one
-) {
-    const Delivery& delivery = one.delivery;
-    if (delivery.body && !delivery.rows.empty()) {
-        if (auto checked = check_owners(use, delivery); !checked) return checked;
-        if (auto added = add_message(use, batch, ids, one); !added) return added;
-        for (const MailboxDelivery& row : delivery.rows) {
-            const auto size = rows::served_size(delivery.body->size(), row.prefix.size(), row.cuts);
-            if (!size) return failure(ErrorCode::invalid, "the cuts of a delivery do not fit its body");
-            const std::string key = rows::mailbox_name_key(row.account, row.mailbox);
-            const auto name = mailbox(use, key);
-            if (!name) return std::unexpected(name.error());
-            if ((*name)->next_uid == std::numeric_limits<Uid>::max())
-                return failure(ErrorCode::no_space, "a mailbox has no UIDs left");
-            const Uid uid = (*name)->next_uid++;
-            one.uids.push_back(uid);
-            auto status = batch.Put(use[MailTable::mailboxes], key, rows::encode(**name));
-            if (status.ok()) {
-                status = batch.Put(
-                    use[MailTable::mailboxes],
-                    rows::mailbox_entry_key((*name)->number, uid),
-                    rows::encode(rows::MailboxEntry{delivery.id, *size, delivery.time})
-                );
-            }
-            if (status.ok()) {
-                status = batch.Put(
-                    use[MailTable::views],
-                    rows::view_key((*name)->number, uid),
-                    rows::encode_view(row.prefix, row.cuts)
-                );
-            }
-            if (!status.ok()) return check(status, "cannot add to a batch");
-        }
-    }
-    if (delivery.record.empty()) return {};
-    const std::string head = rows::encode_decision_head(delivery.record_keys);
-    const rocksdb::Slice key(rows::id_key(delivery.id));
-    const std::array<rocksdb::Slice, 2> value{rocksdb::Slice(head), rocksdb::Slice(delivery.record)};
-    return check(
-        batch.Put(
-            use[MailTable::decisions],
-            rocksdb::SliceParts(&key, 1),
-            rocksdb::SliceParts(value.data(), value.size())
-        ),
-        "cannot add to a batch"
-    );
-}
-
 void Committer::commit(std::vector<Waiting>& group) {
     Result<> written;
-    if (auto now = writable(); !now && now.error().code != ErrorCode::unavailable) written = now;
+    if (auto now = is_working(); !now && now.error().code != ErrorCode::unavailable) written = now;
     std::vector<std::pair<Waiting*, Error>> misfits;
+    const auto fits = [&misfits](const Waiting& one) {
+        return std::ranges::find(misfits, &one, &std::pair<Waiting*, Error>::first) == misfits.end();
+    };
     if (written) {
+        for (Waiting& one : group) {
+            // In the log, and once more in the tables. Before the database is held: it is looked at here too.
+            const bool is_mail = one.delivery.body && !one.delivery.rows.empty();
+            if (auto taken = is_mail ? reserve_.take(2 * one.octets) : Result<>(); !taken)
+                misfits.emplace_back(&one, std::move(taken.error()));
+        }
         const auto use = database_.use();
         if (!use) {
             written = failure(ErrorCode::unavailable, "the store is closed");
@@ -408,6 +273,7 @@ void Committer::commit(std::vector<Waiting>& group) {
             batch_.Clear();
             std::set<RecordId> ids;
             for (Waiting& one : group) {
+                if (!fits(one)) continue;
                 // One that cannot be stored is taken out again, and the others go on.
                 batch_.SetSavePoint();
                 if (auto added = add(use, batch_, ids, one); !added) {
@@ -441,7 +307,7 @@ void Committer::commit(std::vector<Waiting>& group) {
 void Committer::perform(WaitingTask& task) {
     Result<> outcome;
     Aftermath aftermath;
-    if (auto now = writable(); !now && now.error().code != ErrorCode::unavailable) {
+    if (auto now = is_working(); !now && now.error().code != ErrorCode::unavailable) {
         outcome = now;
     } else if (const auto use = database_.use(); !use) {
         outcome = failure(ErrorCode::unavailable, "the store is closed");
@@ -486,6 +352,7 @@ void Committer::try_to_recover() {
         return;
     }
     resolve_doubtful_blobs();
+    reserve_.look();
     {
         const std::lock_guard lock(mutex_);
         failure_.reset();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "store/blob_files.hpp"
+#include "store/disk_reserve.hpp"
 #include "store/mail_store.hpp"
 #include "store/row_codec.hpp"
 #include "store/tables.hpp"
@@ -37,7 +38,7 @@ class Committer {
 public:
     /// The mail database's next numbers are read here. `sync` as in StoreOptions.
     static Result<std::unique_ptr<Committer>> start(
-        Database& database, BlobFiles& blobs, const Clock& clock, Database::Sync sync
+        Database& database, BlobFiles& blobs, DiskReserve& reserve, const Clock& clock, Database::Sync sync
     );
     ~Committer();
     Committer(const Committer&) = delete;
@@ -59,6 +60,7 @@ public:
     /// For tasks: the mailbox of this key, given a number if there is none. Whoever uses it writes its row.
     Result<rows::MailboxName*> mailbox(const Database::Use& use, const std::string& key);
 
+    /// As MailStore::writable. Tasks are run also while room is short.
     Result<> writable() const;
     /// The keeper's: if the disk refused something, tries whether it still does.
     void try_to_recover();
@@ -78,7 +80,9 @@ private:
         std::function<void(Result<>)> done;
     };
 
-    Committer(Database& database, BlobFiles& blobs, const Clock& clock, Database::Sync sync);
+    Committer(
+        Database& database, BlobFiles& blobs, DiskReserve& reserve, const Clock& clock, Database::Sync sync
+    );
 
     void commit_until_closed();
     void write_blobs_until_closed();
@@ -94,10 +98,12 @@ private:
     void finish(Waiting& one, Result<> outcome);
     void refuse(DeliverCallback callback, Error error);
     void note_failure(const Error& error);
+    Result<> is_working() const;
     void resolve_doubtful_blobs();
 
     Database& database_;
     BlobFiles& blobs_;
+    DiskReserve& reserve_;
     const Clock& clock_;
     Database::Sync sync_;
 

@@ -21,9 +21,13 @@ namespace {
 // As large as a good batch: a disk that takes this much takes mail again.
 constexpr std::size_t probe_octets = 256U << 10U;
 
-// All tables are flushed when the log reaches this size, so that it can be dropped and recovery stays short:
-// about a second for this much.
-constexpr std::uint64_t wal_limit_octets = 256ULL << 20U;
+// All tables are flushed when the log reaches this size, so that it can be dropped and recovery stays short.
+// As much as the bodies' buffer, which is flushed at that size anyway: a greater log would only need more
+// room to recover.
+constexpr std::uint64_t wal_limit_octets = 64ULL << 20U;
+
+// Opening writes the logs as tables, and some small files beside them.
+constexpr std::uint64_t opening_octets = 2ULL << 20U;
 
 /// The folder that a secondary instance would keep its own log in, if that did not go to ours: wanted only
 /// while it is opened. Removed at once, so that a reader may be killed at any later moment.
@@ -161,6 +165,8 @@ Database::Database(Setup setup)
     options_.max_open_files = -1;  // a secondary instance needs its files open: the writer may delete them
     options_.max_background_jobs = 2;
     options_.max_total_wal_size = wal_limit_octets;
+    // No room is taken in advance, so that what is free is what can be used.
+    options_.allow_fallocate = false;
     options_.max_manifest_file_size = 16U << 20U;
     options_.max_bgerror_resume_count = 0;  // recover() does it, with its checks
     options_.stats_dump_period_sec = 0;
@@ -176,7 +182,17 @@ Database::~Database() {
 Result<std::unique_ptr<Database>> Database::open(Setup setup) {
     const Mode mode = setup.mode;
     std::unique_ptr<Database> database(new Database(std::move(setup)));
-    if (auto opened = database->open_handle(mode); !opened) return std::unexpected(opened.error());
+    if (auto opened = database->open_handle(mode); !opened) {
+        if (mode == Mode::read || opened.error().code != ErrorCode::no_space || !database->open_for_reading())
+            return std::unexpected(opened.error());
+        log_error(
+            "the disk has no room to open the store for writing: it is opened for reading until there is",
+            {
+                {"error", opened.error().message}
+        }
+        );
+        database->failed_.store(true, std::memory_order_release);
+    }
     if (auto checked = database->check_format(); !checked) return std::unexpected(checked.error());
     return database;
 }
@@ -187,6 +203,7 @@ rocksdb::Status Database::open_writer(Handle& handle, rocksdb::WALRecoveryMode w
     // A lost log would be noticed; the salvaging open must not fail for it again.
     options.track_and_verify_wals_in_manifest =
         wal_mode != rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+    options.avoid_flush_during_recovery = !has_room_for_tables();
     std::vector<rocksdb::ColumnFamilyDescriptor> tables;
     for (const Table& table : setup_.tables)
         tables.emplace_back(table.name, table.options);
@@ -307,17 +324,37 @@ Result<> Database::try_disk() const {
     }
     files->DeleteFile(path, {}, nullptr).PermitUncheckedError();
     if (!status.ok()) return std::unexpected(to_error("the disk still refuses " + path, status));
-    // Recovery writes what the logs hold as tables. Without room for them it would fail, and readers would
-    // wait for it each time.
-    std::uint64_t free_octets = 0;
-    if (!files->GetFreeSpace(setup_.folder, {}, &free_octets, nullptr).ok()) return {};
-    if (const std::uint64_t wanted = log_octets(); free_octets < wanted)
-        return failure(
-            ErrorCode::no_space,
-            setup_.folder + " needs " + std::to_string(wanted) + " octets to recover and has " +
-                std::to_string(free_octets)
-        );
     return {};
+}
+
+Result<std::uint64_t> Database::free_octets() const {
+    std::uint64_t octets = 0;
+    const auto status = env_->GetFileSystem()->GetFreeSpace(setup_.folder, {}, &octets, nullptr);
+    if (!status.ok()) return std::unexpected(to_error("cannot see how full the disk is", status));
+    return octets;
+}
+
+std::uint64_t Database::unflushed_octets() const {
+    const auto pinned = use();
+    std::uint64_t octets = 0;
+    if (pinned) pinned->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &octets);
+    return octets;
+}
+
+void Database::begin_flush() {
+    const auto pinned = use();
+    if (!pinned || !pinned.is_writer() || has_failed()) return;
+    rocksdb::FlushOptions options;
+    options.wait = false;
+    options.allow_write_stall = true;
+    pinned->Flush(options, handle_->tables).PermitUncheckedError();
+}
+
+bool Database::has_room_for_tables() const {
+    const auto free = free_octets();
+    if (!free) return true;
+    const std::uint64_t logs = log_octets();
+    return *free >= logs + logs / 8 + opening_octets;
 }
 
 std::uint64_t Database::log_octets() const {
@@ -358,6 +395,18 @@ Result<> Database::reopen() {
         return opened;
     }
     // Reading must go on.
+    if (const auto reading = open_for_reading(); !reading)
+        log_error(
+            "store closed: cannot even be read",
+            {
+                {"folder", setup_.folder          },
+                {"error",  reading.error().message}
+        }
+        );
+    return opened;
+}
+
+Result<> Database::open_for_reading() {
     auto handle = std::make_unique<Handle>();
     std::vector<rocksdb::ColumnFamilyDescriptor> tables;
     for (const Table& table : setup_.tables)
@@ -369,22 +418,16 @@ Result<> Database::reopen() {
     options.track_and_verify_wals_in_manifest = true;
     const auto status = rocksdb::DB::OpenForReadOnly(options, setup_.folder, tables, &handle->tables, &db);
     handle->db.reset(db);
-    if (!status.ok())
-        log_error(
-            "store closed: cannot even be read",
-            {
-                {"folder", setup_.folder    },
-                {"error",  status.ToString()}
-        }
-        );
-    else
-        handle_ = std::move(handle);
-    return opened;
+    if (!status.ok()) return std::unexpected(to_error("cannot open " + setup_.folder, status));
+    handle_ = std::move(handle);
+    return {};
 }
 
 // RocksDB's own Resume() is not used: after a failed append it may wait for a flush that nobody has begun,
 // and what follows asserts that the log which has failed is not written again. Opening it anew reads the logs
-// back, writes what they hold as tables and begins a new log; it takes about a second.
+// back, writes what they hold as tables and begins a new log; it takes about a second. Where there is no room
+// for the tables the old logs stay beside the new one, so that owners can delete; mail has to wait for the
+// tables (DiskReserve).
 Result<> Database::recover(Sync sync) {
     if (auto tried = try_disk(); !tried) return tried;
     if (auto opened = reopen(); !opened) return opened;

@@ -45,7 +45,8 @@ public:
         const Clock* clock = nullptr;
     };
 
-    /// invalid if a newer program wrote it; corrupt; not_found if there is none to read.
+    /// invalid if a newer program wrote it; corrupt; not_found if there is none to read. If the disk has no
+    /// room to open it for writing, it is opened for reading and has_failed() until recover() succeeds.
     static Result<std::unique_ptr<Database>> open(Setup setup);
     ~Database();
     Database(const Database&) = delete;
@@ -85,13 +86,21 @@ public:
     /// The disk refused a write here or in the background, and recover() has not yet succeeded.
     bool has_failed() const { return failed_.load(std::memory_order_acquire); }
     /// Tries whether the disk writes again, and if so closes and opens the database, which begins a new
-    /// write-ahead log: nothing that is acknowledged afterwards depends on a log whose sync once failed. For
-    /// reading only if nothing else can be done. Sync::no: the test that proves that syncs matter.
+    /// write-ahead log: nothing that is acknowledged afterwards depends on a log whose sync once failed,
+    /// unless there is no room to write as tables what the old ones hold. For reading only if nothing else
+    /// can be done. Sync::no: the test that proves that syncs matter.
     Result<> recover(Sync sync);
     /// As far as the writer has written. Nothing to do for a writer.
     Result<> catch_up();
     /// Syncs what is written and closes. Later uses are false.
     void close();
+
+    /// What is in memory and in the logs, but in no table yet.
+    std::uint64_t unflushed_octets() const;
+    /// Has it written as tables in the background, so that the logs can go.
+    void begin_flush();
+    /// Of the disk.
+    Result<std::uint64_t> free_octets() const;
 
     rocksdb::Env* env() const { return env_; }
     const std::string& folder() const { return setup_.folder; }
@@ -102,12 +111,14 @@ private:
 
     explicit Database(Setup setup);
     Result<> open_handle(Mode mode);
+    Result<> open_for_reading();
     rocksdb::Status open_writer(Handle& handle, rocksdb::WALRecoveryMode wal_mode);
     Result<> check_format();
     Result<> reopen();
     Result<> try_log(Sync sync);
     Result<> try_disk() const;
     std::uint64_t log_octets() const;
+    bool has_room_for_tables() const;
 
     Setup setup_;
     rocksdb::Env* env_;

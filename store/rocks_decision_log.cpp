@@ -97,8 +97,8 @@ Result<std::string> read_record(const Database& database, std::size_t table, con
 
 }  // namespace
 
-RocksDecisionLog::RocksDecisionLog(Database& mail, Database& refusals, Role role)
-    : mail_(mail), refusals_(refusals), role_(role) {
+RocksDecisionLog::RocksDecisionLog(Database& mail, Database& refusals, const DiskReserve* reserve, Role role)
+    : mail_(mail), refusals_(refusals), reserve_(reserve), role_(role) {
     if (role == Role::writer) thread_ = std::thread([this] { write_until_closed(); });
 }
 
@@ -161,7 +161,8 @@ void RocksDecisionLog::write_until_closed() {
             }
             );
         bool is_good = true;
-        if (refusals_.has_failed()) is_good = refusals_.recover(Database::Sync::no).has_value();
+        if (reserve_->is_scarce() && !is_last) is_good = false;
+        if (is_good && refusals_.has_failed()) is_good = refusals_.recover(Database::Sync::no).has_value();
         is_good = is_good && write_waiting();
         if (is_good && (was_idle || is_last || --until_folds <= 0)) {
             is_good = write_folds();

@@ -25,7 +25,8 @@ inline constexpr std::size_t refusal_buffer_limit_octets = 64U << 20U;
 class RocksDecisionLog : public DecisionLog {
 public:
     enum class Role : std::uint8_t { writer, reader };
-    RocksDecisionLog(Database& mail, Database& refusals, Role role);
+    /// `reserve`: nullptr for a reader.
+    RocksDecisionLog(Database& mail, Database& refusals, const DiskReserve* reserve, Role role);
     ~RocksDecisionLog() override;
     RocksDecisionLog(const RocksDecisionLog&) = delete;
     RocksDecisionLog& operator=(const RocksDecisionLog&) = delete;
@@ -48,6 +49,7 @@ private:
 
     Database& mail_;
     Database& refusals_;
+    const DiskReserve* reserve_;
     Role role_;
     RefusalFolds folds_;
 

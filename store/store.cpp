@@ -50,7 +50,8 @@ public:
         if (auto prepared = blobs_.prepare(); !prepared) return prepared;
         if (auto swept = sweep_orphans(); !swept) return swept;
         const auto sync = options_.sync ? Database::Sync::yes : Database::Sync::no;
-        auto committer = Committer::start(*mail_, blobs_, clock_, sync);
+        reserve_ = std::make_unique<DiskReserve>(*mail_, *refusals_);
+        auto committer = Committer::start(*mail_, blobs_, *reserve_, clock_, sync);
         if (!committer) return std::unexpected(committer.error());
         committer_ = std::move(*committer);
         if (auto begun = begin(RocksDecisionLog::Role::writer, RocksMemory::Access::read_write); !begun)
@@ -79,7 +80,7 @@ private:
     Result<> begin(RocksDecisionLog::Role role, RocksMemory::Access access) {
         mail_store_ = std::make_unique<RocksMailStore>(*mail_, blobs_, committer_.get());
         accounts_ = std::make_unique<RocksAccountStore>(*mail_, committer_.get());
-        decisions_ = std::make_unique<RocksDecisionLog>(*mail_, *refusals_, role);
+        decisions_ = std::make_unique<RocksDecisionLog>(*mail_, *refusals_, reserve_.get(), role);
         memory_ = std::make_unique<RocksMemory>(*refusals_, clock_, access);
         return accounts_->load();
     }
@@ -110,6 +111,7 @@ private:
         while (!keeper_wakes_.wait_for(lock, recovery_interval, [this] { return is_closing_; })) {
             lock.unlock();
             committer_->try_to_recover();
+            reserve_->look();
             if (--until_trim <= 0) {
                 until_trim = trim_interval / recovery_interval;
                 const auto trimmed = trim_decisions(
@@ -153,7 +155,8 @@ private:
     std::unique_ptr<Database> mail_;
     std::unique_ptr<Database> refusals_;
     BlobFiles blobs_;
-    std::unique_ptr<Committer> committer_;  // nullptr in a reader
+    std::unique_ptr<DiskReserve> reserve_;  // nullptr in a reader, as the committer
+    std::unique_ptr<Committer> committer_;
     std::unique_ptr<RocksMailStore> mail_store_;
     std::unique_ptr<RocksAccountStore> accounts_;
     std::unique_ptr<RocksDecisionLog> decisions_;

@@ -121,6 +121,69 @@ def test_f3_a_full_disk_refuses_mail_for_now_and_recovers():
     server.stop()
 
 
+def send_until_refused(server, acknowledged, name, octets, most=2000):
+    """Sends until the disk has no room; the code that the last message got."""
+    with Smtp(server) as client:
+        client.hello()
+        for number in range(most):
+            code = send(client, f'{name}.{number}', octets)
+            if code != 250:
+                return code
+            acknowledged.append(f'{name}.{number}')
+    raise AssertionError(f'{most} messages of {octets} octets found room')
+
+
+def test_f3_a_disk_that_mail_has_filled_lets_owners_delete_and_comes_back_with_part_of_its_space():
+    server = Server(accounts=())
+    with SmallDisk(server.folder / 'state', 64) as disk:
+        ballast = disk.folder / 'ballast'
+
+        def delete(*numbers):
+            with Pop3(server) as pop:
+                gone = [pop.many(f'RETR {number}') for number in numbers]
+                for number in numbers:
+                    pop.expect(f'DELE {number}')
+                pop.expect('QUIT')
+            for token in (line.split()[1] for lines in gone for line in lines if line.startswith('token ')):
+                acknowledged.remove(token)
+        try:
+            server.add_account('alice')
+            server.start()
+            acknowledged = []
+            ballast.write_bytes(b'\0' * 10_000_000)
+            equal(send_until_refused(server, acknowledged, 'full', 94_000), 452, 'the refusal of a full disk')
+            check(len(acknowledged) * 94_000 > 20_000_000, f'only {len(acknowledged)} messages found room')
+            delete(1, 2)
+            server.add_account('bob')
+            server.terminate()
+            server.start()
+            expect_all(server, acknowledged)
+            delete(1)
+            equal(send_until_refused(server, acknowledged, 'restarted', 94_000), 452, 'the refusal after a restart')
+            ballast.unlink()
+            emptied = time.monotonic()
+            wait_until(lambda: send_anew(server, 'after', 94_000) == 250, 'mail once part of the space is back', 10)
+            print(f'a disk full of mail: mail again {time.monotonic() - emptied:.1f} s after 10 of 64 MB are back')
+            acknowledged.append('after')
+            # Somebody else takes all that is left, and gives little of it back.
+            send_until_refused(server, acknowledged, 'again', 94_000)
+            disk.fill()
+            server.terminate()
+            server.start()
+            expect_all(server, acknowledged)
+            disk.empty()
+            wait_until(lambda: not server.command('account', 'add', f'carol@{DOMAIN}', stdin='x\n', check_code=None).returncode,
+                       'an account once space is back', 10)
+            delete(1, 2)
+            server.kill()
+            server.start()
+            expect_all(server, acknowledged)
+            equal(server.command('verify').returncode, 0, 'verify')
+        finally:
+            server.stop_processes()
+    server.stop()
+
+
 class Machine(Server):
     """The release binary with faults.c under it; say() sets the faults."""
 

@@ -70,6 +70,19 @@ public:
         const std::string& from, const std::string& to, const IOOptions& options, IODebugContext* debug
     ) override;
 
+    IOStatus GetFreeSpace(
+        const std::string& path, const IOOptions& options, std::uint64_t* octets, IODebugContext* debug
+    ) override {
+        {
+            const std::lock_guard lock(mutex_);
+            if (free_octets_) {
+                *octets = *free_octets_;
+                return IOStatus::OK();
+            }
+        }
+        return FileSystemWrapper::GetFreeSpace(path, options, octets, debug);
+    }
+
     /// One operation passes by: false if the power is off.
     bool tick() {
         const std::lock_guard lock(mutex_);
@@ -162,6 +175,7 @@ private:
     Fault append_fault_ = Fault::none;
     mutable std::set<std::string> refused_appends_;  // paths
     std::string append_of_;
+    std::optional<std::uint64_t> free_octets_;
     Fault sync_fault_ = Fault::none;
     std::string sync_of_;
 };
@@ -428,6 +442,11 @@ void FaultEnv::fail_syncs(Fault fault, std::string of) {
     const std::lock_guard lock(files_->mutex_);
     files_->sync_fault_ = fault;
     files_->sync_of_ = std::move(of);
+}
+
+void FaultEnv::say_free(std::optional<std::uint64_t> octets) {
+    const std::lock_guard lock(files_->mutex_);
+    files_->free_octets_ = octets;
 }
 
 void FaultEnv::hold_syncs() {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -45,6 +46,8 @@ public:
     void fail_syncs(Fault fault, std::string of = {});
     /// Whether an append was refused to a file whose path contains `of`.
     bool has_refused_append(std::string_view of) const;
+    /// What the disk says it has free, whatever it takes; nullopt: what it really has.
+    void say_free(std::optional<std::uint64_t> octets);
     /// Syncs wait until released.
     void hold_syncs();
     void release_syncs();

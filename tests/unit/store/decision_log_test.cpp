@@ -203,7 +203,8 @@ TEST(DecisionRetention, OldDecisionsGoByAgeAndBySize) {
     auto database = Database::open(std::move(setup));
     ASSERT_TRUE(database) << database.error().message;
     BlobFiles blobs(folder / "blobs", (*database)->env());
-    auto committer = Committer::start(**database, blobs, clock, Database::Sync::yes);
+    DiskReserve reserve(**database, **database);
+    auto committer = Committer::start(**database, blobs, reserve, clock, Database::Sync::yes);
     ASSERT_TRUE(committer);
     const auto count = [&] {
         return count_keys(**database, static_cast<std::size_t>(MailTable::decisions)).value_or(0);

@@ -1,5 +1,6 @@
 // A disk that refuses, that lies after a failed sync, and that is slow.
 #include "store/committer.hpp"
+#include "store/disk_reserve.hpp"
 #include "store/row_codec.hpp"
 #include "store/store.hpp"
 #include "store/tables.hpp"
@@ -162,6 +163,93 @@ TEST_F(StoreFaults, TheFirstWriteAfterOpeningMayBeRefused) {
         const auto reader = Store::open_reader(folder_ / "state");
         return reader && (*reader)->decisions().count() == 2U;
     }));
+}
+
+TEST_F(StoreFaults, MailIsRefusedBeforeTheDiskIsFullAndOwnersMayStillDelete) {
+    ASSERT_TRUE(deliver_text("first"));
+    ASSERT_TRUE(deliver_text("second"));
+    env_.say_free(disk_margin_octets - 1);
+    ASSERT_TRUE(comes_true([&] { return !mail().writable(); })) << "the disk may fill up to its end";
+    EXPECT_EQ(mail().writable().error().code, ErrorCode::no_space);
+    for (const std::size_t octets : {std::size_t{5}, std::size_t{blob_file_limit_octets + 1}}) {
+        const auto refused = deliver_text(message_text(octets));
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, ErrorCode::no_space);
+    }
+    EXPECT_TRUE(read_message(mail(), alice, 1));
+    EXPECT_TRUE(mail().expunge(listed(mail(), alice), {1}));
+    EXPECT_TRUE(store_->accounts().add({"new@example.test", "", "", 1}));
+    // Also after a restart.
+    reopen();
+    EXPECT_FALSE(mail().writable());
+    EXPECT_TRUE(mail().expunge(listed(mail(), alice), {2}));
+    env_.say_free(std::nullopt);
+    ASSERT_TRUE(recovers());
+    EXPECT_TRUE(deliver_text("after"));
+}
+
+TEST_F(StoreFaults, AMessageThatNeedsMoreThanThereIsIsRefusedAlone) {
+    env_.say_free(disk_margin_octets + (12U << 20U));
+    reopen();
+    const auto refused = deliver_text(message_text(20U << 20U));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::no_space);
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "state/blobs"))
+        EXPECT_FALSE(entry.is_regular_file()) << entry.path();
+    EXPECT_TRUE(mail().writable());
+    EXPECT_TRUE(deliver_text(message_text(blob_file_limit_octets + 1)));
+}
+
+TEST_F(StoreFaults, WhereThereIsLessRoomThanTheLogsHoldOwnersMayDeleteAndMailWaits) {
+    std::map<Uid, std::string> acknowledged;
+    for (Uid uid = 1; uid <= 40; ++uid) {
+        acknowledged[uid] = message_text(100000, uid);
+        ASSERT_TRUE(deliver_text(acknowledged[uid]));
+    }
+    env_.fail_appends(Fault::no_space);
+    EXPECT_FALSE(deliver_text("refused"));
+    // Some octets are free again, but fewer than the log would need as tables.
+    env_.say_free(3U << 20U);
+    env_.fail_appends(Fault::none);
+    const ListedMailbox inbox = listed(mail(), alice);
+    ASSERT_TRUE(comes_true([&] { return mail().expunge(inbox, {1}).has_value(); })) << "nobody can delete";
+    acknowledged.erase(1);
+    EXPECT_EQ(mail().writable().error().code, ErrorCode::no_space);
+    EXPECT_FALSE(deliver_text("refused too"));
+    reopen();
+    EXPECT_FALSE(mail().writable());
+    EXPECT_TRUE(mail().expunge(inbox, {2}));
+    acknowledged.erase(2);
+    env_.say_free(std::nullopt);
+    ASSERT_TRUE(recovers());
+    ASSERT_TRUE(deliver_text("after"));
+    expect_all(acknowledged);
+    EXPECT_FALSE(read_message(mail(), alice, 1));
+    EXPECT_FALSE(read_message(mail(), alice, 2));
+}
+
+TEST_F(StoreFaults, AStoreThatFindsNoRoomAtAllOpensForReadingAndRecovers) {
+    ASSERT_TRUE(store_->accounts().add({alice, "hash", "", 1}));
+    ASSERT_TRUE(deliver_text("before"));
+    const RecordId id = new_id();
+    store_->decisions().refuse(id, id.time(), "why", {});
+    store_.reset();
+    env_.fail_appends(Fault::no_space);
+    auto opened = Store::open({.folder = folder_ / "state", .env = env_.env()});
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+    EXPECT_EQ(read_message(mail(), alice, 1), "Return-Path: <>\r\nbefore");
+    EXPECT_TRUE(store_->accounts().find(alice));
+    EXPECT_EQ(store_->decisions().find(id), "why");
+    EXPECT_EQ(mail().writable().error().code, ErrorCode::no_space);
+    EXPECT_EQ(deliver_text("refused").error().code, ErrorCode::no_space);
+    env_.fail_appends(Fault::none);
+    ASSERT_TRUE(recovers());
+    EXPECT_TRUE(deliver_text("after"));
+    expect_all({
+        {1, "before"},
+        {2, "after" }
+    });
 }
 
 TEST_F(StoreFaults, RefusalsWaitInMemoryWhileTheDiskRefuses) {
