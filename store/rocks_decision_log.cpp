@@ -97,9 +97,9 @@ Result<std::string> read_record(const Database& database, std::size_t table, con
 
 }  // namespace
 
-RocksDecisionLog::RocksDecisionLog(Database& mail, Database& refusals, const DiskReserve* reserve, Role role)
-    : mail_(mail), refusals_(refusals), reserve_(reserve), role_(role) {
-    if (role == Role::writer) thread_ = std::thread([this] { write_until_closed(); });
+RocksDecisionLog::RocksDecisionLog(Database& mail, Database& refusals, Setup setup)
+    : mail_(mail), refusals_(refusals), setup_(setup) {
+    if (setup.role == Role::writer) thread_ = std::thread([this] { write_until_closed(); });
 }
 
 RocksDecisionLog::~RocksDecisionLog() {
@@ -117,14 +117,14 @@ void RocksDecisionLog::close() {
 }
 
 std::optional<RecordId> RocksDecisionLog::fold(const RefusalKind& kind, const RecordId& id, WallTime time) {
-    if (role_ == Role::reader) return std::nullopt;
+    if (setup_.role == Role::reader) return std::nullopt;
     return folds_.fold(kind, id, time);
 }
 
 void RocksDecisionLog::refuse(
     const RecordId& id, WallTime /*the id has it*/, std::string record, RecordKeys keys
 ) {
-    if (role_ == Role::reader) return;
+    if (setup_.role == Role::reader) return;
     std::string value = rows::encode_decision_head(keys);
     value += record;
     const std::lock_guard lock(mutex_);
@@ -141,15 +141,10 @@ void RocksDecisionLog::refuse(
 
 void RocksDecisionLog::write_until_closed() {
     std::unique_lock lock(mutex_);
-    auto until_folds = fold_interval / refusal_wait;
+    SteadyTime folds_are_due = setup_.clock.steady() + fold_interval;
     for (;;) {
         work_.wait_for(lock, fold_interval, [this] { return is_closing_ || !waiting_.empty(); });
         const bool was_idle = waiting_.empty() && writing_.empty();
-        if (!was_idle) {
-            work_.wait_for(lock, refusal_wait, [this] {
-                return is_closing_ || waiting_.size() >= refusal_batch_limit;
-            });
-        }
         const bool is_last = is_closing_;
         const std::uint64_t dropped = std::exchange(dropped_, 0);
         lock.unlock();
@@ -160,18 +155,21 @@ void RocksDecisionLog::write_until_closed() {
                     {"count", std::to_string(dropped)}
             }
             );
-        bool is_good = true;
-        if (reserve_->is_scarce() && !is_last) is_good = false;
+        bool is_good = is_last || !setup_.reserve->is_scarce();
         if (is_good && refusals_.has_failed()) is_good = refusals_.recover(Database::Sync::no).has_value();
         is_good = is_good && write_waiting();
-        if (is_good && (was_idle || is_last || --until_folds <= 0)) {
+        if (is_good && (was_idle || is_last || setup_.clock.steady() >= folds_are_due)) {
             is_good = write_folds();
-            until_folds = fold_interval / refusal_wait;
+            folds_are_due = setup_.clock.steady() + fold_interval;
         }
         lock.lock();
         if (is_last && ((waiting_.empty() && writing_.empty()) || !is_good)) return;
-        // A disk that refuses is not asked again at once.
-        if (!is_good) work_.wait_for(lock, fold_interval, [this] { return is_closing_; });
+        if (!is_good)  // a disk that refuses is not asked again at once
+            work_.wait_for(lock, fold_interval, [this] { return is_closing_; });
+        else if (!was_idle)
+            work_.wait_for(lock, refusal_pause, [this] {
+                return is_closing_ || waiting_.size() >= refusal_batch_limit;
+            });
     }
 }
 

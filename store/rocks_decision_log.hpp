@@ -1,5 +1,6 @@
-// DecisionLog on both databases. Refusals wait in memory for at most 50 ms, where find and scan see them; a
-// thread of its own writes them, unsynced, and folded counts once a second. Any thread.
+// DecisionLog on both databases. Refusals pass through memory, where find and scan see them; a thread of its
+// own writes them, unsynced, at once or at most 10 ms after the batch before, and folded counts once a
+// second. Any thread.
 #pragma once
 
 #include "store/committer.hpp"
@@ -15,9 +16,10 @@
 
 namespace wicket {
 
-// How long a refusal may wait for company before it is written, and how many make it go at once: the CPU of
-// one write is shared by some hundred.
-inline constexpr std::chrono::milliseconds refusal_wait{50};
+// After a batch the next one waits for company so long, or until it has so many: the CPU of one write is
+// shared by some fifty in a flood, while one that comes alone is written before its client can have read the
+// reply.
+inline constexpr std::chrono::milliseconds refusal_pause{10};
 inline constexpr std::size_t refusal_batch_limit = 256;
 // While the disk refuses: half a minute of a flood of 1 KB records. Beyond, records are dropped and counted.
 inline constexpr std::size_t refusal_buffer_limit_octets = 64U << 20U;
@@ -25,8 +27,12 @@ inline constexpr std::size_t refusal_buffer_limit_octets = 64U << 20U;
 class RocksDecisionLog : public DecisionLog {
 public:
     enum class Role : std::uint8_t { writer, reader };
-    /// `reserve`: nullptr for a reader.
-    RocksDecisionLog(Database& mail, Database& refusals, const DiskReserve* reserve, Role role);
+    struct Setup {
+        Role role;
+        const Clock& clock;
+        const DiskReserve* reserve;  // nullptr for a reader
+    };
+    RocksDecisionLog(Database& mail, Database& refusals, Setup setup);
     ~RocksDecisionLog() override;
     RocksDecisionLog(const RocksDecisionLog&) = delete;
     RocksDecisionLog& operator=(const RocksDecisionLog&) = delete;
@@ -49,8 +55,7 @@ private:
 
     Database& mail_;
     Database& refusals_;
-    const DiskReserve* reserve_;
-    Role role_;
+    Setup setup_;
     RefusalFolds folds_;
 
     mutable std::mutex mutex_;

@@ -80,7 +80,9 @@ private:
     Result<> begin(RocksDecisionLog::Role role, RocksMemory::Access access) {
         mail_store_ = std::make_unique<RocksMailStore>(*mail_, blobs_, committer_.get());
         accounts_ = std::make_unique<RocksAccountStore>(*mail_, committer_.get());
-        decisions_ = std::make_unique<RocksDecisionLog>(*mail_, *refusals_, reserve_.get(), role);
+        decisions_ = std::make_unique<RocksDecisionLog>(
+            *mail_, *refusals_, RocksDecisionLog::Setup{role, clock_, reserve_.get()}
+        );
         memory_ = std::make_unique<RocksMemory>(*refusals_, clock_, access);
         return accounts_->load();
     }

@@ -93,6 +93,22 @@ def test_f1_kill_9_loses_no_acknowledged_message():
         print(f'kill -9: {KILL_CYCLES} cycles, {acknowledged} acknowledged, none missing, {twice} twice')
 
 
+def test_f1_kill_9_right_after_a_refusal_loses_no_id():
+    with Server() as server:
+        told = []
+        for _ in range(5):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                time.sleep(0.1)  # nothing else is being written
+                told.append(client.expect('RCPT TO:<nobody@example.test>', 550).id)
+                time.sleep(0.03)  # a person who reads the reply takes longer
+                server.kill()
+            server.start()
+        lost = [identifier for identifier in told if server.command('explain', identifier, check_code=None).returncode]
+        check(not lost, f'{len(lost)} of {len(told)} ids that clients were told cannot be explained')
+
+
 def test_f1_a_thousand_equal_messages_are_a_thousand():
     count = 200
     with Server() as server:
