@@ -117,7 +117,8 @@ public:
     /// Whether the last write was refused by the disk and no later one has succeeded: MAIL answers 452 then,
     /// and the store tries by itself, at least every 5 s, whether it can write again. Never blocks.
     virtual Result<> writable() const = 0;
-    /// Reads every blob and row and verifies them; calls `report` for each fault. May take long.
+    /// Reads every blob and every row of the store, also of accounts and records, and verifies them; calls
+    /// `report` for each fault. How many messages there are. May take long.
     virtual Result<std::uint64_t> verify(const std::function<void(const std::string&)>& report) = 0;
 };
 

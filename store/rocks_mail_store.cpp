@@ -145,8 +145,8 @@ Result<> remove_entries(
     return {};
 }
 
-RocksMailStore::RocksMailStore(Database& database, BlobFiles& blobs, Committer* committer)
-    : database_(database), blobs_(blobs), committer_(committer) {}
+RocksMailStore::RocksMailStore(Database& database, Database& refusals, BlobFiles& blobs, Committer* committer)
+    : database_(database), refusals_(refusals), blobs_(blobs), committer_(committer) {}
 
 void RocksMailStore::deliver(Delivery delivery, DeliverCallback callback) {
     if (committer_ == nullptr) {
@@ -291,7 +291,7 @@ Result<> RocksMailStore::writable() const {
 }
 
 Result<std::uint64_t> RocksMailStore::verify(const std::function<void(const std::string&)>& report) {
-    return verify_mail(database_, blobs_, report);
+    return verify_store(database_, refusals_, blobs_, report);
 }
 
 }  // namespace wicket

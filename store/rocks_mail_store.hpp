@@ -14,8 +14,8 @@ namespace wicket {
 
 class RocksMailStore : public MailStore {
 public:
-    /// `committer`: nullptr for a reader.
-    RocksMailStore(Database& database, BlobFiles& blobs, Committer* committer);
+    /// `refusals`: for verify() only. `committer`: nullptr for a reader.
+    RocksMailStore(Database& database, Database& refusals, BlobFiles& blobs, Committer* committer);
 
     void deliver(Delivery delivery, DeliverCallback callback) override;
     Result<MailboxListing> list(std::string_view account, std::string_view mailbox) override;
@@ -36,6 +36,7 @@ private:
     Result<std::unique_ptr<MessageReader>> open_body(const RecordId& id, rows::View view);
 
     Database& database_;
+    Database& refusals_;
     BlobFiles& blobs_;
     Committer* committer_;
     std::shared_ptr<Locks> locks_ = std::make_shared<Locks>();  // a lock may outlive the store

@@ -78,7 +78,7 @@ public:
 
 private:
     Result<> begin(RocksDecisionLog::Role role, RocksMemory::Access access) {
-        mail_store_ = std::make_unique<RocksMailStore>(*mail_, blobs_, committer_.get());
+        mail_store_ = std::make_unique<RocksMailStore>(*mail_, *refusals_, blobs_, committer_.get());
         accounts_ = std::make_unique<RocksAccountStore>(*mail_, committer_.get());
         decisions_ = std::make_unique<RocksDecisionLog>(
             *mail_, *refusals_, RocksDecisionLog::Setup{role, clock_, reserve_.get()}

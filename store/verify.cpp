@@ -1,6 +1,7 @@
 #include "store/verify.hpp"
 
 #include "store/message_reader.hpp"
+#include "store/record_cursor.hpp"
 #include "store/row_codec.hpp"
 #include "store/tables.hpp"
 
@@ -19,6 +20,23 @@ struct Seen {
     std::optional<rows::Message> message;
 };
 
+/// Visits all rows of a table and reports where that ends too early.
+template <class Visit>
+void scan(
+    const Database::Use& use,
+    std::size_t table,
+    const rocksdb::ReadOptions& options,
+    const Report& report,
+    Visit visit
+) {
+    auto* const column = use.table(table);
+    const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator(options, column));
+    for (at->SeekToFirst(); at->Valid(); at->Next())
+        visit(at->key().ToStringView(), at->value().ToStringView());
+    if (!at->status().ok())
+        report("the table `" + column->GetName() + "` cannot be read to its end: " + at->status().ToString());
+}
+
 /// Entries and messages at one moment, so that a delivery or an expunge meanwhile is no fault.
 class Census {
 public:
@@ -34,7 +52,7 @@ public:
     }
 
     void take(std::map<RecordId, Seen>& seen, const Report& report) {
-        each(MailTable::mailboxes, "mailboxes", report, [&](std::string_view key, std::string_view value) {
+        each(MailTable::mailboxes, report, [&](std::string_view key, std::string_view value) {
             if (key.starts_with("n")) {
                 if (!rows::parse_mailbox_name_key(key) || !rows::decode_mailbox_name(value))
                     report("the name of a mailbox is damaged");
@@ -57,7 +75,7 @@ public:
                     std::to_string(place->second) + " cannot be read: " + status.ToString()
                 );
         });
-        each(MailTable::messages, "messages", report, [&](std::string_view key, std::string_view value) {
+        each(MailTable::messages, report, [&](std::string_view key, std::string_view value) {
             const auto id = RecordId::from_octets(key);
             const auto message = rows::decode_message(value);
             if (!id || !message)
@@ -65,22 +83,75 @@ public:
             else
                 seen[*id].message = message;
         });
+        each(MailTable::accounts, report, [&](std::string_view key, std::string_view value) {
+            if (!rows::decode_account(key, value))
+                report("the account " + std::string(key) + ": its row is damaged");
+        });
+        each(MailTable::meta, report, [&](std::string_view key, std::string_view value) {
+            const bool is_good = key == rows::format_key     ? rows::decode_format(value).has_value()
+                                 : key == rows::counters_key ? rows::decode_counters(value).has_value()
+                                                             : key == rows::probe_key;
+            if (!is_good) report("the row `" + std::string(key) + "` of the store's own is damaged");
+        });
     }
 
 private:
     template <class Visit>
-    void each(MailTable table, const std::string& name, const Report& report, Visit visit) {
-        const std::unique_ptr<rocksdb::Iterator> at(use_->NewIterator(options_, use_[table]));
-        for (at->SeekToFirst(); at->Valid(); at->Next())
-            visit(at->key().ToStringView(), at->value().ToStringView());
-        if (!at->status().ok())
-            report("the table `" + name + "` cannot be read to its end: " + at->status().ToString());
+    void each(MailTable table, const Report& report, Visit visit) {
+        scan(use_, static_cast<std::size_t>(table), options_, report, visit);
     }
 
     const Database::Use& use_;
     const rocksdb::Snapshot* snapshot_;
     rocksdb::ReadOptions options_;
 };
+
+/// Goes on behind what cannot be read.
+Result<> check_records(Database& database, std::size_t table, const Report& report) {
+    for (RecordId from;;) {
+        const auto piece = read_piece(database, table, from);
+        if (!piece) return std::unexpected(piece.error());
+        for (const ReadRecord& record : piece->records) {
+            if (!record.value)
+                report("from record " + record.id.to_string() + " on: " + record.value.error().message);
+            else if (!rows::decode_decision(*record.value))
+                report("record " + record.id.to_string() + " is damaged");
+        }
+        if (piece->is_last) return {};
+        const auto next = successor(piece->records.back().id);
+        if (!next) return {};
+        from = *next;
+    }
+}
+
+void check_refusals(const Database::Use& use, const Report& report) {
+    rocksdb::ReadOptions options;
+    options.fill_cache = false;
+    const auto each = [&](RefusalTable table, auto visit) {
+        scan(use, static_cast<std::size_t>(table), options, report, visit);
+    };
+    each(RefusalTable::meta, [&](std::string_view key, std::string_view value) {
+        if (key == rows::format_key && !rows::decode_format(value))
+            report("the format's row of the refusals is damaged");
+    });
+    each(RefusalTable::folds, [&](std::string_view key, std::string_view value) {
+        const auto id = RecordId::from_octets(key);
+        if (!id || !rows::decode_folded(value))
+            report("record " + (id ? id->to_string() : std::string("?")) + ": its count is damaged");
+    });
+    each(RefusalTable::memory, [&](std::string_view, std::string_view value) {
+        if (!rows::decode_remembered(value)) report("a row of what is remembered for a while is damaged");
+    });
+}
+
+/// What no row led to: the rest of the tables' files.
+void check_files(const Database& database, const Report& report) {
+    const auto use = database.use();
+    if (!use) return;
+    // Whoever only reads may find a file gone that the writer has replaced meanwhile.
+    if (const auto status = use->VerifyChecksum(); status.IsCorruption())
+        report("a table of " + database.folder() + " is damaged: " + status.ToString());
+}
 
 /// Empty if its octets have its checksum, or if it was expunged meanwhile.
 std::string fault_of(Database& database, BlobFiles& blobs, const RecordId& id, const rows::Message& message) {
@@ -121,29 +192,50 @@ std::string fault_of(Database& database, BlobFiles& blobs, const RecordId& id, c
 
 }  // namespace
 
-Result<std::uint64_t> verify_mail(Database& database, BlobFiles& blobs, const Report& report) {
+Result<std::uint64_t> verify_store(
+    Database& database, Database& refusals, BlobFiles& blobs, const Report& report
+) {
     std::map<RecordId, Seen> seen;
+    std::uint64_t faults = 0;
+    const Report count = [&](const std::string& fault) {
+        ++faults;
+        report(fault);
+    };
     {
         const auto use = database.use();
         if (!use) return failure(ErrorCode::unavailable, "the store is closed");
-        Census(use).take(seen, report);
+        Census(use).take(seen, count);
     }
+    if (auto read = check_records(database, static_cast<std::size_t>(MailTable::decisions), count); !read)
+        return std::unexpected(read.error());
     std::uint64_t read = 0;
     for (const auto& [id, what] : seen) {
         const std::string name = "message " + id.to_string() + ": ";
         if (!what.message) {
-            report(name + "a mailbox has it, but its row is missing");
+            count(name + "a mailbox has it, but its row is missing");
             continue;
         }
         if (what.message->references != what.rows)
-            report(
+            count(
                 name + "it counts " + std::to_string(what.message->references) + " references and has " +
                 std::to_string(what.rows)
             );
         if (const std::string fault = fault_of(database, blobs, id, *what.message); !fault.empty())
-            report(name + fault);
+            count(name + fault);
         ++read;
     }
+    if (faults == 0) check_files(database, report);
+
+    faults = 0;
+    if (auto checked = check_records(refusals, static_cast<std::size_t>(RefusalTable::refusals), count);
+        !checked)
+        return std::unexpected(checked.error());
+    {
+        const auto use = refusals.use();
+        if (!use) return failure(ErrorCode::unavailable, "the store is closed");
+        check_refusals(use, count);
+    }
+    if (faults == 0) check_files(refusals, report);
     return read;
 }
 

@@ -1,4 +1,5 @@
-// Reads all mail and says what is wrong with it. Long; other threads may go on meanwhile.
+// Reads every table of both databases and every body, and says what is wrong with it. Long; other threads may
+// go on meanwhile.
 #pragma once
 
 #include "store/blob_files.hpp"
@@ -11,8 +12,11 @@
 namespace wicket {
 
 /// As MailStore::verify.
-Result<std::uint64_t> verify_mail(
-    Database& database, BlobFiles& blobs, const std::function<void(const std::string&)>& report
+Result<std::uint64_t> verify_store(
+    Database& database,
+    Database& refusals,
+    BlobFiles& blobs,
+    const std::function<void(const std::string&)>& report
 );
 
 }  // namespace wicket

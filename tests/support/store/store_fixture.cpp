@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <future>
 #include <random>
 #include <thread>
@@ -77,6 +78,49 @@ std::unique_ptr<Store> open_store(StoreOptions options) {
         std::abort();
     }
     return std::move(*store);
+}
+
+namespace {
+
+std::vector<std::string> files_of(
+    const std::string& folder, std::vector<Database::Table> tables, std::size_t table
+) {
+    Database::Setup setup;
+    setup.folder = folder;
+    setup.tables = std::move(tables);
+    setup.clock = &system_clock();
+    const auto database = Database::open(std::move(setup));
+    std::vector<std::string> files;
+    if (!database) return files;
+    const auto use = (*database)->use();
+    rocksdb::ColumnFamilyMetaData about;
+    use->GetColumnFamilyMetaData(use.table(table), &about);
+    for (const auto& level : about.levels)
+        for (const auto& file : level.files)
+            files.push_back(folder + "/" + file.relative_filename);
+    return files;
+}
+
+}  // namespace
+
+std::vector<std::string> files_of(const std::string& folder, MailTable table) {
+    return files_of(folder + "/mail", mail_tables(), static_cast<std::size_t>(table));
+}
+
+std::vector<std::string> files_of(const std::string& folder, RefusalTable table) {
+    const std::chrono::hours retention{24 * 30};
+    return files_of(
+        folder + "/refusals", refusal_tables(1U << 30U, retention), static_cast<std::size_t>(table)
+    );
+}
+
+void damage(const std::string& file, std::uint64_t offset) {
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekg(static_cast<std::streamoff>(offset));
+    const auto octet = static_cast<char>(stream.get() ^ 1);
+    stream.seekp(static_cast<std::streamoff>(offset));
+    stream.put(octet);
+    if (!stream) ADD_FAILURE() << "cannot damage " << file;
 }
 
 bool comes_true(const std::function<bool()>& is_so) {

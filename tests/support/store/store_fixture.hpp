@@ -5,6 +5,7 @@
 #include "base/clock.hpp"
 #include "base/message_bytes.hpp"
 #include "store/store.hpp"
+#include "store/tables.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 #include <atomic>
@@ -43,6 +44,11 @@ ListedMailbox listed(MailStore& store, std::string_view account, std::string_vie
 Result<std::string> read_message(MailStore& store, std::string_view account, Uid uid);
 /// The store of `folder`; the test fails if it does not open.
 std::unique_ptr<Store> open_store(StoreOptions options);
+/// The files of one table of a store that is closed, as paths; what its logs held is in them then.
+std::vector<std::string> files_of(const std::string& folder, MailTable table);
+std::vector<std::string> files_of(const std::string& folder, RefusalTable table);
+/// Flips a bit.
+void damage(const std::string& file, std::uint64_t offset);
 /// Calls `is_so` until it is true or 20 s are over, for what other threads of the store do in their time.
 bool comes_true(const std::function<bool()>& is_so);
 

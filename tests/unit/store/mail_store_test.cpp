@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -284,6 +285,45 @@ TEST_F(MailStoreTest, FindsFlippedOctetsInItsTables) {
     EXPECT_EQ(corrupt, 1);
     EXPECT_EQ(read, 19);
     EXPECT_EQ(faults_of(mail()).size(), 1U);
+}
+
+TEST_F(MailStoreTest, FindsFlippedOctetsInEveryTable) {
+    ASSERT_TRUE(store_->accounts().add({alice, "hash", "scram", 1}));
+    ASSERT_TRUE(deliver(mail(), delivery_to(alice, message_of("Subject: small\r\n"))));
+    for (int i = 0; i < 102; ++i) {
+        const RecordId id = new_id();
+        if (!store_->decisions().fold({*IpAddress::parse("192.0.2.1"), "rule", 3}, id, id.time()))
+            store_->decisions().refuse(id, id.time(), "why", {});
+    }
+    store_->memory().remember("key", "value", clock_.wall() + std::chrono::hours(1));
+    ASSERT_TRUE(faults_of(mail()).empty());
+    store_.reset();
+    const auto expect_found = [&](const std::string& name, const std::vector<std::string>& files) {
+        SCOPED_TRACE(name);
+        ASSERT_FALSE(files.empty());
+        damage(files.front(), 20);
+        {
+            const auto reader = Store::open_reader(folder_.path());
+            ASSERT_TRUE(reader) << reader.error().message;
+            const auto faults = faults_of((*reader)->mail());
+            ASSERT_FALSE(faults.empty()) << "the damage is not found";
+            const auto names_it = [&](const std::string& fault) { return fault.contains(name); };
+            EXPECT_TRUE(std::ranges::any_of(faults, names_it)) << faults.front();
+        }
+        damage(files.front(), 20);
+    };
+    expect_found("`mailboxes`", files_of(folder_.path(), MailTable::mailboxes));
+    expect_found("UID", files_of(folder_.path(), MailTable::views));
+    expect_found("`messages`", files_of(folder_.path(), MailTable::messages));
+    expect_found("message", files_of(folder_.path(), MailTable::bodies));
+    expect_found("`accounts`", files_of(folder_.path(), MailTable::accounts));
+    expect_found("record", files_of(folder_.path(), MailTable::decisions));
+    expect_found("record", files_of(folder_.path(), RefusalTable::refusals));
+    expect_found("`folds`", files_of(folder_.path(), RefusalTable::folds));
+    expect_found("`memory`", files_of(folder_.path(), RefusalTable::memory));
+    const auto reader = Store::open_reader(folder_.path());
+    ASSERT_TRUE(reader);
+    EXPECT_TRUE(faults_of((*reader)->mail()).empty());
 }
 
 TEST_F(MailStoreTest, SweepsTheBlobsOfACrash) {
