@@ -22,7 +22,8 @@ class AccountStore {
 public:
     virtual ~AccountStore() = default;
 
-    /// not_found; unavailable if the store cannot say (then a recipient gets 451, never 550).
+    /// not_found; unavailable if the store cannot say, also since its row may be among damaged ones (then a
+    /// recipient gets 451, never 550).
     virtual Result<Account> find(std::string_view address) = 0;
     /// exists.
     virtual Result<> add(const Account& account) = 0;

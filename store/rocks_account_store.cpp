@@ -61,43 +61,71 @@ Result<> remove_part(
 RocksAccountStore::RocksAccountStore(Database& database, Committer* committer)
     : database_(database), committer_(committer) {}
 
+void RocksAccountStore::load(const Database::Use& use, Loaded& loaded) {
+    const auto take = [&loaded](const rocksdb::Iterator& at) {
+        const std::string_view address = at.key().ToStringView();
+        if (auto account = rows::decode_account(address, at.value().ToStringView()))
+            loaded.accounts.emplace(address, std::move(*account));
+        else
+            loaded.damaged.emplace(address);
+    };
+    const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator({}, use[MailTable::accounts]));
+    for (at->SeekToFirst(); at->Valid(); at->Next())
+        take(*at);
+    if (at->status().ok()) return;
+    loaded.is_whole = false;
+    log_error(
+        "the table of accounts is damaged: mail for whoever cannot be read is refused for now",
+        {
+            {"error", at->status().ToString()}
+    }
+    );
+    // What stands behind the damage is reached from the other end.
+    const std::unique_ptr<rocksdb::Iterator> back(use->NewIterator({}, use[MailTable::accounts]));
+    for (back->SeekToLast(); back->Valid(); back->Prev())
+        take(*back);
+}
+
 Result<> RocksAccountStore::load() {
-    std::map<std::string, Account, std::less<>> loaded;
+    Loaded loaded;
     {
         const auto use = database_.use();
         if (!use) return not_loaded();
-        const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator({}, use[MailTable::accounts]));
-        for (at->SeekToFirst(); at->Valid(); at->Next()) {
-            auto account = rows::decode_account(at->key().ToStringView(), at->value().ToStringView());
-            if (account)
-                loaded.emplace(account->address, std::move(*account));
-            else
-                log_error(
-                    "the row of an account is damaged",
-                    {
-                        {"account", at->key().ToStringView()}
-                }
-                );
-        }
-        if (!at->status().ok()) return std::unexpected(to_error("cannot read the accounts", at->status()));
+        load(use, loaded);
     }
+    for (const std::string& address : loaded.damaged)
+        log_error(
+            "the row of an account is damaged",
+            {
+                {"account", address}
+        }
+        );
     const std::lock_guard lock(mutex_);
-    accounts_ = std::move(loaded);
+    known_ = std::move(loaded);
     is_loaded_ = true;
     return {};
 }
 
 void RocksAccountStore::close() {
     const std::lock_guard lock(mutex_);
-    accounts_.clear();
+    known_ = {};
     is_loaded_ = false;
+}
+
+Error RocksAccountStore::unknown(std::string_view address) const {
+    if (!known_.is_whole || known_.damaged.contains(address))
+        return {
+            ErrorCode::unavailable,
+            "the table of accounts is damaged where " + std::string(address) + " may be"
+        };
+    return {ErrorCode::not_found, "no account " + std::string(address)};
 }
 
 Result<Account> RocksAccountStore::find(std::string_view address) {
     const std::lock_guard lock(mutex_);
     if (!is_loaded_) return not_loaded();
-    const auto found = accounts_.find(address);
-    if (found == accounts_.end()) return failure(ErrorCode::not_found, "no account " + std::string(address));
+    const auto found = known_.accounts.find(address);
+    if (found == known_.accounts.end()) return std::unexpected(unknown(address));
     return found->second;
 }
 
@@ -107,11 +135,11 @@ Result<> RocksAccountStore::put(const Account& account, Change change) {
     {
         const std::lock_guard lock(mutex_);
         if (!is_loaded_) return not_loaded();
-        const bool is_known = accounts_.contains(account.address);
+        const bool is_known = known_.accounts.contains(account.address);
         if (is_known && change == Change::add)
             return failure(ErrorCode::exists, "there is an account " + account.address + " already");
-        if (!is_known && change == Change::update)
-            return failure(ErrorCode::not_found, "no account " + account.address);
+        // One that cannot be read may be added again: that is how it is repaired.
+        if (!is_known && change == Change::update) return std::unexpected(unknown(account.address));
     }
     auto written = committer_->run(
         [&](Committer& committer, const Database::Use& use, rocksdb::WriteBatch& batch, Committer::Aftermath&)
@@ -130,7 +158,8 @@ Result<> RocksAccountStore::put(const Account& account, Change change) {
     );
     if (!written) return written;
     const std::lock_guard lock(mutex_);
-    accounts_.insert_or_assign(account.address, account);
+    known_.accounts.insert_or_assign(account.address, account);
+    known_.damaged.erase(account.address);
     return {};
 }
 
@@ -160,7 +189,8 @@ Result<> RocksAccountStore::remove(std::string_view address) {
         if (!removed) return removed;
     }
     const std::lock_guard lock(mutex_);
-    if (const auto found = accounts_.find(address); found != accounts_.end()) accounts_.erase(found);
+    if (const auto found = known_.accounts.find(address); found != known_.accounts.end())
+        known_.accounts.erase(found);
     return {};
 }
 
@@ -168,7 +198,7 @@ Result<std::vector<Account>> RocksAccountStore::list() {
     const std::lock_guard lock(mutex_);
     if (!is_loaded_) return not_loaded();
     std::vector<Account> all;
-    for (const auto& [address, account] : accounts_)
+    for (const auto& [address, account] : known_.accounts)
         all.push_back(account);
     return all;
 }

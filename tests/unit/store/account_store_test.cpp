@@ -107,6 +107,45 @@ TEST(AccountStore, MailOnItsWayToARemovedAccountIsNotKeptForANamesake) {
     }
 }
 
+TEST(AccountStore, ADamagedBlockHidesItsAccountsForNowAndStopsNothingElse) {
+    const TemporaryFolder folder;
+    const auto address = [](int i) { return std::to_string(1000 + i) + "@x"; };
+    const RecordId record = new_id();
+    {
+        const auto store = open_store({.folder = folder.path()});
+        for (int i = 0; i < 300; ++i)
+            ASSERT_TRUE(store->accounts().add({address(i), std::string(300, 'h'), "", 1}));
+        store->decisions().refuse(record, record.time(), "why", {});
+    }
+    const auto files = files_of(folder.path(), MailTable::accounts);
+    ASSERT_EQ(files.size(), 1U);
+    damage(files.front(), 40000);
+    {
+        const auto reader = Store::open_reader(folder.path());
+        ASSERT_TRUE(reader) << "what needs no accounts does not work: " << reader.error().message;
+        EXPECT_EQ((*reader)->decisions().find(record), "why");
+        int faults = 0;
+        EXPECT_TRUE((*reader)->mail().verify([&](const std::string&) { ++faults; }));
+        EXPECT_GT(faults, 0);
+    }
+    auto opened = Store::open({.folder = folder.path()});
+    ASSERT_TRUE(opened) << opened.error().message;
+    AccountStore& accounts = (*opened)->accounts();
+    EXPECT_TRUE(accounts.find(address(0)));
+    EXPECT_TRUE(accounts.find(address(299)));
+    int hidden = 0;
+    for (int i = 0; i < 300; ++i) {
+        const auto found = accounts.find(address(i));
+        if (found) continue;
+        ++hidden;
+        EXPECT_EQ(found.error().code, ErrorCode::unavailable) << "mail for it would be refused for good";
+    }
+    EXPECT_GT(hidden, 0);
+    EXPECT_LT(hidden, 150);
+    EXPECT_EQ(accounts.find("nobody@x").error().code, ErrorCode::unavailable);
+    EXPECT_TRUE(deliver((*opened)->mail(), delivery_to(address(0), message_of("mail goes on"))));
+}
+
 TEST(AccountStore, FoldsOnlyAsciiLetters) {
     EXPECT_EQ(canonical_account_name("Alice.B", "Example.TEST"), "alice.b@example.test");
     EXPECT_EQ(
