@@ -21,6 +21,7 @@ class Load:
 
     def __init__(self, server, cycle):
         self.acknowledged, self.sent, self.stop = [], [], threading.Event()
+        self.large = self.spooled = 0  # of those acknowledged
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.run, args=(server.port(), f'{cycle}.{n}')) for n in range(SENDERS)]
         for thread in self.threads:
@@ -35,12 +36,16 @@ class Load:
                     number += 1
                     token = f'{name}.{number}'
                     padding = b'p' * 70 + b'\r\n'
-                    body = MESSAGE + f'token {token}\r\n'.encode() + padding * random.choice((1, 30, 400)) + b'end\r\n'
+                    # One of them sends what has a file of its own (over 128 KiB) and comes by way of the spool (over 1 MiB).
+                    lines = random.choice((2_000, 16_000) if name.endswith('.0') else (1, 30, 400))
+                    body = MESSAGE + f'token {token}\r\n'.encode() + padding * lines + b'end\r\n'
                     with self.lock:
                         self.sent.append(token)
                     if client.send_mail('ann@sender.test', [f'alice@{DOMAIN}'], body).code == 250:
                         with self.lock:
                             self.acknowledged.append(token)
+                            self.large += len(body) > 128 << 10
+                            self.spooled += len(body) > 1 << 20
         except (OSError, AssertionError):
             return  # the server was killed
 
@@ -67,7 +72,7 @@ def tokens_in_mailbox(server):
 def test_f1_kill_9_loses_no_acknowledged_message():
     victims = ('front', 'worker', 'group')
     with Server() as server:
-        missing, acknowledged, twice = [], 0, 0
+        missing, acknowledged, twice, large, spooled = [], 0, 0, 0, 0
         for cycle in range(KILL_CYCLES):
             load = Load(server, cycle)
             time.sleep(random.uniform(0.05, 0.5))
@@ -87,10 +92,14 @@ def test_f1_kill_9_loses_no_acknowledged_message():
             missing += sorted(set(load.acknowledged) - set(found))
             check(set(found) <= set(load.sent), f'messages nobody sent: {sorted(set(found) - set(load.sent))[:3]}')
             acknowledged += len(load.acknowledged)
+            large, spooled = large + load.large, spooled + load.spooled
             twice += len(found) - len(set(found))
         check(not missing, f'{len(missing)} of {acknowledged} acknowledged messages are missing: {missing[:5]}')
         check(acknowledged > KILL_CYCLES, f'only {acknowledged} messages were acknowledged')
-        print(f'kill -9: {KILL_CYCLES} cycles, {acknowledged} acknowledged, none missing, {twice} twice')
+        check(large and spooled, f'{large} large and {spooled} spooled messages were acknowledged: the test does not reach them')
+        equal(server.command('verify').returncode, 0, 'verify')
+        print(f'kill -9: {KILL_CYCLES} cycles, {acknowledged} acknowledged ({large} over 128 KiB, {spooled} over 1 MiB), '
+              f'none missing, {twice} twice')
 
 
 def test_f1_kill_9_right_after_a_refusal_loses_no_id():
