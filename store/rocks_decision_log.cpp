@@ -349,4 +349,28 @@ Result<> trim_decisions(Database& mail, Committer& committer, WallTime oldest, s
     return {};
 }
 
+Result<> trim_refusals(Database& refusals, WallTime oldest, std::chrono::microseconds slack) {
+    const auto use = refusals.use();
+    if (!use) return failure(ErrorCode::unavailable, "the store is closed");
+    const RecordId begin;
+    const RecordId end = RecordId::first_at(oldest);
+    const RecordId overdue = RecordId::first_at(oldest - slack);
+    for (const RefusalTable table : {RefusalTable::refusals, RefusalTable::folds}) {
+        {
+            const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator({}, use[table]));
+            at->SeekToFirst();
+            if (!at->Valid() || at->key().compare(rocksdb::Slice(rows::id_key(overdue))) >= 0) continue;
+        }
+        rocksdb::WriteBatch batch;
+        batch.DeleteRange(use[table], rocksdb::Slice(rows::id_key(begin)), rocksdb::Slice(rows::id_key(end)))
+            .PermitUncheckedError();
+        if (auto written = refusals.write(use, batch, Database::Sync::no); !written) return written;
+        // With FIFO this rewrites nothing: it writes what is in memory, and drops whole files that are too
+        // old.
+        const auto status = use->CompactRange({}, use[table], nullptr, nullptr);
+        if (!status.ok()) return std::unexpected(to_error("cannot remove old refusals", status));
+    }
+    return {};
+}
+
 }  // namespace wicket

@@ -73,4 +73,8 @@ private:
 /// than `quota_octets` on disk.
 Result<> trim_decisions(Database& mail, Committer& committer, WallTime oldest, std::uint64_t quota_octets);
 
+/// Deletes the refusals that are older than `oldest`, with their counts, once some are older by `slack` too:
+/// RocksDB drops files by age only when it writes another one, which an idle server does not.
+Result<> trim_refusals(Database& refusals, WallTime oldest, std::chrono::microseconds slack);
+
 }  // namespace wicket

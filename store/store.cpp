@@ -26,6 +26,8 @@ namespace {
 constexpr std::chrono::seconds recovery_interval{2};
 // Old records go once a minute: a quota is a matter of days.
 constexpr std::chrono::minutes trim_interval{1};
+// Refusals go in so many steps of their retention: each leaves a mark and small files behind.
+constexpr int refusal_trims = 30;
 constexpr std::chrono::minutes sweep_interval{10};
 
 class RocksStore : public Store {
@@ -116,9 +118,12 @@ private:
             reserve_->look();
             if (--until_trim <= 0) {
                 until_trim = trim_interval / recovery_interval;
-                const auto trimmed = trim_decisions(
-                    *mail_, *committer_, clock_.wall() - options_.retention, options_.decision_quota_octets
-                );
+                const WallTime oldest = clock_.wall() - options_.retention;
+                auto trimmed = trim_decisions(*mail_, *committer_, oldest, options_.decision_quota_octets);
+                if (trimmed && !refusals_->has_failed())
+                    trimmed = trim_refusals(
+                        *refusals_, oldest, std::chrono::microseconds(options_.retention) / refusal_trims
+                    );
                 if (!trimmed)
                     log_warning(
                         "cannot remove old records",

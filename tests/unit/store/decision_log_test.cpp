@@ -217,6 +217,37 @@ TEST(DecisionRetention, OldDecisionsGoByAgeAndBySize) {
     (*committer)->close();
 }
 
+TEST(DecisionRetention, OldRefusalsGoByAgeThoughNothingElseIsWritten) {
+    const TemporaryFolder folder;
+    const RecordId sample = new_id(start);
+    {
+        const auto store = open_store({.folder = folder.path()});
+        for (std::uint32_t i = 0; i <= refusal_fold_limit_per_minute; ++i)
+            store->decisions().fold({client, "rule", 3}, sample, start);
+        for (int i = 0; i < 100; ++i) {
+            const RecordId id = i == 0 ? sample : new_id(start + seconds(i));
+            store->decisions().refuse(id, id.time(), "why", {client, "d", {"r"}, "rule", "reject"});
+        }
+    }
+    Database::Setup setup;
+    setup.folder = folder / "refusals";
+    setup.durability = Database::Durability::unsynced;
+    setup.tables = refusal_tables(1U << 30U, std::chrono::hours(24 * 30));
+    setup.clock = &system_clock();
+    const auto database = Database::open(std::move(setup));
+    ASSERT_TRUE(database) << database.error().message;
+    const auto count = [&](RefusalTable table) {
+        return count_keys(**database, static_cast<std::size_t>(table)).value_or(0);
+    };
+    ASSERT_EQ(count(RefusalTable::refusals), 100U);
+    ASSERT_EQ(count(RefusalTable::folds), 1U);
+    ASSERT_TRUE(trim_refusals(**database, start + seconds(40), seconds(50)));
+    EXPECT_EQ(count(RefusalTable::refusals), 100U) << "a mark for a little";
+    ASSERT_TRUE(trim_refusals(**database, start + seconds(40), seconds(10)));
+    EXPECT_EQ(count(RefusalTable::refusals), 60U) << "records older than their retention are shown";
+    EXPECT_EQ(count(RefusalTable::folds), 0U);
+}
+
 TEST(DecisionRetention, RefusalsKeepToTheirQuotaAndNeverTouchDecisions) {
     const TemporaryFolder folder;
     const auto store = open_store({.folder = folder.path(), .refusal_quota_octets = 4U << 20U});
