@@ -17,20 +17,28 @@ void forget_old(std::deque<SteadyTime>& crashes, SteadyTime now) {
 
 }  // namespace
 
-unsigned ScanCrashLedger::add_input(const Sha256& inputs) {
-    const auto found = std::ranges::find(inputs_, inputs, &std::pair<Sha256, unsigned>::first);
+unsigned ScanCrashLedger::add_input(const Sha256& inputs, SteadyTime now) {
+    forget_old_inputs(now);
+    const auto found = std::ranges::find(inputs_, inputs, &CrashedInput::inputs);
     if (found != inputs_.end()) {
         inputs_.splice(inputs_.begin(), inputs_, found);
     } else {
-        inputs_.emplace_front(inputs, 0);
+        inputs_.push_front({inputs, 0, now});
         if (inputs_.size() > remembered_inputs_limit) inputs_.pop_back();
     }
-    return ++inputs_.front().second;
+    inputs_.front().last = now;
+    return ++inputs_.front().count;
 }
 
-unsigned ScanCrashLedger::count_input(const Sha256& inputs) const {
-    const auto found = std::ranges::find(inputs_, inputs, &std::pair<Sha256, unsigned>::first);
-    return found == inputs_.end() ? 0 : found->second;
+unsigned ScanCrashLedger::count_input(const Sha256& inputs, SteadyTime now) {
+    forget_old_inputs(now);
+    const auto found = std::ranges::find(inputs_, inputs, &CrashedInput::inputs);
+    return found == inputs_.end() ? 0 : found->count;
+}
+
+void ScanCrashLedger::forget_old_inputs(SteadyTime now) {
+    while (!inputs_.empty() && now - inputs_.back().last > crashed_input_memory)
+        inputs_.pop_back();
 }
 
 void ScanCrashLedger::add(const std::string& circuit, SteadyTime now) {

@@ -135,10 +135,11 @@ boost::asio::awaitable<std::vector<DnsQuestion>> ScanJobRun::round() {
 
 boost::asio::awaitable<std::vector<DnsQuestion>> ScanJobRun::round_alone(std::string check) {
     if (parts_->crashes.has_inputs() &&
-        parts_->crashes.count_input(inputs_hash(check)) >= poison_crash_count) {
+        parts_->crashes.count_input(inputs_hash(check), system_clock().steady()) >= poison_crash_count) {
         call_poison(check);
         co_return std::vector<DnsQuestion>();
     }
+    WorkerFault fault = WorkerFault::crashed;
     for (unsigned count = 0; count < try_limit; ++count) {
         const auto freshness = count == 0 ? ScanWorkers::Freshness::any : ScanWorkers::Freshness::fresh;
         const auto worker = co_await parts_->workers->acquire(freshness, job_.deadline);
@@ -149,13 +150,13 @@ boost::asio::awaitable<std::vector<DnsQuestion>> ScanJobRun::round_alone(std::st
         const bool was_fresh = worker->jobs_done() == 0;
         PassResult result = co_await pass({check}, worker);
         if (auto* const results = std::get_if<0>(&result)) co_return take(std::move(*results));
-        const WorkerFault fault = std::get<WorkerFault>(result);
+        fault = std::get<WorkerFault>(result);
         if (parts_->workers->is_stopped() || !note_fault(check, fault, was_fresh) || is_late()) {
             if (!outcome_.is_poison) fail(check, std::string(describe(fault)));
             co_return std::vector<DnsQuestion>();
         }
     }
-    fail(check, std::string(describe(WorkerFault::crashed)));
+    fail(check, std::string(describe(fault)));
     co_return std::vector<DnsQuestion>();
 }
 
@@ -194,7 +195,7 @@ boost::asio::awaitable<ScanJobRun::PassResult> ScanJobRun::pass(
     answers_ = std::move(frame.answers);
     if (!octets || (frame.file_size && file < 0)) {
         parts_->workers->give_back(worker);
-        co_return WorkerFault::bad_answer;
+        co_return WorkerFault::not_sent;
     }
     ++outcome_.passes;
     parts_->passes.fetch_add(1, std::memory_order_relaxed);
@@ -250,16 +251,17 @@ bool ScanJobRun::note_fault(const std::string& check, WorkerFault fault, bool wa
     }
     );
     // Whoever sends SIGKILL is not the message.
-    if (fault == WorkerFault::killed) return true;
+    if (fault == WorkerFault::killed || fault == WorkerFault::not_sent) return true;
     const SteadyTime now = system_clock().steady();
     parts_->crashes.add(check, now);
     parts_->crashes.add(network(), now);
-    if (was_fresh && parts_->crashes.add_input(inputs_hash(check)) >= poison_crash_count) {
+    // A worker that ran over its budget may do so again, and the client waits.
+    if (!is_crash(fault)) return false;
+    if (was_fresh && parts_->crashes.add_input(inputs_hash(check), now) >= poison_crash_count) {
         call_poison(check);
         return false;
     }
-    // A worker that ran over its budget would do so again, and the client waits.
-    return fault == WorkerFault::crashed || fault == WorkerFault::bad_answer;
+    return true;
 }
 
 void ScanJobRun::call_poison(const std::string& check) {

@@ -93,9 +93,14 @@ std::string_view describe(WorkerFault fault) {
         case WorkerFault::killed: return "the scan worker was killed";
         case WorkerFault::over_wall: return "the scan worker took too long";
         case WorkerFault::over_cpu: return "the scan worker used too much CPU";
+        case WorkerFault::not_sent: return "the job could not be sent to a scan worker";
         case WorkerFault::bad_answer: break;
     }
     return "the scan worker gave no proper answer";
+}
+
+bool is_crash(WorkerFault fault) {
+    return fault == WorkerFault::crashed || fault == WorkerFault::bad_answer;
 }
 
 Result<std::shared_ptr<ScanWorkerHandle>> ScanWorkerHandle::spawn(
@@ -276,7 +281,8 @@ boost::asio::awaitable<std::variant<std::string, WorkerFault>> ScanWorkerHandle:
 ) {
     const auto self = shared_from_this();
     std::string answer;
-    if (!has_exited() && channel_.is_open() && send(frame, body)) {
+    const bool is_sent = !has_exited() && channel_.is_open() && send(frame, body);
+    if (is_sent) {
         timeout_.arm(system_clock().steady() + start_.wall_budget, [weak = weak_from_this()] {
             const auto worker = weak.lock();
             if (!worker) return;
@@ -302,6 +308,7 @@ boost::asio::awaitable<std::variant<std::string, WorkerFault>> ScanWorkerHandle:
     if (was_over_wall_) co_return WorkerFault::over_wall;
     if (end_signal_ == SIGPROF) co_return WorkerFault::over_cpu;
     if (end_signal_ == SIGKILL && !was_killed_here_) co_return WorkerFault::killed;
+    if (!is_sent) co_return WorkerFault::not_sent;
     co_return WorkerFault::crashed;
 }
 

@@ -27,7 +27,12 @@ enum class WorkerFault : std::uint8_t {
     over_wall,   // took longer than the wall budget
     over_cpu,    // took more CPU than the budget
     bad_answer,  // said something that is no frame
+    not_sent,    // the job did not reach it
 };
+
+/// Whether the fault is the input's own doing, and would be again in any other worker. A budget is overrun
+/// on a machine that is busy or suspended, and nothing that did not reach the worker can have hurt it.
+bool is_crash(WorkerFault fault);
 
 std::string_view describe(WorkerFault fault);
 

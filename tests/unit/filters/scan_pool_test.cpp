@@ -261,6 +261,39 @@ TEST_F(ScanPoolTest, CallsAMessagePoisonThatCrashesThreeFreshWorkers) {
     std::filesystem::remove_all(folder);
 }
 
+TEST_F(ScanPoolTest, CallsNoMessagePoisonThatWasOnlyScannedTooSlowly) {
+    start([](ScanPoolOptions& options) {
+        options.wall_budget = std::chrono::milliseconds(200);
+        options.cpu_budget = std::chrono::milliseconds(100);
+    });
+    const std::string octets = testing::sign(
+        testing::SigningKey(1024), "From: a@sender.example\r\nSubject: x\r\n", "Hello\r\n"
+    );
+    for (unsigned count = 0; count < poison_crash_count + 1; ++count) {
+        ScanJob job = message_job(octets);
+        job.helo = count % 2 == 0 ? testing::helo_that_hangs : testing::helo_that_burns;
+        const ScanOutcome outcome = run(std::move(job));
+        EXPECT_FALSE(outcome.is_poison) << count;
+        EXPECT_TRUE(std::holds_alternative<Unknown>(fact(outcome, CoreFact::dkim_pass))) << count;
+    }
+    const ScanOutcome later = run(message_job(octets));
+    EXPECT_FALSE(later.is_poison) << "nothing overran any more";
+    EXPECT_TRUE(later.failed.empty());
+}
+
+TEST_F(ScanPoolTest, BlamesNoMessageForAWorkerThatItDidNotReach) {
+    start([](ScanPoolOptions& options) { options.workers = 1; });
+    const std::string octets = "From: a@sender.example\r\n\r\n";
+    // Such a frame cannot be made; no worker has even seen it.
+    for (unsigned count = 0; count < poison_crash_count + 1; ++count) {
+        ScanJob job = message_job(octets);
+        job.helo = std::string(job_frame_limit_octets, 'x');
+        EXPECT_FALSE(run(std::move(job)).is_poison) << count;
+    }
+    EXPECT_TRUE(run(message_job(octets)).failed.empty());
+    EXPECT_EQ(0U, pool_->status().crashes);
+}
+
 TEST_F(ScanPoolTest, SwitchesANetworkOffInsteadOfRespawningWithoutEnd) {
     dns_.table = simple_table();
     start();
@@ -386,6 +419,21 @@ TEST(ScanCrashLedger, OpensACircuitForAMinute) {
     EXPECT_TRUE(ledger.is_open("dkim", check_crash_limit, start));
     EXPECT_FALSE(ledger.is_open("spf", check_crash_limit, start));
     EXPECT_FALSE(ledger.is_open("dkim", check_crash_limit, start + circuit_window + std::chrono::seconds(1)));
+}
+
+TEST(ScanCrashLedger, ForgetsADayAfterTheLastCrashWhatCrashed) {
+    ScanCrashLedger ledger;
+    const Sha256 inputs = sha256_of("octets");
+    const SteadyTime start = SteadyTime() + std::chrono::hours(1);
+    EXPECT_EQ(1U, ledger.add_input(inputs, start));
+    EXPECT_EQ(2U, ledger.add_input(inputs, start + std::chrono::hours(23)));
+    EXPECT_EQ(3U, ledger.add_input(inputs, start + std::chrono::hours(24)));
+    EXPECT_EQ(3U, ledger.count_input(inputs, start + std::chrono::hours(47)));
+    EXPECT_EQ(0U, ledger.count_input(sha256_of("others"), start));
+    const SteadyTime later = start + std::chrono::hours(24) + crashed_input_memory + std::chrono::seconds(1);
+    EXPECT_EQ(0U, ledger.count_input(inputs, later));
+    EXPECT_FALSE(ledger.has_inputs()) << "what is forgotten takes no room";
+    EXPECT_EQ(1U, ledger.add_input(inputs, later));
 }
 
 TEST(QuestionMemory, ForgetsWhatIsOld) {
