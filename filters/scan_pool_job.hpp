@@ -19,8 +19,9 @@
 namespace wicket {
 
 // RFC 7208 lets ten terms follow one another, of which the last may be an mx with hosts to look up, before
-// them the first record, after them an explanation that asks for the client's name (two more).
-inline constexpr std::uint32_t scan_round_limit = 16;
+// them the first record, after them an explanation that asks for the client's name (two more). The HELO
+// identity comes after the reverse-path and may need as many.
+inline constexpr std::uint32_t scan_round_limit = 28;
 // Questions of one job for one check: threats B6 and B8. The keys of eight signatures, twice.
 inline constexpr std::size_t spf_question_budget = 40;
 inline constexpr std::size_t dkim_question_budget = 16;

@@ -183,7 +183,7 @@ std::string_view to_string(SpfResult result) {
 
 SpfLedger::Reply SpfLedger::ask(DnsQuestion question) {
     const bool is_new = !used_.contains(question);
-    if (is_new && used_.size() >= limit_) return {Standing::over_limit, nullptr};
+    if (is_new && used_.size() >= spf_question_limit) return {Standing::over_limit, nullptr};
     const auto found = answers_.find(question);
     if (found == answers_.end() && is_new) missing_.push_back(question);
     if (is_new) used_.insert(std::move(question));

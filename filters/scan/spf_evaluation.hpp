@@ -27,7 +27,7 @@ inline constexpr int spf_term_limit = 10;
 inline constexpr int spf_void_limit = 2;
 inline constexpr std::size_t spf_name_limit = 10;
 // All questions of one job together: nobody can make us ask a victim's servers more than this for one
-// message.
+// message. RFC 7208 lets a record need more; nothing is known of such a one (temperror).
 inline constexpr std::size_t spf_question_limit = 40;
 
 /// The answers at hand, and what was asked of them.
@@ -35,9 +35,6 @@ class SpfLedger {
 public:
     explicit SpfLedger(const DnsAnswers& answers) : answers_(answers) {}
 
-    /// From now on at most this many different questions in all.
-    void set_limit(std::size_t limit) { limit_ = limit; }
-    std::size_t used() const { return used_.size(); }
     const DnsQuestions& missing() const { return missing_; }
 
     enum class Standing : std::uint8_t { answered, missing, over_limit };
@@ -49,7 +46,6 @@ public:
 
 private:
     const DnsAnswers& answers_;
-    std::size_t limit_ = spf_question_limit;
     std::set<DnsQuestion> used_;
     DnsQuestions missing_;
 };
@@ -76,7 +72,7 @@ public:
     SpfEvaluator();
     ~SpfEvaluator();
 
-    /// nullopt if questions are missing in the ledger. Never more than the ledger's limit of questions.
+    /// nullopt if questions are missing in the ledger. Never more than spf_question_limit of them in all.
     std::optional<SpfVerdict> evaluate(const SpfQuery& query, SpfLedger& ledger);
 
 private:

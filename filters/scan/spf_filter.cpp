@@ -8,10 +8,6 @@
 namespace wicket {
 namespace {
 
-// Of the questions of a job, those that the HELO identity may use while the reverse-path is still open: so
-// the two run in the same rounds, and a greedy name in HELO cannot take the reverse-path's share.
-constexpr std::size_t helo_share = 10;
-
 SpfQuery query_for(const ScanInput& input, std::string sender, std::string domain) {
     return {
         .client_ip = input.client_ip,
@@ -41,6 +37,13 @@ std::optional<SpfVerdict> check(SpfEvaluator& evaluator, const SpfQuery& query, 
     return evaluator.evaluate(query, ledger);
 }
 
+/// The record of the HELO identity: all that is asked for it until the reverse-path is decided, so that a
+/// greedy name in HELO cannot take the reverse-path's questions.
+std::optional<DnsQuestion> first_question(const SpfQuery& query) {
+    if (!is_spf_domain(query.domain)) return std::nullopt;
+    return DnsQuestion{*spf_name_to_ask(query.domain), DnsType::txt};
+}
+
 FactValue word(SpfResult result) {
     return std::string(to_string(result));
 }
@@ -66,15 +69,13 @@ std::vector<FactId> SpfFilter::makes() const {
 std::variant<Observation, DnsQuestions> SpfFilter::scan(const ScanInput& input, const DnsAnswers& answers)
     const {
     SpfLedger ledger(answers);
+    // RFC 7208 sections 2.3 and 2.4: the two are one check for the null reverse-path.
     const bool is_null_path = !input.mail_from.contains('@');
-    ledger.set_limit(is_null_path ? spf_question_limit : spf_question_limit - helo_share);
+    if (const auto asked_beside = first_question(helo_query(input))) ledger.ask(*asked_beside);
     const auto mail = check(*evaluator_, mail_query(input), ledger);
-    std::optional<SpfVerdict> helo = mail;
-    if (!is_null_path) {
-        ledger.set_limit(mail ? spf_question_limit : ledger.used() + helo_share);
-        helo = check(*evaluator_, helo_query(input), ledger);
-    }
-    if (!mail || !helo) return ledger.missing();
+    if (!mail) return ledger.missing();
+    const auto helo = is_null_path ? mail : check(*evaluator_, helo_query(input), ledger);
+    if (!helo) return ledger.missing();
     Observation observation;
     observation.facts.emplace_back(id_of(CoreFact::spf_result), word(mail->result));
     observation.facts.emplace_back(

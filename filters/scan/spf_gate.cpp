@@ -76,28 +76,38 @@ std::string SpfGate::present(std::string octets) const {
 
 bool SpfGate::count_term() {
     if (++terms_ <= spf_term_limit) return true;
-    forced_ = SpfResult::permerror;
+    force(SpfResult::permerror);
     return false;
 }
 
 void SpfGate::count_void() {
-    if (++voids_ > spf_void_limit) forced_ = SpfResult::permerror;
+    if (++voids_ > spf_void_limit) force(SpfResult::permerror);
+}
+
+void SpfGate::force(SpfResult result) {
+    if (!forced_) forced_ = result;
 }
 
 const DnsAnswer* SpfGate::ask(std::string name, DnsType type) {
     const auto reply = ledger_.ask({std::move(name), type});
     if (reply.standing == SpfLedger::Standing::missing) is_pending_ = true;
-    // As many questions as this are an attack on those who are asked: a processing limit, hence permerror.
-    if (reply.standing == SpfLedger::Standing::over_limit) forced_ = SpfResult::permerror;
+    // A limit of ours, which RFC 7208 does not know: the record may be good, so nothing is known of it.
+    if (reply.standing == SpfLedger::Standing::over_limit) force(SpfResult::temperror);
     if (reply.answer == nullptr || reply.answer->status == DnsStatus::try_again) return nullptr;
     return reply.answer;
 }
 
+SpfGate::Records SpfGate::found(const DnsAnswer& answer) {
+    if (answer.status == DnsStatus::found) return answer.records;
+    return Records(std::in_place);
+}
+
 SpfGate::Records SpfGate::found_or_void(const DnsAnswer& answer) {
-    if (answer.status == DnsStatus::found && !answer.records.empty()) return answer.records;
+    auto records = found(answer);
+    if (!records->empty()) return records;
     count_void();
     if (forced_) return std::nullopt;
-    return Records(std::in_place);
+    return records;
 }
 
 SpfGate::Records SpfGate::addresses(std::string_view name, DnsType type) {
@@ -124,7 +134,8 @@ SpfGate::Records SpfGate::addresses(std::string_view name, DnsType type) {
     }
     const auto* const answer = ask(*wanted, type);
     if (answer == nullptr) return std::nullopt;
-    auto records = found_or_void(*answer);
+    // RFC 7208 section 4.6.4 counts void terms; of an `mx` that is for mail_exchangers() to say.
+    auto records = at.kind == PlaceKind::exchanger ? found(*answer) : found_or_void(*answer);
     if (!records || records->empty()) return records;
     std::vector<std::string> presented;
     const std::size_t length = type == DnsType::a ? 4 : 16;
@@ -151,7 +162,7 @@ SpfGate::Records SpfGate::mail_exchangers(std::string_view name) {
     if (!records) return std::nullopt;
     // RFC 7208 section 4.6.4: more names than this are a permanent error.
     if (records->size() > spf_name_limit) {
-        forced_ = SpfResult::permerror;
+        force(SpfResult::permerror);
         return std::nullopt;
     }
     std::vector<std::string> names;
@@ -163,6 +174,10 @@ SpfGate::Records SpfGate::mail_exchangers(std::string_view name) {
         }
     }
     note_addresses(names);
+    if (!names.empty() && std::ranges::all_of(names, [this](const auto& one) { return is_nowhere(one); })) {
+        count_void();
+        if (forced_) return std::nullopt;
+    }
     std::vector<std::string> placed;
     for (std::string& exchanger : names) {
         placed.push_back(add_place(
@@ -176,6 +191,13 @@ SpfGate::Records SpfGate::mail_exchangers(std::string_view name) {
 void SpfGate::note_addresses(const std::vector<std::string>& names) {
     for (const std::string& name : names)
         ledger_.ask({name, client_address_type()});
+}
+
+/// An exchanger that has addresses of the other family alone is no void look-up: whoever has no IPv6 may
+/// still name it in a record.
+bool SpfGate::is_nowhere(const std::string& exchanger) {
+    const auto reply = ledger_.ask({exchanger, client_address_type()});
+    return reply.answer != nullptr && reply.answer->status == DnsStatus::no_such_name;
 }
 
 SpfGate::Records SpfGate::client_names() {
@@ -223,12 +245,12 @@ SpfGate::RecordText SpfGate::record_text(std::string_view name) {
     for (const std::string& text : answer->records) {
         if (!is_spf_record(text)) continue;
         // RFC 7208 section 4.5: more than one record is a permanent error.
-        if (chosen != nullptr) forced_ = SpfResult::permerror;
+        if (chosen != nullptr) force(SpfResult::permerror);
         chosen = &text;
     }
     if (chosen == nullptr) return {RecordStanding::none};
     auto parsed = parse_spf_record(*chosen);
-    if (!parsed) forced_ = SpfResult::permerror;
+    if (!parsed) force(SpfResult::permerror);
     if (forced_) return {RecordStanding::stopped};
     if (counts_for_pass && lets_everybody_pass(*parsed, query_.client_ip.is_ipv4())) permits_all_ = true;
     records_.push_back({std::move(*parsed), without_trailing_dot(std::move(domain)), counts_for_pass});

@@ -77,9 +77,13 @@ private:
 
     bool count_term();
     void count_void();
+    /// The first one stands: it is what evaluation stopped at.
+    void force(SpfResult result);
     /// nullptr: pending, over the limit, or temporary failure.
     const DnsAnswer* ask(std::string name, DnsType type);
+    static Records found(const DnsAnswer& answer);
     Records found_or_void(const DnsAnswer& answer);
+    bool is_nowhere(const std::string& exchanger);
 
     SpfMacroValues values_for(const std::string& domain);
     /// The name that a term or modifier of a record leads to. `is_pending_` is set if a macro waits for the
