@@ -101,7 +101,15 @@ void DnsListHealth::set_ipv6_trouble(std::string reason) {
 
 void DnsListHealth::distrust(std::string reason) {
     // Without probes nothing would ever switch it on again; each answer is judged for itself then.
-    if (list_.probes) set_trouble(std::move(reason));
+    if (!list_.probes) return;
+    set_trouble(std::move(reason));
+    const std::lock_guard lock(mutex_);
+    is_distrusted_ = true;
+}
+
+bool DnsListHealth::wants_probe(SteadyTime now) const {
+    const std::lock_guard lock(mutex_);
+    return is_distrusted_ || now >= due_;
 }
 
 boost::asio::awaitable<std::string> DnsListHealth::find_fault(
@@ -128,6 +136,17 @@ boost::asio::awaitable<std::string> DnsListHealth::find_fault(
 }
 
 boost::asio::awaitable<std::chrono::seconds> DnsListHealth::probe(DnsResolver& dns, const Clock& clock) {
+    {
+        const std::lock_guard lock(mutex_);
+        is_distrusted_ = false;
+    }
+    const std::chrono::seconds next = co_await probe_now(dns, clock);
+    const std::lock_guard lock(mutex_);
+    due_ = clock.steady() + next;
+    co_return next;
+}
+
+boost::asio::awaitable<std::chrono::seconds> DnsListHealth::probe_now(DnsResolver& dns, const Clock& clock) {
     // RFC 5782 section 5: 127.0.0.2 must be listed and 127.0.0.1 must not; of domain lists TEST and INVALID.
     const bool asks_addresses = list_.asks_addresses;
     std::string reason = co_await find_fault(

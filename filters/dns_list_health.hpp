@@ -28,7 +28,8 @@ enum class DnsListAnswer : std::uint8_t {
 /// `record` is an A record, four octets. `name`, if not null, gets the name of a listed code.
 DnsListAnswer classify(const DnsList& list, std::string_view record, std::string* name);
 
-// How often a healthy list is probed, and one that failed: a list that comes back is used again soon.
+// How often a healthy list is probed, and one that failed or gave an odd answer: a list that comes back is
+// used again soon.
 inline constexpr std::chrono::minutes dns_list_probe_interval{10};
 inline constexpr std::chrono::seconds dns_list_retry_interval{30};
 
@@ -42,6 +43,8 @@ public:
     std::string ipv6_trouble() const;
     /// An answer showed that the list refuses or is hijacked: it is off until a probe succeeds.
     void distrust(std::string reason);
+    /// Whether it is time to probe it: as probe() said, and at once after distrust().
+    bool wants_probe(SteadyTime now) const;
     /// Asks the test entries and sets trouble() by what comes; logs each change. Returns when to probe again.
     boost::asio::awaitable<std::chrono::seconds> probe(DnsResolver& dns, const Clock& clock);
 
@@ -50,6 +53,7 @@ public:
 private:
     void set_trouble(std::string reason);
     void set_ipv6_trouble(std::string reason);
+    boost::asio::awaitable<std::chrono::seconds> probe_now(DnsResolver& dns, const Clock& clock);
     boost::asio::awaitable<std::string> find_fault(
         DnsResolver& dns, SteadyTime deadline, std::string must_be, std::string must_not_be
     ) const;
@@ -58,6 +62,8 @@ private:
     mutable std::mutex mutex_;
     std::string trouble_;
     std::string ipv6_trouble_;
+    SteadyTime due_ = SteadyTime::min();
+    bool is_distrusted_ = false;
 };
 
 }  // namespace wicket

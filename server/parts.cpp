@@ -261,8 +261,9 @@ awaitable<void> ServerParts::State::probe_list(
 ) {
     // Ends with the last rule set that knows the list: this coroutine is the one other owner.
     while (health.use_count() > 1) {
-        const std::chrono::seconds next = co_await health->probe(dns, clock);
-        co_await delay(next);
+        if (health->wants_probe(clock.steady())) co_await health->probe(dns, clock);
+        // Never longer: an answer in between may have switched the list off.
+        co_await delay(dns_list_retry_interval);
     }
 }
 

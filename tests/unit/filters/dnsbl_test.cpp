@@ -203,6 +203,27 @@ TEST(DnsListHealth, ComesBackWithTheNextGoodProbe) {
     EXPECT_EQ(health.trouble(), "");
 }
 
+TEST(DnsListHealth, WantsAProbeSoonAfterOneOddAnswer) {
+    DnsList list = test_list();
+    list.probes = true;
+    ManualClock clock(WallTime{});
+    DnsListHealth health(list);
+    TableResolver well;
+    well.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    EXPECT_TRUE(health.wants_probe(clock.steady()));
+    run_awaitable(health.probe(well, clock));
+    EXPECT_FALSE(health.wants_probe(clock.steady()));
+    clock.advance(dns_list_retry_interval);
+    health.distrust("it refuses to answer us");
+    EXPECT_NE(health.trouble(), "");
+    EXPECT_TRUE(health.wants_probe(clock.steady())) << "long before the next one is due";
+    run_awaitable(health.probe(well, clock));
+    EXPECT_EQ(health.trouble(), "");
+    EXPECT_FALSE(health.wants_probe(clock.steady()));
+    clock.advance(dns_list_probe_interval);
+    EXPECT_TRUE(health.wants_probe(clock.steady()));
+}
+
 // RFC 5782 section 5: ::FFFF:7F00:2 and ::FFFF:7F00:1.
 const std::string ipv6_listed = "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.bl.example";
 const std::string ipv6_unlisted =
