@@ -294,15 +294,19 @@ Fault read_tags(std::string_view value, DkimSignatureHeader& header) {
     if (value.size() > dkim_field_limit_octets) return DkimTagFault::too_long;
     const auto list = split_tags(value);
     if (!list) return list.error();
+    Fault first;
+    // The rest is read in spite of a fault: whose signature it would be is worth knowing.
     for (const TagRow& row : tags) {
+        Fault fault;
         const auto tag = std::ranges::find(*list, row.name, &Tag::name);
         if (tag != list->end()) {
-            if (const Fault fault = row.take(tag->value, header)) return fault;
+            fault = row.take(tag->value, header);
         } else if (row.is_required) {
-            return DkimTagFault::missing_tag;
+            fault = DkimTagFault::missing_tag;
         }
+        if (!first) first = fault;
     }
-    return check_whole(header);
+    return first ? first : check_whole(header);
 }
 
 }  // namespace

@@ -47,7 +47,8 @@ enum class DkimTagFault : std::uint8_t {
 /// Words for a record: "the body hash (bh=) is malformed".
 std::string_view describe(DkimTagFault fault);
 
-/// What a DKIM-Signature field says. With a fault only what was read before it stands here.
+/// What a DKIM-Signature field says; with a fault, what could be read in spite of it: nothing that proves who
+/// wrote it.
 struct DkimSignatureHeader {
     std::string domain;                        // d=, lower case
     std::string selector;                      // s=, lower case

@@ -110,7 +110,7 @@ constexpr std::array core_rows = {
     CoreRow{dkim_signatures, "dkim.signatures", integer, Stage::end, "dkim",
         "how many DKIM-Signature fields the message has"},
     CoreRow{dkim_weak, "dkim.weak", texts, Stage::end, "dkim",
-        "domains whose verified signature is weak: a key under 1024 bits, rsa-sha1, or l="},
+        "domains not in dkim.pass whose signature verified but is weak: a key under 1024 bits, or l= before the end"},
     CoreRow{message_poisonous, "message.poisonous", boolean, Stage::end, "dkim",
         "the message has crashed three fresh scan workers"},
     CoreRow{client_behaviour, "client.behaviour", texts, Stage::connect, "smtp",

@@ -5,32 +5,38 @@
 #include "mail/dkim_tags.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <fmt/format.h>
 #include <optional>
 
 namespace wicket {
 namespace {
 
+/// What a signature says of its domain.
+enum class Weight : std::uint8_t {
+    nothing,  // it did not verify, or is to be treated as if it were not there
+    weak,     // it verified, and could have been forged
+    full,
+};
+
 /// What became of one signature; the words of RFC 8601 section 2.7.1.
 struct Finding {
     std::string result;
     std::string reason = {};
     unsigned key_bits = 0;
-    bool is_weak = false;  // a pass that does not count, or a refusal for weakness
+    Weight weight = Weight::nothing;
 };
 
 Finding refusal_of(const DkimSignatureHeader& signature) {
     const DkimTagFault fault = *signature.fault;
-    if (fault == DkimTagFault::rsa_sha1)
-        return {.result = "policy", .reason = std::string(describe(fault)), .is_weak = true};
-    return {.result = "neutral", .reason = std::string(describe(fault))};
+    // RFC 8301 section 3.1: rsa-sha1 must not be verified, so anybody may have written the field.
+    const bool is_refused = fault == DkimTagFault::rsa_sha1;
+    return {.result = is_refused ? "policy" : "neutral", .reason = std::string(describe(fault))};
 }
 
 Finding refusal_of(const DkimKeyError& error) {
     const std::string reason(describe(error.fault));
-    if (error.fault == DkimKeyFault::too_short)
-        return {.result = "policy", .reason = reason, .key_bits = error.bits, .is_weak = true};
-    if (error.fault == DkimKeyFault::too_long)
+    if (error.fault == DkimKeyFault::too_short || error.fault == DkimKeyFault::too_long)
         return {.result = "policy", .reason = reason, .key_bits = error.bits};
     return {.result = "permerror", .reason = reason};
 }
@@ -94,19 +100,30 @@ struct DkimFilter::State {
             finding.reason = "the signature does not match the header";
         } else {
             finding.result = "pass";
+            finding.weight = Weight::full;
             if (signature.body_length && *signature.body_length < digest.body_octets) {
                 // RFC 6376 section 8.2: what follows may be anybody's.
                 finding.reason = fmt::format(
                     "l= covers {} of {} octets of the body", *signature.body_length, digest.body_octets
                 );
-                finding.is_weak = true;
-            } else if (key.is_test) {
-                // RFC 6376 section 3.6.1: t=y, not to be treated otherwise than unsigned.
-                finding.reason = "the key is in test mode";
-                finding.is_weak = true;
+                finding.weight = Weight::weak;
+            }
+            if (key.is_short()) {
+                // RFC 8301 section 3.2: not to be taken for valid.
+                finding.result = "policy";
+                finding.reason = describe(DkimKeyFault::too_short);
+                finding.weight = Weight::weak;
             }
         }
-        return finding;
+        return key.is_test ? in_test_mode(std::move(finding)) : finding;
+    }
+
+    /// RFC 6376 section 3.6.1, t=y: not to be treated otherwise than unsigned mail, verified or not.
+    static Finding in_test_mode(Finding finding) {
+        const std::string outcome = finding.reason.empty() ? "the signature verifies" : finding.reason;
+        return {
+            .result = "policy", .reason = "the key is in test mode; " + outcome, .key_bits = finding.key_bits
+        };
     }
 
     static bool equal_domains(std::string_view a, std::string_view b) {
@@ -181,19 +198,24 @@ Observation observation_of(const DkimSignatureHeaders& headers, const std::vecto
     TextList pass;
     TextList weak;
     ResultList results;
+    std::string missing;
+    if (headers.total > headers.signatures.size())
+        missing = fmt::format("{} of {} signatures were looked at", headers.signatures.size(), headers.total);
+    results.missing = missing;
     for (std::size_t index = 0; index < findings.size(); ++index) {
         const DkimSignatureHeader& signature = headers.signatures[index];
         const Finding& finding = findings[index];
         results.rows.push_back(row_of(signature, finding));
-        if (finding.is_weak) {
-            add_once(weak.items, signature.domain);
-        } else if (finding.result == "pass") {
-            add_once(pass.items, signature.domain);
-        } else if (finding.result == "temperror") {
-            pass.missing = fmt::format("the key of {} cannot be looked up", signature.domain);
-            weak.missing = pass.missing;
-        }
+        if (finding.weight == Weight::weak) add_once(weak.items, signature.domain);
+        if (finding.weight == Weight::full) add_once(pass.items, signature.domain);
+        if (finding.result == "temperror")
+            missing = fmt::format("the key of {} cannot be looked up", signature.domain);
     }
+    pass.missing = weak.missing = missing;
+    // One good signature is enough: who adds a weak one to it changes nothing.
+    std::erase_if(weak.items, [&pass](const std::string& domain) {
+        return std::ranges::find(pass.items, domain) != pass.items.end();
+    });
     Observation observation;
     observation.facts.emplace_back(id_of(CoreFact::dkim_pass), std::move(pass));
     observation.facts.emplace_back(id_of(CoreFact::dkim_results), std::move(results));

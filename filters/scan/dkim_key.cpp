@@ -334,7 +334,7 @@ std::expected<DkimKeyRecord, DkimKeyError> parse_dkim_key(std::string_view recor
         return key;
     }
     if (!take_rsa(octets, key)) return fail(DkimKeyFault::bad_key);
-    if (key.bits < dkim_key_least_bits) return fail(DkimKeyFault::too_short, key.bits);
+    if (key.bits < dkim_key_usable_bits) return fail(DkimKeyFault::too_short, key.bits);
     if (key.bits > dkim_key_most_bits) return fail(DkimKeyFault::too_long, key.bits);
     return key;
 }

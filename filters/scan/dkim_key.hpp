@@ -15,6 +15,9 @@ namespace wicket {
 // cost sixteen times what 1024 do.
 inline constexpr unsigned dkim_key_least_bits = 1024;
 inline constexpr unsigned dkim_key_most_bits = 4096;
+// A key from here to dkim_key_least_bits is used all the same, to tell a signature that is weak from one that
+// anybody made up; OpenSSL has no smaller ones.
+inline constexpr unsigned dkim_key_usable_bits = 512;
 
 enum class DkimKeyType : std::uint8_t { rsa, ed25519 };
 
@@ -24,7 +27,7 @@ enum class DkimKeyFault : std::uint8_t {
     unknown_type,        // k= is neither rsa nor ed25519
     revoked,             // p= is empty
     bad_key,             // p= is no key of that type
-    too_short,           // under dkim_key_least_bits
+    too_short,           // under dkim_key_usable_bits
     too_long,            // over dkim_key_most_bits
     sha256_not_allowed,  // h= lacks it
     not_for_mail,        // s= lacks email and *
@@ -41,6 +44,9 @@ struct DkimKeyRecord {
     unsigned bits = 0;
     bool is_test = false;    // t=y
     bool is_strict = false;  // t=s: i= must lie in d= itself
+
+    /// Under dkim_key_least_bits: what it verifies is weak.
+    bool is_short() const { return type == DkimKeyType::rsa && bits < dkim_key_least_bits; }
 };
 
 struct DkimKeyError {

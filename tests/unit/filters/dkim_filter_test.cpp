@@ -175,8 +175,37 @@ TEST(DkimFilter, RefusesRsaSha1) {
     ASSERT_TRUE(message.contains("rsa-sha1"));
     const Solved solved = verify(message, table_with(good_record()));
     EXPECT_EQ("policy", field(solved, 0, "result"));
+    EXPECT_EQ("sender.example", field(solved, 0, "domain"));
+    EXPECT_EQ("s1", field(solved, 0, "selector"));
     EXPECT_TRUE(texts(solved, CoreFact::dkim_pass).items.empty());
+    EXPECT_TRUE(texts(solved, CoreFact::dkim_weak).items.empty()) << "nobody verified it";
     EXPECT_TRUE(solved.answers.empty());
+}
+
+TEST(DkimFilter, CallsADomainWeakOnlyIfItsShortKeyVerifies) {
+    const SigningKey small(768);
+    const std::string message = sign(small, header, body);
+    const DnsTable table = table_with("v=DKIM1; p=" + small.spki());
+    const Solved solved = verify(message, table);
+    EXPECT_EQ("policy", field(solved, 0, "result"));
+    EXPECT_EQ("the key has less than 1024 bits", field(solved, 0, "reason"));
+    EXPECT_EQ(Domains{"sender.example"}, texts(solved, CoreFact::dkim_weak).items);
+    EXPECT_TRUE(texts(solved, CoreFact::dkim_pass).items.empty());
+    const Solved forged = verify(with_replaced(message, "second", "Second"), table);
+    EXPECT_EQ("fail", field(forged, 0, "result"));
+    EXPECT_TRUE(texts(forged, CoreFact::dkim_weak).items.empty());
+}
+
+TEST(DkimFilter, LetsAGoodSignatureOutweighAWeakOne) {
+    const std::string part = sign(key_of_2048_bits(), header, body, {.selector = "s2", .length = 5});
+    const std::string message =
+        part.substr(0, part.find("From: Joe")) + sign(key_of_2048_bits(), header, body);
+    DnsTable table = table_with(good_record());
+    table.add("s2._domainkey.sender.example", DnsType::txt, good_record());
+    const Solved solved = verify(message, table);
+    EXPECT_EQ(2U, std::get<ResultList>(solved.fact(CoreFact::dkim_results)).rows.size());
+    EXPECT_EQ(Domains{"sender.example"}, texts(solved, CoreFact::dkim_pass).items);
+    EXPECT_TRUE(texts(solved, CoreFact::dkim_weak).items.empty());
 }
 
 TEST(DkimFilter, JudgesTheKeyRecordStrictly) {
@@ -206,7 +235,7 @@ TEST(DkimFilter, JudgesTheKeyRecordStrictly) {
         {"v=DKIM1; " + p + "; " + p,                                               "permerror"},
         {"some text",                                                              "permerror"},
         {"",                                                                       "permerror"},
-        {"v=DKIM1; p=" + small.spki(),                                             "policy"   },
+        {"v=DKIM1; p=" + small.spki(),                                             "fail"     },
     };
     for (const auto& [record, want] : cases) {
         SCOPED_TRACE(record);
@@ -232,9 +261,13 @@ TEST(DkimFilter, RefusesEd25519UnderAnRsaKey) {
 }
 
 TEST(DkimKey, LimitsTheSizeOfKeys) {
-    const SigningKey small(1016);
-    EXPECT_EQ(DkimKeyFault::too_short, parse_dkim_key("p=" + small.spki()).error().fault);
-    EXPECT_EQ(1016U, parse_dkim_key("p=" + small.spki()).error().bits);
+    for (const unsigned bits : {512U, 1016U, 1024U}) {
+        const auto key = parse_dkim_key("p=" + SigningKey(bits).spki());
+        ASSERT_TRUE(key.has_value()) << bits;
+        EXPECT_EQ(bits, key->bits);
+        EXPECT_EQ(bits < 1024, key->is_short());
+    }
+    EXPECT_FALSE(parse_dkim_key("k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")->is_short());
     // 4104 bits in PKCS#1, made by hand: SEQUENCE { INTEGER modulus, INTEGER 65537 }.
     const auto key_of = [](std::size_t octets, const std::string& exponent) {
         std::string modulus(octets, '\xff');
@@ -246,6 +279,8 @@ TEST(DkimKey, LimitsTheSizeOfKeys) {
         return "p=" + testing::to_base64(der + numbers);
     };
     const std::string usual("\x01\x00\x01", 3);
+    EXPECT_EQ(DkimKeyFault::too_short, parse_dkim_key(key_of(63, usual)).error().fault);
+    EXPECT_EQ(504U, parse_dkim_key(key_of(63, usual)).error().bits);
     EXPECT_EQ(4096U, parse_dkim_key(key_of(512, usual)).value().bits);
     EXPECT_EQ(DkimKeyFault::too_long, parse_dkim_key(key_of(513, usual)).error().fault);
     EXPECT_EQ(
@@ -320,6 +355,10 @@ TEST(DkimFilter, LooksAtEightSignatures) {
     const Solved solved = verify(signatures + header + "\r\n" + body, table);
     EXPECT_EQ(FactValue(std::int64_t{20}), solved.fact(CoreFact::dkim_signatures));
     EXPECT_EQ(8U, std::get<ResultList>(solved.fact(CoreFact::dkim_results)).rows.size());
+    const std::string missing = "8 of 20 signatures were looked at";
+    EXPECT_EQ(missing, std::get<ResultList>(solved.fact(CoreFact::dkim_results)).missing);
+    EXPECT_EQ(missing, texts(solved, CoreFact::dkim_pass).missing);
+    EXPECT_EQ(missing, texts(solved, CoreFact::dkim_weak).missing);
     EXPECT_EQ(8U, solved.answers.size());
     EXPECT_EQ("pass", field(solved, 7, "result"));
 }
@@ -346,14 +385,25 @@ TEST(DkimFilter, KeepsAPassListOpenWhenTheDnsFails) {
     EXPECT_NE("", texts(solved, CoreFact::dkim_pass).missing);
 }
 
-TEST(DkimFilter, NotesAKeyInTestMode) {
-    const Solved solved = verify(
-        sign(key_of_2048_bits(), header, body), table_with("v=DKIM1; t=y; p=" + key_of_2048_bits().spki())
-    );
-    EXPECT_EQ("pass", field(solved, 0, "result"));
-    EXPECT_EQ("the key is in test mode", field(solved, 0, "reason"));
-    EXPECT_EQ(Domains{"sender.example"}, texts(solved, CoreFact::dkim_weak).items);
-    EXPECT_TRUE(texts(solved, CoreFact::dkim_pass).items.empty());
+TEST(DkimFilter, TreatsAKeyInTestModeAsNoSignature) {
+    const SigningKey small(768);
+    struct Case {
+        std::string message, key, reason;
+    };
+    const std::string message = sign(key_of_2048_bits(), header, body);
+    const std::vector<Case> cases = {
+        {message, key_of_2048_bits().spki(), "the signature verifies"},
+        {with_replaced(message, "second", "Second"), key_of_2048_bits().spki(), "the body has changed"},
+        {sign(small, header, body), small.spki(), "the key has less than 1024 bits"},
+    };
+    for (const auto& [octets, key, reason] : cases) {
+        SCOPED_TRACE(reason);
+        const Solved solved = verify(octets, table_with("v=DKIM1; t=y; p=" + key));
+        EXPECT_EQ("policy", field(solved, 0, "result"));
+        EXPECT_EQ("the key is in test mode; " + reason, field(solved, 0, "reason"));
+        EXPECT_TRUE(texts(solved, CoreFact::dkim_weak).items.empty());
+        EXPECT_TRUE(texts(solved, CoreFact::dkim_pass).items.empty());
+    }
 }
 
 TEST(DkimFilter, ShowsWhatIsMalformedAndGivesItToNobody) {

@@ -155,6 +155,32 @@ TEST(DkimTags, RefusesWhatTheGrammarDoesNotAllow) {
     }
 }
 
+TEST(DkimTags, TellsWhoseSignatureItWouldBeInSpiteOfAFault) {
+    struct Row {
+        std::string list;
+        DkimTagFault fault;
+        std::string domain, selector;
+    };
+    using enum DkimTagFault;
+    const Row table[] = {
+        {with({{"a", "rsa-sha1"}}),          rsa_sha1,        "example.org", "sel"},
+        {with({{"v", "2"}}),                 bad_version,     "example.org", "sel"},
+        {with({{"b", "?"}}),                 bad_signature,   "example.org", "sel"},
+        {with({{"bh", ""}}),                 missing_tag,     "example.org", "sel"},
+        {with({{"h", "to"}}),                from_not_signed, "example.org", "sel"},
+        {with({{"v", "2"}, {"d", "org"}}),   bad_version,     "",            "sel"},
+        {with({{"d", "org"}, {"s", "a/b"}}), bad_domain,      "",            ""   },
+    };
+    for (const auto& [list, fault, domain, selector] : table) {
+        SCOPED_TRACE(list);
+        const DkimSignatureHeader header = parse_dkim_signature(list);
+        EXPECT_EQ(header.fault, fault) << "the first one";
+        EXPECT_EQ(header.domain, domain);
+        EXPECT_EQ(header.selector, selector);
+        EXPECT_FALSE(header.key_question);
+    }
+}
+
 TEST(DkimTags, LooksAtAFewSignaturesAlone) {
     std::string message = "Subject: x\r\n";
     for (int count = 0; count < 100; ++count)
