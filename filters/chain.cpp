@@ -20,6 +20,7 @@ namespace {
 
 /// Why the facts of a filter that waits are unknown.
 constexpr const char* not_begun = "not looked at";
+constexpr const char* not_finished = "not known yet";
 
 /// Made by the receiver and by the look at the finished message, before any filter runs.
 bool is_from_session(const FactDeclaration& row) {
@@ -118,7 +119,9 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
         Progress progress = Progress::waiting;
         std::uint32_t round = 0;  // results of an earlier round are of no interest any more
         SteadyTime began{};
-        std::vector<DnsLookup> lookups;
+        std::shared_ptr<DnsEvidence> evidence = nullptr;  // while it runs; members of a batch share it
+        std::vector<DnsLookup> lookups = {};
+        std::uint32_t scan_passes = 0;
     };
 
     State(
@@ -196,14 +199,14 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
         }
         // One that finishes at once starts others: only now.
         for (Batch& batch : batches) {
-            SteadyTime deadline = SteadyTime::max();
-            for (const Member& one : batch.members)
-                deadline =
-                    std::min(deadline, nodes[one.index].began + chain->links()[one.index].filter->timeout());
+            FilterTools tools{dns, clock, SteadyTime::max(), message, std::make_shared<DnsEvidence>()};
+            for (const Member& one : batch.members) {
+                const auto timeout = chain->links()[one.index].filter->timeout();
+                tools.deadline = std::min(tools.deadline, nodes[one.index].began + timeout);
+                nodes[one.index].evidence = tools.evidence;
+            }
             boost::asio::co_spawn(
-                executor,
-                run(shared_from_this(), std::move(batch), FilterTools{dns, clock, deadline, message}),
-                boost::asio::detached
+                executor, run(shared_from_this(), std::move(batch), std::move(tools)), boost::asio::detached
             );
         }
     }
@@ -258,7 +261,9 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
     void finish(std::size_t index, Observation observation) {
         Node& node = nodes[index];
         node.progress = Progress::finished;
+        node.evidence = nullptr;
         node.lookups = std::move(observation.lookups);
+        node.scan_passes = observation.scan_passes;
         for (auto& [fact, value] : observation.facts)
             set(fact, std::move(value));
         const auto micros =
@@ -267,17 +272,14 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
     }
 
     void give_up(std::size_t index, const std::string& reason) {
-        nodes[index].progress = Progress::finished;
+        Node& node = nodes[index];
+        node.progress = Progress::finished;
+        if (node.evidence) node.lookups = node.evidence->so_far(clock.steady());
+        node.evidence = nullptr;
+        // Results that have a word for a temporary failure show it; the timeline tells the reason.
         for (const FactId fact : chain->links()[index].makes)
-            set(fact, unknown_value(fact, reason));
+            set(fact, unknown_value(dictionary->row(fact), reason));
         note(index, fmt::format("{}: {}", chain->links()[index].filter->name(), reason));
-    }
-
-    /// Results that have a word for a temporary failure show it; the timeline tells the reason.
-    FactValue unknown_value(FactId fact, const std::string& reason) const {
-        const FactDeclaration& row = dictionary->row(fact);
-        if (row.unknown_word.empty()) return Unknown{reason};
-        return row.unknown_word;
     }
 
     void note(std::size_t index, std::string what) {
@@ -326,6 +328,19 @@ const Facts& ChainRun::facts() const {
     return state_->facts;
 }
 
+Facts ChainRun::recorded_facts() const {
+    const State& state = *state_;
+    Facts recorded = state.facts;
+    for (std::size_t i = 0; i < state.nodes.size(); ++i) {
+        const FilterChain::Link& link = state.chain->links()[i];
+        if (link.stage > state.begun || state.nodes[i].progress == State::Progress::finished) continue;
+        const bool waits = state.can_begin(i) && state.must_wait(i);
+        for (const FactId fact : link.makes)
+            recorded.set(fact, unknown_value(state.dictionary->row(fact), waits ? not_begun : not_finished));
+    }
+    return recorded;
+}
+
 void ChainRun::provide(FactId fact, FactValue value) {
     state_->set(fact, std::move(value));
 }
@@ -338,7 +353,9 @@ void ChainRun::forget_from(Stage stage) {
         if (state.chain->links()[i].stage < stage) continue;
         ++state.nodes[i].round;
         state.nodes[i].progress = State::Progress::waiting;
+        state.nodes[i].evidence = nullptr;
         state.nodes[i].lookups.clear();
+        state.nodes[i].scan_passes = 0;
     }
     std::erase_if(state.events, [stage](const FilterEvent& event) { return event.stage >= stage; });
     state.message = nullptr;
@@ -408,7 +425,8 @@ boost::asio::awaitable<void> ChainRun::settle(Stage stage, SteadyTime deadline) 
 std::vector<DnsLookup> ChainRun::lookups() const {
     std::vector<DnsLookup> all;
     for (const State::Node& node : state_->nodes) {
-        for (const DnsLookup& lookup : node.lookups) {
+        const auto& own = node.evidence ? node.evidence->so_far(state_->clock.steady()) : node.lookups;
+        for (const DnsLookup& lookup : own) {
             // Two filters may ask the same; the cache gave both the same answer.
             const bool is_known = std::ranges::any_of(all, [&](const DnsLookup& known) {
                 return known.question == lookup.question && known.answer.records == lookup.answer.records;
@@ -417,6 +435,13 @@ std::vector<DnsLookup> ChainRun::lookups() const {
         }
     }
     return all;
+}
+
+std::uint32_t ChainRun::scan_passes() const {
+    std::uint32_t passes = 0;
+    for (const State::Node& node : state_->nodes)
+        passes += node.scan_passes;
+    return passes;
 }
 
 const std::vector<FilterEvent>& ChainRun::events() const {

@@ -60,6 +60,9 @@ public:
 
     /// The facts so far. Those of filters still under way are absent.
     const Facts& facts() const;
+    /// The same as a record is to show them: absent means that a fact does not apply, so what a filter that
+    /// has not finished was to make is unknown.
+    Facts recorded_facts() const;
     /// Sets what the session knows itself.
     void provide(FactId fact, FactValue value);
     /// Everything known from `stage` on is forgotten, results that are still to come included: a new HELO,
@@ -78,8 +81,9 @@ public:
     /// facts become unknown ("late").
     boost::asio::awaitable<void> settle(Stage stage, SteadyTime deadline);
 
-    /// The evidence and the timeline so far.
+    /// The evidence and the timeline so far; of a filter that is late or under way what it has asked.
     std::vector<DnsLookup> lookups() const;
+    std::uint32_t scan_passes() const;
     const std::vector<FilterEvent>& events() const;
 
 private:

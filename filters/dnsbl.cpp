@@ -46,13 +46,10 @@ boost::asio::awaitable<Observation> DnsblFilter::examine(FactsSnapshot facts, Fi
         co_return seen;
     }
 
-    const DnsAnswer answer =
-        co_await tools.dns.lookup({labels + "." + list.zone, DnsType::a}, tools.deadline);
+    DnsQuestion question{labels + "." + list.zone, DnsType::a};
     // What is recorded and told holds no customer's key.
-    seen.lookups.push_back({
-        {labels + "." + list.shown_zone, DnsType::a},
-        answer
-    });
+    DnsQuestion shown{labels + "." + list.shown_zone, DnsType::a};
+    const DnsAnswer answer = co_await look_up(tools, seen, std::move(question), std::move(shown));
     if (answer.status == DnsStatus::try_again) {
         seen.facts.emplace_back(
             list.fact, Unknown{answer.reason.empty() ? "the list did not answer" : answer.reason}

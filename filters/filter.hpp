@@ -5,11 +5,13 @@
 
 #include "base/clock.hpp"
 #include "base/message_bytes.hpp"
+#include "filters/dns_evidence.hpp"
 #include "mail/fact_dictionary.hpp"
 #include "net/resolver.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +24,15 @@ struct FilterTools {
     const Clock& clock;
     SteadyTime deadline;    // of this filter, already bounded by that of the chain
     SharedMessage message;  // at Stage::end; else nullptr
+    /// Where what it asks is noted at once, for what it brings back is lost if it is late; may be nullptr.
+    std::shared_ptr<DnsEvidence> evidence = nullptr;
 };
+
+/// Asks, and puts question and answer among the evidence. `shown` is what records may show of the question.
+boost::asio::awaitable<DnsAnswer> look_up(
+    FilterTools tools, Observation& seen, DnsQuestion question, DnsQuestion shown
+);
+boost::asio::awaitable<DnsAnswer> look_up(FilterTools tools, Observation& seen, DnsQuestion question);
 
 class Filter;
 

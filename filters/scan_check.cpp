@@ -1,5 +1,6 @@
 #include "filters/scan_check.hpp"
 
+#include "filters/scan/spf_evaluation.hpp"
 #include "filters/scan/spf_macro.hpp"
 #include "mail/dkim_tags.hpp"
 
@@ -23,6 +24,7 @@ ScanJob job_of(const Facts& facts, const FilterTools& tools) {
     job.mail_from = text_of(facts, CoreFact::mail_from);
     if (const auto* time = std::get_if<WallTime>(&facts.get(id_of(CoreFact::time_now)))) job.time = *time;
     job.deadline = tools.deadline;
+    job.evidence = tools.evidence;
     return job;
 }
 
@@ -50,7 +52,7 @@ boost::asio::awaitable<std::vector<Observation>> ScanTogether::examine_together(
     for (std::size_t at = 0; at < members.size(); ++at) {
         // Who names this group as its own is a ScanCheck.
         const auto& check = static_cast<const ScanCheck&>(*members[at]);
-        check.join(job, tools, seen[at]);
+        check.join(job, *facts, tools, seen[at]);
     }
     if (job.checks.empty()) co_return seen;
     ScanOutcome outcome = co_await pool_->run(std::move(job));
@@ -63,6 +65,7 @@ boost::asio::awaitable<std::vector<Observation>> ScanTogether::examine_together(
         }
     }
     seen.front().lookups = std::move(outcome.observation.lookups);
+    seen.front().scan_passes = outcome.passes;
     if (outcome.is_poison) seen.back().facts.emplace_back(id_of(CoreFact::message_poisonous), true);
     co_return seen;
 }
@@ -91,11 +94,19 @@ std::vector<DnsQuestion> SpfCheck::foresee(const Facts& facts) const {
     return first_spf_questions(text_of(facts, CoreFact::mail_from), text_of(facts, CoreFact::helo_name));
 }
 
-void SpfCheck::join(ScanJob& job, const FilterTools& /*tools*/, Observation& seen) const {
-    // Without a client's address there is nothing to authorise: XCLIENT ADDR=[UNAVAILABLE].
-    if (job.client_ip == IpAddress()) {
+void SpfCheck::join(ScanJob& job, const Facts& facts, const FilterTools& /*tools*/, Observation& seen) const {
+    const FactValue& client = facts.get(id_of(CoreFact::client_ip));
+    if (const auto* unknown = std::get_if<Unknown>(&client)) {
         for (const CoreFact fact : {CoreFact::spf_result, CoreFact::spf_helo_result})
-            seen.facts.emplace_back(id_of(fact), std::string("none"));
+            seen.facts.emplace_back(id_of(fact), std::string(to_string(SpfResult::temperror)));
+        for (const CoreFact fact : {CoreFact::spf_explanation, CoreFact::spf_permits_all})
+            seen.facts.emplace_back(id_of(fact), *unknown);
+        return;
+    }
+    // Without a client's address there is nothing to authorise: XCLIENT ADDR=[UNAVAILABLE].
+    if (!std::holds_alternative<IpAddress>(client)) {
+        for (const CoreFact fact : {CoreFact::spf_result, CoreFact::spf_helo_result})
+            seen.facts.emplace_back(id_of(fact), std::string(to_string(SpfResult::none)));
         return;
     }
     job.checks.emplace_back(name());
@@ -117,7 +128,8 @@ std::vector<FactId> DkimCheck::makes() const {
     };
 }
 
-void DkimCheck::join(ScanJob& job, const FilterTools& tools, Observation& seen) const {
+void DkimCheck::join(ScanJob& job, const Facts& /*facts*/, const FilterTools& tools, Observation& seen)
+    const {
     if (!tools.message) return;
     std::string copy;
     std::string_view head;
@@ -132,6 +144,7 @@ void DkimCheck::join(ScanJob& job, const FilterTools& tools, Observation& seen) 
         seen.facts.emplace_back(id_of(CoreFact::dkim_signatures), std::int64_t{0});
         seen.facts.emplace_back(id_of(CoreFact::dkim_pass), TextList{});
         seen.facts.emplace_back(id_of(CoreFact::dkim_results), ResultList{});
+        seen.facts.emplace_back(id_of(CoreFact::dkim_weak), TextList{});
         return;
     }
     job.checks.emplace_back(name());

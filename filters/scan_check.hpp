@@ -35,7 +35,8 @@ public:
     boost::asio::awaitable<Observation> examine(FactsSnapshot facts, FilterTools tools) const override;
 
     /// Adds itself to the job, or says in `seen` what can be said without a worker.
-    virtual void join(ScanJob& job, const FilterTools& tools, Observation& seen) const = 0;
+    virtual void join(ScanJob& job, const Facts& facts, const FilterTools& tools, Observation& seen)
+        const = 0;
 
 private:
     std::shared_ptr<const ScanTogether> scans_;
@@ -50,7 +51,7 @@ public:
     std::vector<FactId> makes() const override;
     bool can_wait() const override { return true; }
     std::vector<DnsQuestion> foresee(const Facts& facts) const override;
-    void join(ScanJob& job, const FilterTools& tools, Observation& seen) const override;
+    void join(ScanJob& job, const Facts& facts, const FilterTools& tools, Observation& seen) const override;
 };
 
 class DkimCheck : public ScanCheck {
@@ -60,7 +61,7 @@ public:
     std::string_view name() const override { return "dkim"; }
     std::vector<FactId> needs() const override;
     std::vector<FactId> makes() const override;
-    void join(ScanJob& job, const FilterTools& tools, Observation& seen) const override;
+    void join(ScanJob& job, const Facts& facts, const FilterTools& tools, Observation& seen) const override;
 };
 
 }  // namespace wicket

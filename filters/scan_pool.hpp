@@ -8,6 +8,7 @@
 #include "base/ip.hpp"
 #include "base/message_bytes.hpp"
 #include "base/result.hpp"
+#include "filters/dns_evidence.hpp"
 #include "mail/fact_dictionary.hpp"
 #include "net/resolver.hpp"
 
@@ -36,6 +37,8 @@ struct ScanJob {
     /// Questions that a check will surely ask (keys of all signatures): resolved before the first pass.
     std::vector<std::pair<std::string, DnsQuestion>> hints = {};
     SteadyTime deadline;
+    /// Where the job's questions are noted as they are asked; may be nullptr.
+    std::shared_ptr<DnsEvidence> evidence = nullptr;
 };
 
 struct ScanOutcome {

@@ -96,9 +96,10 @@ boost::asio::awaitable<void> ScanJobRun::resolve(std::vector<DnsQuestion> questi
     const auto answered = std::make_shared<ScanEvent>();
     auto all = std::make_shared<const ScanCountdown>(answered);
     for (DnsQuestion& question : questions) {
+        if (job_.evidence) job_.evidence->asked(question, system_clock().steady());
         // A coroutine costs more than what is at hand.
         if (auto known = parts_->dns.recall(question)) {
-            answers_[std::move(question)] = std::move(*known);
+            take_answer(std::move(question), std::move(*known));
             continue;
         }
         boost::asio::co_spawn(parts_->loop, resolve_one(std::move(question), all), boost::asio::detached);
@@ -112,6 +113,11 @@ boost::asio::awaitable<void> ScanJobRun::resolve_one(
 ) {
     const auto self = shared_from_this();
     DnsAnswer answer = co_await parts_->dns.lookup(question, job_.deadline);
+    take_answer(std::move(question), std::move(answer));
+}
+
+void ScanJobRun::take_answer(DnsQuestion question, DnsAnswer answer) {
+    if (job_.evidence) job_.evidence->answered(question, answer);
     answers_[std::move(question)] = std::move(answer);
 }
 
@@ -295,7 +301,9 @@ void ScanJobRun::make_unknown(
         // What crashed is said by the outcome itself.
         if (dictionary.rows()[id].filter != check || dictionary.rows()[id].type == FactType::boolean)
             continue;
-        outcome.observation.facts.emplace_back(static_cast<FactId>(id), Unknown{reason});
+        outcome.observation.facts.emplace_back(
+            static_cast<FactId>(id), unknown_value(dictionary.rows()[id], reason)
+        );
     }
     outcome.failed.push_back(check);
 }

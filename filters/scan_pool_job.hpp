@@ -54,7 +54,7 @@ public:
 
     boost::asio::awaitable<ScanOutcome> run();
 
-    /// Every fact of `check` as unknown.
+    /// Every fact of `check` as unknown, results by their word for it; the others tell the reason.
     static void make_unknown(
         const FactDictionary& dictionary,
         const std::string& check,
@@ -69,6 +69,7 @@ private:
     std::vector<DnsQuestion> first_questions();
     boost::asio::awaitable<void> resolve(std::vector<DnsQuestion> questions);
     boost::asio::awaitable<void> resolve_one(DnsQuestion question, std::shared_ptr<const ScanCountdown> all);
+    void take_answer(DnsQuestion question, DnsAnswer answer);
     /// Runs `checks` once more, takes their facts, and returns the questions that are still open.
     boost::asio::awaitable<std::vector<DnsQuestion>> round();
     /// One check alone, again in fresh workers if one crashes.

@@ -242,6 +242,11 @@ bool is_unknown(const FactDeclaration& row, const FactValue& value) {
     return word_value != nullptr && !row.unknown_word.empty() && *word_value == row.unknown_word;
 }
 
+FactValue unknown_value(const FactDeclaration& row, std::string reason) {
+    if (row.unknown_word.empty()) return Unknown{std::move(reason)};
+    return row.unknown_word;
+}
+
 std::string fact_to_text(const FactValue& value) {
     return std::visit(ToText{}, value);
 }

@@ -105,6 +105,8 @@ private:
 
 /// Whether a value compares as unknown: it is Unknown, or the row's unknown_word.
 bool is_unknown(const FactDeclaration& row, const FactValue& value);
+/// What stands for a fact that could not be found out: the row's unknown_word, or Unknown with the reason.
+FactValue unknown_value(const FactDeclaration& row, std::string reason);
 /// For people and templates: the plain text of a value; "" for absent, "unknown (REASON)" for unknown.
 std::string fact_to_text(const FactValue& value);
 

@@ -86,6 +86,7 @@ using FactsSnapshot = std::shared_ptr<const Facts>;
 struct Observation {
     std::vector<std::pair<FactId, FactValue>> facts;
     std::vector<DnsLookup> lookups;
+    std::uint32_t scan_passes = 0;  // frames sent to a scan worker for it
 };
 
 }  // namespace wicket

@@ -51,7 +51,7 @@ DecisionRecord make_record(
     record.time = transaction.began;
     record.client_ip = context.peer.ip;
     record.client_port = context.peer.port;
-    record.facts = run.facts();
+    record.facts = run.recorded_facts();
     record.client_name = text_fact(record.facts, CoreFact::client_name);
     if (record.client_name.empty() && !context.peer.claimed_name.starts_with('['))
         record.client_name = context.peer.claimed_name;
@@ -77,6 +77,7 @@ DecisionRecord make_record(
         if (at != std::string::npos) record.facts.set(id_of(CoreFact::rcpt_domain), address.substr(at + 1));
     }
     record.lookups = run.lookups();
+    record.scan_passes = run.scan_passes();
     for (const FilterEvent& event : run.events()) {
         const auto micros =
             std::chrono::duration_cast<std::chrono::microseconds>(event.time - context.connected).count();

@@ -103,6 +103,40 @@ def test_e6_with_the_dns_stopped_the_shipped_rules_still_take_mail():
         equal((reply.code, reply.enhanced), (550, '5.1.1'), 'an unknown user is still unknown')
 
 
+def test_what_is_still_being_looked_at_is_unknown_in_the_record():
+    with Server(rules=RULES, zone=ZONE) as server:
+        server.dns.fault = 'slow:2'
+        with Smtp(server) as client:
+            client.hello('relay.test')
+            client.expect('XCLIENT ADDR=198.51.100.7', 220)
+            client.hello('mail.sender.test')
+            client.expect('MAIL FROM:<ann@sender.test>', 250)
+            reply = client.ask('RCPT TO:<nobody@example.test>')
+            equal(reply.code, 550, 'an unknown user')
+            client.expect('QUIT', 221)
+        record = server.explain(reply.id)
+        facts = record['facts']
+        equal(facts.get('helo.form'), 'fqdn', 'helo.form needs no DNS')
+        equal(facts.get('iprev.result'), 'temperror', 'iprev.result')
+        equal(facts.get('spf.result'), 'temperror', 'spf.result')
+        for name in ('client.name', 'helo.resolves', 'spf.explanation'):
+            check('unknown' in (facts.get(name) or {}), f'{name}: {facts.get(name)}')
+        asked = [row for row in record['dns'] if row['type'] == 'PTR']
+        equal([row['status'] for row in asked], ['try_again'], 'the question that is under way')
+
+
+def test_what_was_asked_in_vain_is_in_the_record():
+    with Server(rules=RULES, zone=ZONE) as server:
+        server.dns.fault = 'silent'
+        reply = deliver(server)
+        equal(reply.code, 250, 'reply')
+        record = server.explain(reply.id)
+        asked = {row['name']: row for row in record['dns'] if row['type'] == 'TXT'}
+        check('sender.test' in asked, f'the questions of SPF: {record["dns"]}')
+        equal(asked['sender.test']['status'], 'try_again', 'status')
+        check(asked['sender.test']['micros'] > 0, 'the time so far')
+
+
 DEFERRING = """[thresholds]
 junk = 5
 reject = 12

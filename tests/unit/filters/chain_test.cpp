@@ -252,6 +252,102 @@ TEST(ChainRun, MayEndBeforeItsFilters) {
     fixture.loop.run();
 }
 
+/// Asks, and is never answered.
+class SilentResolver : public DnsResolver {
+public:
+    awaitable<DnsAnswer> lookup(DnsQuestion /*question*/, SteadyTime /*deadline*/) override {
+        co_await delay(std::chrono::hours(1));
+        co_return DnsAnswer{};
+    }
+};
+
+awaitable<Observation> ask_for(FilterTools tools, DnsQuestion question) {
+    Observation seen;
+    co_await look_up(tools, seen, std::move(question));
+    co_return seen;
+}
+
+TEST(ChainRun, ShowsWhatIsUnderWayAsUnknownInARecord) {
+    Fixture fixture({
+        filter(
+            "slow",
+            {client_ip},
+            {iprev, client_name},
+            [](const FactsSnapshot&, const FilterTools&) { return never(); }
+        ),
+        filter(
+            "after it",
+            {client_name},
+            {helo_form_fact},
+            [](const FactsSnapshot&, const FilterTools&) { return never(); }
+        ),
+        filter(
+            "later",
+            {id_of(CoreFact::mail_from)},
+            {id_of(CoreFact::spf_explanation)},
+            [](const FactsSnapshot&, const FilterTools&) { return never(); }
+        ),
+    });
+    fixture.run->begin(Stage::connect);
+    const Facts recorded = fixture.run->recorded_facts();
+    EXPECT_EQ(recorded.get(iprev), text("temperror"));
+    EXPECT_EQ(recorded.get(client_name), FactValue(Unknown{"not known yet"}));
+    EXPECT_EQ(recorded.get(helo_form_fact), FactValue(Unknown{"not known yet"}));
+    EXPECT_EQ(recorded.get(id_of(CoreFact::spf_explanation)), FactValue(Absent{})) << "there was no MAIL";
+    EXPECT_EQ(fixture.run->facts().get(iprev), FactValue(Absent{})) << "no rule decides by it";
+    fixture.settle(Stage::connect, std::chrono::milliseconds(10));
+    EXPECT_EQ(fixture.run->recorded_facts().get(client_name), FactValue(Unknown{"late"}));
+}
+
+TEST(ChainRun, KeepsTheQuestionsOfAFilterThatIsLate) {
+    SilentResolver silent;
+    Fixture fixture({filter("asks", {client_ip}, {iprev}, [](const FactsSnapshot&, const FilterTools& tools) {
+        return ask_for(tools, {"slow.example", DnsType::ptr});
+    })});
+    ChainRun run(fixture.chain, fixture.dictionary, silent, system_clock(), fixture.loop.get_executor());
+    run.provide(client_ip, *IpAddress::parse("203.0.113.9"));
+    run.begin(Stage::connect);
+    fixture.loop.poll();
+    for (const bool is_late : {false, true}) {
+        SCOPED_TRACE(is_late);
+        if (is_late) {
+            bool is_done = false;
+            boost::asio::co_spawn(
+                fixture.loop,
+                Fixture::settled(run, Stage::connect, std::chrono::milliseconds(10)),
+                [&is_done](const std::exception_ptr&, bool) { is_done = true; }
+            );
+            while (!is_done && fixture.loop.run_one() != 0) {
+            }
+        }
+        const std::vector<DnsLookup> lookups = run.lookups();
+        ASSERT_EQ(lookups.size(), 1U);
+        EXPECT_EQ(lookups[0].question, (DnsQuestion{"slow.example", DnsType::ptr}));
+        EXPECT_EQ(lookups[0].answer.status, DnsStatus::try_again);
+        EXPECT_NE(lookups[0].answer.micros, 0U);
+    }
+    run.forget_from(Stage::connect);
+    EXPECT_TRUE(run.lookups().empty());
+}
+
+TEST(ChainRun, CountsThePassesThroughWorkers) {
+    Fixture fixture({filter(
+        "scan",
+        {client_ip},
+        {iprev},
+        [](const FactsSnapshot&, const FilterTools&) -> awaitable<Observation> {
+            Observation seen;
+            seen.scan_passes = 3;
+            co_return seen;
+        }
+    )});
+    fixture.run->begin(Stage::connect);
+    fixture.settle(Stage::connect);
+    EXPECT_EQ(fixture.run->scan_passes(), 3U);
+    fixture.run->forget_from(Stage::connect);
+    EXPECT_EQ(fixture.run->scan_passes(), 0U);
+}
+
 class WaitingFilter : public ScriptedFilter {
 public:
     using ScriptedFilter::ScriptedFilter;
@@ -271,12 +367,15 @@ TEST(ChainRun, LetsAFilterWaitUntilTheEndOrUntilAnAnswerDependsOnIt) {
         Fixture fixture({std::make_shared<WaitingFilter>(
             "costly",
             std::vector<FactId>{client_ip},
-            std::vector<FactId>{client_name, helo_form_fact},
+            std::vector<FactId>{client_name, helo_form_fact, iprev},
             [](const FactsSnapshot&, const FilterTools&) { return give(client_name, "a.test"); }
         )});
         fixture.run->begin(Stage::connect);
         fixture.settle(Stage::rcpt);
         EXPECT_TRUE(std::holds_alternative<Unknown>(fixture.run->facts().get(client_name)));
+        EXPECT_EQ(fixture.run->facts().get(iprev), FactValue(Unknown{"not looked at"}));
+        EXPECT_EQ(fixture.run->recorded_facts().get(iprev), text("temperror")) << "records show the word";
+        EXPECT_EQ(fixture.run->recorded_facts().get(client_name), FactValue(Unknown{"not looked at"}));
         EXPECT_TRUE(fixture.run->is_any_waiting());
         EXPECT_TRUE(fixture.run->events().empty());
         if (is_asked_for) {

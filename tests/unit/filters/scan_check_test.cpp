@@ -106,6 +106,7 @@ TEST_F(ScanCheckTest, SendsNoMessageWithoutASignature) {
     EXPECT_EQ(pool_->jobs[0].message, nullptr);
     EXPECT_EQ(facts_of(seen[1])[id_of(CoreFact::dkim_signatures)], FactValue(std::int64_t{0}));
     EXPECT_EQ(facts_of(seen[1])[id_of(CoreFact::dkim_pass)], FactValue(TextList{}));
+    EXPECT_EQ(facts_of(seen[1])[id_of(CoreFact::dkim_weak)], FactValue(TextList{}));
     examine({&dkim_}, message_of("From: a@sender.example\r\n\r\nHello\r\n"));
     EXPECT_EQ(pool_->jobs.size(), 1U) << "nothing to scan, no job";
 }
@@ -131,6 +132,33 @@ TEST_F(ScanCheckTest, ForeseesTheRecordsOfBothIdentities) {
         facts_.set(id_of(CoreFact::helo_name), name);
         EXPECT_EQ(spf_.foresee(facts_), want);
     }
+}
+
+TEST_F(ScanCheckTest, SaysTemperrorOfAClientWhoseAddressIsUnknown) {
+    struct Case {
+        FactValue client;
+        std::string want;
+    };
+    for (const auto& [client, want] : {
+             Case{Unknown{"not for now"}, "temperror"},
+             Case{Absent{},               "none"     }
+    }) {
+        SCOPED_TRACE(want);
+        facts_.set(id_of(CoreFact::client_ip), client);
+        const auto seen = examine({&spf_}, nullptr);
+        EXPECT_EQ(facts_of(seen[0])[id_of(CoreFact::spf_result)], FactValue(want));
+        EXPECT_EQ(facts_of(seen[0])[id_of(CoreFact::spf_helo_result)], FactValue(want));
+        EXPECT_EQ(
+            facts_of(seen[0])[id_of(CoreFact::spf_explanation)], want == "none" ? FactValue(Absent{}) : client
+        );
+    }
+    EXPECT_TRUE(pool_->jobs.empty());
+}
+
+TEST_F(ScanCheckTest, CarriesThePassesOfAJobOnce) {
+    const auto seen = examine({&spf_, &dkim_}, signed_message());
+    EXPECT_EQ(seen[0].scan_passes, 2U);
+    EXPECT_EQ(seen[1].scan_passes, 0U);
 }
 
 TEST_F(ScanCheckTest, SaysWhichMessageCrashesTheWorkers) {
