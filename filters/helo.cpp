@@ -29,6 +29,12 @@ bool is_from_outside(const IpAddress& client, const IpAddress* listener) {
     return !client.is_loopback() && (listener == nullptr || client != *listener);
 }
 
+std::string name_of(const std::string& given) {
+    std::string name = lower_case(given);
+    if (name.ends_with('.')) name.pop_back();
+    return name;
+}
+
 /// The address inside an address literal, [192.0.2.1] or [IPv6:2001:db8::1].
 std::optional<IpAddress> literal_address(std::string_view literal) {
     constexpr std::string_view ipv6_tag = "IPv6:";
@@ -48,34 +54,46 @@ std::string_view helo_form(std::string_view name) {
     return name.contains('.') ? "fqdn" : "bare";
 }
 
-boost::asio::awaitable<Observation> HeloFilter::examine(FactsSnapshot facts, FilterTools tools) const {
+boost::asio::awaitable<Observation> HeloFilter::examine(FactsSnapshot facts, FilterTools /*tools*/) const {
     Observation seen;
     const auto* given = std::get_if<std::string>(&facts->get(id_of(CoreFact::helo_name)));
-    const auto* client = std::get_if<IpAddress>(&facts->get(id_of(CoreFact::client_ip)));
-    if (given == nullptr || client == nullptr) co_return seen;
-    std::string name = lower_case(*given);
-    if (name.ends_with('.')) name.pop_back();
-
-    const std::string_view form = helo_form(name);
-    seen.facts.emplace_back(id_of(CoreFact::helo_form), std::string(form));
+    if (given == nullptr) co_return seen;
+    const std::string name = name_of(*given);
+    seen.facts.emplace_back(id_of(CoreFact::helo_form), std::string(helo_form(name)));
     const auto* listener = std::get_if<IpAddress>(&facts->get(id_of(CoreFact::listener_address)));
-    std::optional<IpAddress> address;
-    if (form == "literal") {
-        address = literal_address(name);
-        seen.facts.emplace_back(id_of(CoreFact::helo_literal_matches), *address == *client);
-    } else if (form == "address") {
-        address = IpAddress::parse(name);
-    }
+    const std::optional<IpAddress> literal = literal_address(name);
+    const std::optional<IpAddress> address = literal ? literal : IpAddress::parse(name);
     const bool names_us = address ? listener != nullptr && *address == *listener
                                   : std::ranges::find(our_names_, name) != our_names_.end();
-    seen.facts.emplace_back(id_of(CoreFact::helo_is_ours), names_us && is_from_outside(*client, listener));
-    if (form != "fqdn") co_return seen;
 
+    const FactValue& client_value = facts->get(id_of(CoreFact::client_ip));
+    if (const auto* unknown = std::get_if<Unknown>(&client_value)) {
+        if (literal) seen.facts.emplace_back(id_of(CoreFact::helo_literal_matches), *unknown);
+        seen.facts.emplace_back(
+            id_of(CoreFact::helo_is_ours), names_us ? FactValue(*unknown) : FactValue(false)
+        );
+        co_return seen;
+    }
+    const auto* client = std::get_if<IpAddress>(&client_value);
+    // Of nobody it cannot be said whether they are from outside, nor what address they have.
+    if (client == nullptr) {
+        if (!names_us) seen.facts.emplace_back(id_of(CoreFact::helo_is_ours), false);
+        co_return seen;
+    }
+    if (literal) seen.facts.emplace_back(id_of(CoreFact::helo_literal_matches), *literal == *client);
+    seen.facts.emplace_back(id_of(CoreFact::helo_is_ours), names_us && is_from_outside(*client, listener));
+    co_return seen;
+}
+
+boost::asio::awaitable<Observation> HeloDnsFilter::examine(FactsSnapshot facts, FilterTools tools) const {
+    Observation seen;
+    const auto* given = std::get_if<std::string>(&facts->get(id_of(CoreFact::helo_name)));
+    if (given == nullptr) co_return seen;
+    const std::string name = name_of(*given);
+    if (helo_form(name) != "fqdn") co_return seen;
     std::string trouble;
     for (const DnsType type : {DnsType::a, DnsType::aaaa}) {
-        const DnsQuestion question{name, type};
-        const DnsAnswer answer = co_await tools.dns.lookup(question, tools.deadline);
-        seen.lookups.push_back({question, answer});
+        const DnsAnswer answer = co_await look_up(tools, seen, {name, type});
         if (answer.status == DnsStatus::try_again) trouble = answer.reason;
         if (answer.status == DnsStatus::found) {
             seen.facts.emplace_back(id_of(CoreFact::helo_resolves), true);

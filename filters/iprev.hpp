@@ -6,8 +6,8 @@
 
 namespace wicket {
 
-// Addresses with thousands of PTR records exist; a few say as much.
-inline constexpr std::size_t iprev_name_limit = 5;
+// Addresses with thousands of PTR records exist. As many as RFC 7208 section 4.6.4 lets `ptr` look at.
+inline constexpr std::size_t iprev_name_limit = 10;
 
 class IprevFilter : public Filter {
 public:

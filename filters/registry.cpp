@@ -23,6 +23,7 @@ void add_iprev(const FilterSetup& /*setup*/, Filters& filters) {
 
 void add_helo(const FilterSetup& setup, Filters& filters) {
     filters.push_back(std::make_shared<HeloFilter>(setup.our_names));
+    filters.push_back(std::make_shared<HeloDnsFilter>());
 }
 
 void add_spf(const FilterSetup& setup, Filters& filters) {

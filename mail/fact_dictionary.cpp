@@ -21,7 +21,7 @@ struct CoreRow {
 
 // RFC 8601 section 2.7.2 and RFC 7208 section 2.6; iprev: RFC 8601 section 2.7.3.
 constexpr std::string_view spf_words = "pass fail softfail neutral none temperror permerror";
-constexpr std::string_view iprev_words = "pass fail permerror temperror none";
+constexpr std::string_view iprev_words = "pass fail permerror temperror";
 constexpr std::string_view helo_forms = "fqdn bare literal address malformed";
 // RFC 5322 section 3.6: the fields that must stand once, and those that may stand once at most.
 constexpr std::string_view required_fields = "date from";

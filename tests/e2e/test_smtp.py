@@ -466,7 +466,9 @@ why = "no"
             equal((record['client']['ip'], record['client']['helo']), (None, 'client.sender.test'), f'client of {value}')
             facts = record['facts']
             equal('unknown' in (facts.get('client.ip') or {}), value == '[TEMPUNAVAIL]', f'client.ip of {value} is unknown')
-            equal((facts.get('iprev.result'), facts['spf.result']), (None, 'none'), f'facts of {value}')
+            want = ('temperror', 'temperror') if value == '[TEMPUNAVAIL]' else (None, 'none')
+            equal((facts.get('iprev.result'), facts['spf.result']), want, f'facts of {value}')
+            equal(facts.get('helo.form'), 'fqdn', f'helo.form of {value}')
 
 
 def test_a10_xclient_is_counted_and_waits_as_anyone():

@@ -69,14 +69,82 @@ TEST(Iprev, IsPermerrorWithoutANameAndTemperrorWithoutAnAnswer) {
     );
 }
 
-TEST(Iprev, LooksAtFewNamesOnly) {
+TEST(Iprev, LooksAtTenNamesAndDoesNotSayFailOfMore) {
+    struct Case {
+        std::size_t count;
+        std::string_view want;
+    };
+    for (const auto& [count, want] : {
+             Case{10,   "fail"     },
+             Case{11,   "temperror"},
+             Case{1000, "temperror"}
+    }) {
+        SCOPED_TRACE(count);
+        TableResolver dns;
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < count; ++i)
+            names.push_back("n" + std::to_string(i) + ".example");
+        dns.add("9.113.0.203.in-addr.arpa", DnsType::ptr, names);
+        const Facts facts = observe(IprevFilter(), client("203.0.113.9"), dns);
+        EXPECT_EQ(dns.asked().size(), 11U);
+        EXPECT_EQ(facts.get(id_of(CoreFact::iprev_result)), text(want));
+        const bool is_whole = count <= 10;
+        EXPECT_EQ(std::get<TextList>(facts.get(id_of(CoreFact::iprev_names))).missing.empty(), is_whole);
+        EXPECT_EQ(std::holds_alternative<Unknown>(facts.get(id_of(CoreFact::client_name))), !is_whole);
+    }
+}
+
+TEST(Iprev, ConfirmsTheTenthName) {
     TableResolver dns;
     std::vector<std::string> names;
-    for (int i = 0; i < 1000; ++i)
+    for (int i = 0; i < 20; ++i)
         names.push_back("n" + std::to_string(i) + ".example");
     dns.add("9.113.0.203.in-addr.arpa", DnsType::ptr, names);
-    observe(IprevFilter(), client("203.0.113.9"), dns);
-    EXPECT_EQ(dns.asked().size(), 1 + iprev_name_limit);
+    dns.add_address("n9.example", "203.0.113.9");
+    const Facts facts = observe(IprevFilter(), client("203.0.113.9"), dns);
+    EXPECT_EQ(facts.get(id_of(CoreFact::iprev_result)), text("pass"));
+    EXPECT_EQ(facts.get(id_of(CoreFact::client_name)), text("n9.example"));
+}
+
+TEST(Iprev, IsUnknownOfAClientWhoseAddressIsUnknown) {
+    TableResolver dns;
+    Facts given;
+    EXPECT_EQ(observe(IprevFilter(), given, dns), Facts()) << "nobody has no reverse name";
+    given.set(id_of(CoreFact::client_ip), Unknown{"not for now"});
+    const Facts facts = observe(IprevFilter(), given, dns);
+    EXPECT_EQ(facts.get(id_of(CoreFact::iprev_result)), text("temperror"));
+    EXPECT_EQ(facts.get(id_of(CoreFact::client_name)), FactValue(Unknown{"not for now"}));
+    EXPECT_EQ(facts.get(id_of(CoreFact::iprev_names)), FactValue(Unknown{"not for now"}));
+}
+
+TEST(Iprev, NotesWhatItAsksWhileItAsks) {
+    TableResolver dns;
+    dns.add("9.113.0.203.in-addr.arpa", DnsType::ptr, {"liar.example"});
+    const auto evidence = std::make_shared<DnsEvidence>();
+    const Observation seen = run_awaitable(IprevFilter().examine(
+        std::make_shared<const Facts>(client("203.0.113.9")),
+        {dns, system_clock(), SteadyTime::max(), nullptr, evidence}
+    ));
+    EXPECT_EQ(evidence->so_far(system_clock().steady()), seen.lookups);
+    EXPECT_EQ(seen.lookups.size(), 2U);
+}
+
+TEST(DnsEvidence, TakesAnOpenQuestionForAFailureAfterTheTimeSoFar) {
+    DnsEvidence evidence;
+    const SteadyTime start = SteadyTime() + std::chrono::hours(1);
+    evidence.asked({"a.example", DnsType::a}, start);
+    evidence.asked({"b.example", DnsType::a}, start + std::chrono::seconds(1));
+    evidence.answered(
+        {"a.example", DnsType::a}, {.status = DnsStatus::no_data, .records = {}, .micros = 7, .reason = ""}
+    );
+    evidence.answered({"never.asked", DnsType::a}, {});
+    const auto rows = evidence.so_far(start + std::chrono::seconds(3));
+    ASSERT_EQ(rows.size(), 2U);
+    EXPECT_EQ(rows[0].answer.status, DnsStatus::no_data);
+    EXPECT_EQ(rows[0].answer.micros, 7U);
+    EXPECT_EQ(rows[1].question.name, "b.example");
+    EXPECT_EQ(rows[1].answer.status, DnsStatus::try_again);
+    EXPECT_EQ(rows[1].answer.micros, 2'000'000U);
 }
 
 TEST(Iprev, WorksForIpv6) {
@@ -120,7 +188,45 @@ TEST(Helo, TellsTheFormsOfAName) {
 Facts greet(std::string_view name, TableResolver& dns, std::string_view from = "203.0.113.9") {
     Facts facts = client(from);
     facts.set(id_of(CoreFact::helo_name), std::string(name));
+    const std::size_t asked = dns.asked().size();
+    Facts seen = observe(HeloFilter({"mx.example.test"}), facts, dns);
+    EXPECT_EQ(dns.asked().size(), asked) << "the form needs no DNS";
+    const FactId resolves = id_of(CoreFact::helo_resolves);
+    seen.set(resolves, observe(HeloDnsFilter(), facts, dns).get(resolves));
+    return seen;
+}
+
+Facts greet_from(FactValue client_ip, std::string_view name) {
+    TableResolver dns;
+    Facts facts;
+    facts.set(id_of(CoreFact::client_ip), std::move(client_ip));
+    facts.set(id_of(CoreFact::listener_address), *IpAddress::parse("192.0.2.25"));
+    facts.set(id_of(CoreFact::helo_name), std::string(name));
     return observe(HeloFilter({"mx.example.test"}), facts, dns);
+}
+
+TEST(Helo, TellsTheFormWithoutTheClientsAddress) {
+    struct Case {
+        FactValue client;
+        std::string_view name;
+        FactValue form, is_ours, literal_matches;
+    };
+    const Unknown unknown{"not for now"};
+    const std::vector<Case> cases = {
+        {unknown,  "mx.example.org",  text("fqdn"),    false,    Absent{}},
+        {unknown,  "mx.example.test", text("fqdn"),    unknown,  Absent{}},
+        {unknown,  "[203.0.113.9]",   text("literal"), false,    unknown },
+        {Absent{}, "mx.example.org",  text("fqdn"),    false,    Absent{}},
+        {Absent{}, "mx.example.test", text("fqdn"),    Absent{}, Absent{}},
+        {Absent{}, "[203.0.113.9]",   text("literal"), false,    Absent{}},
+    };
+    for (const auto& [from, name, form, is_ours, literal_matches] : cases) {
+        SCOPED_TRACE(fact_to_text(from) + " " + std::string(name));
+        const Facts facts = greet_from(from, name);
+        EXPECT_EQ(facts.get(id_of(CoreFact::helo_form)), form);
+        EXPECT_EQ(facts.get(id_of(CoreFact::helo_is_ours)), is_ours);
+        EXPECT_EQ(facts.get(id_of(CoreFact::helo_literal_matches)), literal_matches);
+    }
 }
 
 TEST(Helo, KnowsWhoUsesOurName) {
