@@ -1,6 +1,6 @@
 // Cuts the octets of the command phase into lines (RFC 5321 section 2.3.8: only CRLF ends one), however they
-// are split. Holds part of a line while it is incomplete, and nothing between lines; a line that is too long
-// is passed over in constant memory. One thread.
+// are split. Holds part of a line while it is incomplete, and nothing between lines; of a line that is too
+// long it holds both ends alone. One thread.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,9 @@ enum class LineFault : std::uint8_t {
 };
 
 struct CommandLine {
-    std::string_view text;  // without CRLF; empty with a fault; valid until the next take()
+    // Without CRLF; valid until the next take(). With a fault it is there to be looked at, not to be obeyed;
+    // of a line that is too long it is both ends.
+    std::string_view text;
     LineFault fault;
 };
 
@@ -31,6 +33,10 @@ public:
 
     /// Whether some octets of an incomplete line have come.
     bool has_part() const { return octets_ != 0 && !is_complete_; }
+    /// Of an incomplete line: what has come of it, or both ends of that.
+    std::string_view part() const { return held_; }
+    /// An LF has come that ends nothing, so the line will have a fault whatever else comes.
+    bool has_bare_lf() const { return has_bare_lf_ && !is_complete_; }
 
 private:
     CommandLine complete(std::string_view rest);
@@ -38,9 +44,10 @@ private:
     void start_line();
 
     std::size_t limit_octets_;
-    std::string held_;        // the incomplete line, unless it is too long
+    std::string held_;        // the incomplete line, or both ends of one that is too long
     std::size_t octets_ = 0;  // of the incomplete line, not more than the limit and one
 
+    bool has_bare_lf_ = false;
     char last_octet_ = '\0';    // a CR at the end of one part and an LF at the start of the next make a CRLF
     bool is_complete_ = false;  // held_ was given out, and goes with the next take()
 };

@@ -69,6 +69,7 @@ std::size_t DataReader::feed(std::string_view octets) {
         }
     }
     hand_over(cursor, cursor.at);
+    fed_octets_ += cursor.at;
     if (state_ == State::in_line) hold_line(octets.substr(cursor.line_begin, cursor.at - cursor.line_begin));
     return cursor.at;
 }

@@ -55,6 +55,8 @@ public:
     MessageFault fault() const { return fault_; }
     /// Of the message so far: what went to the sink, and a CR that is withheld.
     std::uint64_t size_octets() const { return size_octets_ + (state_ == State::after_cr ? 1 : 0); }
+    /// Of what was fed, also after a fault.
+    std::uint64_t fed_octets() const { return fed_octets_; }
 
 private:
     enum class State : std::uint8_t {
@@ -104,6 +106,7 @@ private:
     std::uint64_t header_octets_ = 0;
     std::uint64_t line_octets_ = 0;  // of the line being read, that came in earlier feeds
     std::uint64_t size_octets_ = 0;
+    std::uint64_t fed_octets_ = 0;
 };
 
 }  // namespace wicket

@@ -18,7 +18,7 @@ using boost::asio::awaitable;
 // For the last words of a session: whoever does not take them at once does not want them.
 constexpr std::chrono::seconds farewell_deadline{5};
 
-// Of a refused chunk, read after the last words: more than the kernel buffers on both sides hold.
+// Of refused text, read after the last words: more than the kernel buffers on both sides hold.
 constexpr std::size_t linger_limit_octets = 16U << 20U;
 
 class SmtpDriver {
@@ -127,7 +127,7 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::perform(SmtpStep step) {
         co_return co_await start_tls();
     } else {
         co_await flush(farewell_deadline);
-        if (session_.is_chunk_unread()) co_await linger();
+        if (session_.is_text_unread()) co_await linger();
         co_return Outcome::stop;
     }
     co_return Outcome::go_on;

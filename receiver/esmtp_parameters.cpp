@@ -211,13 +211,15 @@ std::optional<ParameterFault> check_rcpt_parameters(std::string_view text) {
     return std::nullopt;
 }
 
-std::optional<ChunkSize> parse_chunk_size(std::string_view text) {
+std::expected<ChunkSize, ChunkFault> parse_chunk_size(std::string_view text) {
     const std::string_view digits = take_word(text);
+    const bool is_last = equal_ignoring_case(text, "LAST");
+    const bool is_number =
+        !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+    if (!is_number || (!text.empty() && !is_last)) return std::unexpected(ChunkFault::malformed);
     const auto octets = parse_digits<std::uint64_t>(digits);
-    if (!octets) return std::nullopt;
-    if (text.empty()) return ChunkSize{.octets = *octets, .is_last = false};
-    if (!equal_ignoring_case(text, "LAST")) return std::nullopt;
-    return ChunkSize{.octets = *octets, .is_last = true};
+    if (!octets) return std::unexpected(ChunkFault::too_large);
+    return ChunkSize{.octets = *octets, .is_last = is_last};
 }
 
 std::optional<Peer> apply_xclient(std::string_view text, const Peer& peer) {

@@ -45,8 +45,13 @@ struct ChunkSize {
     bool is_last;
 };
 
-/// RFC 3030 section 2: `chunk-size [ SP "LAST" ]`. Digits only; nullopt for what does not fit in 64 bits.
-std::optional<ChunkSize> parse_chunk_size(std::string_view text);
+enum class ChunkFault : std::uint8_t {
+    malformed,
+    too_large,  // well formed, and does not fit in 64 bits
+};
+
+/// RFC 3030 section 2: `chunk-size [ SP "LAST" ]`. Digits only.
+std::expected<ChunkSize, ChunkFault> parse_chunk_size(std::string_view text);
 
 /// The client that XCLIENT describes (the attributes NAME, ADDR, PORT and HELO, values in xtext of RFC 3461
 /// section 4), everything else as in `peer`. nullopt: malformed, or another attribute.

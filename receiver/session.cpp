@@ -48,24 +48,30 @@ SmtpSession::NextStep SmtpSession::read_command(std::string_view& input) {
         return std::nullopt;
     }
     const auto line = lines_.take(input);
-    if (!line) return ReadOctets{};
+    if (!line) {
+        look_at_part();
+        if (phase_ == Phase::closing) return std::nullopt;
+        return ReadOctets{};
+    }
     return on_line(*line, input.empty() ? Follows::nothing : Follows::octets);
 }
 
 SmtpSession::NextStep SmtpSession::on_line(const CommandLine& line, Follows follows) {
-    if (line.fault != LineFault::none) {
-        refuse_line(line.fault);
+    const bool is_refused = std::exchange(part_is_refused_, false);
+    // Before its faults: a request is long if its author likes, and what follows it is his too.
+    if (is_http_request(line.text)) {
+        drop_http();
         return std::nullopt;
     }
-    if (is_http_request(line.text)) {
-        visit_.noticed("http");
-        drop(current_stage(), "This is not an HTTP server");
+    if (line.fault != LineFault::none) {
+        if (!is_refused) refuse_line(line);
         return std::nullopt;
     }
     const CommandRow* row = find_command(line.text);
     if (!row) {
         // RFC 5321 section 4.2.4: 500 for what is not known at all.
         refuse(500, "5.5.1", "Unknown command");
+        if (is_chunk_announcement(line.text)) close_on_text();
         return std::nullopt;
     }
     // RFC 2920 section 3.1: some commands end a group, and nothing may be pipelined before it was offered.
@@ -84,7 +90,7 @@ SmtpSession::NextStep SmtpSession::run(const CommandRow& row, std::string_view a
     if (row.command == Command::data && follows == Follows::octets) return on_data(follows);
     if (row.command == Command::starttls && follows == Follows::octets) return on_starttls(follows);
     if (row.command == Command::xclient && !may_xclient()) return on_xclient(argument, follows);
-    if (row.command == Command::bdat) return on_bdat(argument, follows);
+    if (row.command == Command::bdat) return on_bdat(argument);
     if (!row.is_allowed_in(state_)) {
         // RFC 5321 section 3.3: 554 if there are no recipients because all were refused. It is what a
         // pipelining client runs into without a mistake, so it is no error of the session.
@@ -152,15 +158,35 @@ void SmtpSession::count_idle() {
     close_with("4.7.0", "Too many commands without mail");
 }
 
-void SmtpSession::refuse_line(LineFault fault) {
+/// Who ends lines with LF alone waits for a reply, and gets it before a CRLF has come. Up to that nothing is
+/// a command.
+void SmtpSession::look_at_part() {
+    if (part_is_refused_ || !lines_.has_bare_lf()) return;
+    if (is_http_request(lines_.part())) return drop_http();
+    part_is_refused_ = true;
+    refuse_bad_octets(lines_.part());
+}
+
+void SmtpSession::refuse_line(const CommandLine& line) {
+    if (line.fault == LineFault::bad_octets) return refuse_bad_octets(line.text);
     // RFC 5321 section 4.5.3.1.9: 500 for a line that is too long.
-    const std::string_view text =
-        fault == LineFault::too_long ? "Line too long" : "NUL, bare CR or bare LF in a command";
+    refuse_recorded(current_stage(), "limit", {500, "5.5.2", "Line too long"});
+    if (is_chunk_announcement(line.text)) close_on_text();
+}
+
+/// The same reply as for such octets in a message, for they may be meant to smuggle one.
+void SmtpSession::refuse_bad_octets(std::string_view line) {
     refuse_recorded(
         current_stage(),
-        fault == LineFault::too_long ? "limit" : "protocol",
-        {500, "5.5.2", std::string(text)}
+        "protocol",
+        {550, "5.5.2", "NUL, bare CR or bare LF in a command; lines must end with CRLF"}
     );
+    if (is_chunk_announcement(line)) close_on_text();
+}
+
+void SmtpSession::drop_http() {
+    visit_.noticed("http");
+    drop(current_stage(), "This is not an HTTP server");
 }
 
 void SmtpSession::reply(int code, std::string_view enhanced, std::string_view text) {

@@ -54,9 +54,8 @@ public:
     std::string take_output() { return std::exchange(output_, {}); }
     bool has_output() const { return !output_.empty(); }
     Awaiting awaiting() const;
-    /// Octets of a chunk are on their way that nobody wants; a client that is still sending them reads no
-    /// reply.
-    bool is_chunk_unread() const { return phase_ == Phase::closing && chunk_left_octets_ != 0; }
+    /// Octets of text are on their way that nobody wants; a client that is still sending them reads no reply.
+    bool is_text_unread() const { return phase_ == Phase::closing && chunk_left_octets_ != 0; }
     /// The banner was a refusal, and only QUIT is awaited.
     bool is_turned_away() const { return is_turned_away_; }
     /// No transaction is open and no octet of a command has come: the moment to leave, when the server
@@ -84,7 +83,10 @@ private:
     NextStep run(const CommandRow& row, std::string_view argument, Follows follows);
     void reset_by_client();
     void count_idle();
-    void refuse_line(LineFault fault);
+    void look_at_part();
+    void refuse_line(const CommandLine& line);
+    void refuse_bad_octets(std::string_view line);
+    void drop_http();
     void reply(int code, std::string_view enhanced, std::string_view text);
     void send(const SmtpReply& reply);
     void send_refusal(const SmtpReply& reply);
@@ -116,7 +118,8 @@ private:
 
     // session_message.cpp
     NextStep on_data(Follows follows);
-    NextStep on_bdat(std::string_view argument, Follows follows);
+    NextStep on_bdat(std::string_view argument);
+    void close_on_text();
     void drop_after_data();
     void data_answered(const StageAnswer& answer);
     void first_chunk_answered(const StageAnswer& answer);
@@ -151,6 +154,7 @@ private:
     bool data_has_begun_ = false;
     bool noticed_pipelining_ = false;
     bool talked_after_data_ = false;
+    bool part_is_refused_ = false;  // the line that is being read, before its end
 };
 
 }  // namespace wicket

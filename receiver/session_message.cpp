@@ -4,12 +4,16 @@
 #include "receiver/session.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace wicket {
 namespace {
 
 // What is read of a refused chunk for nothing, in messages of the greatest size.
-constexpr std::uint64_t discarded_chunk_limit_messages = 2;
+constexpr std::uint64_t discarded_text_limit_messages = 2;
+
+// Of text whose end is not known.
+constexpr std::uint64_t unknown_octets = std::numeric_limits<std::uint64_t>::max();
 
 struct MessageRefusal {
     std::string_view which;
@@ -99,16 +103,33 @@ SmtpSession::NextStep SmtpSession::read_data(std::string_view& input) {
     data_has_begun_ = true;
     DataReader& reader = transaction_->intake->reader();
     input.remove_prefix(reader.feed(input));
-    if (!reader.has_ended()) return ReadOctets{};
-    return message_is_complete();
+    if (reader.has_ended()) return message_is_complete();
+    // A sender that does not look at SIZE shall read the reply, but not everything is read for it.
+    if (reader.fault() == MessageFault::none ||
+        reader.fed_octets() / discarded_text_limit_messages <= options_.limits.size_octets)
+        return ReadOctets{};
+    refuse_message(reader.fault());
+    close_on_text();
+    return std::nullopt;
 }
 
-SmtpSession::NextStep SmtpSession::on_bdat(std::string_view argument, Follows follows) {
+/// What comes next is text, or may be, and there is no telling how much: none of it may be taken for
+/// commands.
+void SmtpSession::close_on_text() {
+    chunk_left_octets_ = unknown_octets;
+    close();
+}
+
+SmtpSession::NextStep SmtpSession::on_bdat(std::string_view argument) {
     const auto chunk = parse_chunk_size(argument);
     if (!chunk) {
-        refuse_recorded(Stage::data, "protocol", {501, "5.5.4", "Syntax: BDAT size [LAST]"});
-        // How many of the octets behind it are text cannot be known, so none may be taken for commands.
-        if (follows == Follows::octets) close();
+        // How many of the octets behind it are text cannot be known, whether they have come or not. And a
+        // message with a chunk lost would be another message.
+        if (chunk.error() == ChunkFault::too_large)
+            refuse_recorded(Stage::data, "limit", {552, "5.3.4", "Message too large"});
+        else
+            refuse_recorded(Stage::data, "protocol", {501, "5.5.4", "Syntax: BDAT size [LAST]"});
+        close_on_text();
         return std::nullopt;
     }
     chunk_left_octets_ = chunk->octets;
@@ -196,7 +217,7 @@ void SmtpSession::refuse_message(MessageFault fault) {
 SmtpSession::NextStep SmtpSession::refuse_chunk(SmtpReply reply) {
     // A sender that did not look at SIZE may be far off, and shall read the reply. But not everything is
     // read.
-    if (chunk_left_octets_ / discarded_chunk_limit_messages > options_.limits.size_octets) {
+    if (chunk_left_octets_ / discarded_text_limit_messages > options_.limits.size_octets) {
         send(reply);
         close();
         return std::nullopt;

@@ -1,5 +1,6 @@
 """Threats of the SMTP port: smuggling, injection, floods of commands, relaying, tricks with addresses, backscatter."""
 import base64
+import re
 import socket
 import time
 
@@ -154,10 +155,15 @@ def test_a3_stls_in_pop3_drops_what_was_sent_in_clear_text():
             check(answer is None or answer.startswith('-ERR'), f'the injected login counts: {answer}')
 
 
+CHUNKED = (b'EHLO x\r\nMAIL FROM:<ann@sender.test>\r\nRCPT TO:<alice@example.test>\r\nBDAT %d LAST\r\n' % len(MESSAGE)) + MESSAGE
+
+
 def test_a5_http_is_hung_up_on():
     with Server() as server:
         for line in (b'GET / HTTP/1.1\r\nHost: mx.example.test\r\n\r\n', b'POST / HTTP/1.1\r\nContent-Length: 900\r\n\r\n' + b''.join(OPEN),
-                     b'CONNECT mx.example.test:25 HTTP/1.1\r\n\r\n'):
+                     b'CONNECT mx.example.test:25 HTTP/1.1\r\n\r\n',
+                     b'POST /' + b'a' * 3000 + b' HTTP/1.1\r\nHost: mx.example.test\r\n\r\n' + CHUNKED,
+                     b'GET / HTTP/1.1\nHost: mx.example.test\r\n' + CHUNKED, b'PROPFIND / HTTP/1.1\r\n' + CHUNKED, b' GET /\r\n' + CHUNKED):
             with Smtp(server) as client:
                 client.send(line)
                 codes = replies_until_closed(client)
@@ -274,6 +280,21 @@ def test_a6_lies_about_the_size_of_a_chunk():
         equal(mailbox_count(server), 0, 'messages')
 
 
+def test_a6_what_follows_a_bad_chunk_size_later_is_no_command():
+    with Server() as server:
+        for line, code in (('BDAT abc', 501), ('BDAT 18446744073709551616 LAST', 552), ('BDAT', 501), ('BDAT 8 LASTLY', 501)):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                client.expect('RCPT TO:<alice@example.test>', 250)
+                client.send(b'BDAT 8\r\na: b\r\n\r\n')
+                equal(client.reply().code, 250, 'a chunk')
+                client.expect(line, code)
+                client.send_softly(b'BDAT 2 LAST\r\n\r\nRSET\r\n' + CHUNKED)
+                equal(replies_until_closed(client), [], f'what follows {line}')
+        equal(mailbox_count(server), 0, 'messages')
+
+
 def test_a6_chunks_are_octets_and_nothing_else():
     body = HEAD + b'RSET\r\n.\r\nQUIT\r\nend\r\n'
     with Server() as server, Smtp(server) as client:
@@ -326,6 +347,11 @@ def test_a7_long_lines_and_binary_rubbish():
                 client.send_softly(rubbish + b'\r\n')
                 reply = client.reply()
                 check(reply.code >= 421, f'{rubbish!r}: {reply}')
+        for line in (b'EHLO x', b'MAIL FROM:<>\nNOOP'):
+            with Smtp(server) as client:
+                client.send(line + b'\n')  # and no CRLF ever
+                reply = client.reply()
+                equal((reply.code, reply.enhanced), (550, '5.5.2'), f'{line!r} and LF alone')
         check(server.resident_kib() - before < 100_000, 'memory grew by more than 100 MB')
         equal(deliver(server).code, 250, 'mail afterwards')
 
@@ -521,6 +547,23 @@ def test_a6_a_chunk_far_over_the_limit_is_answered_before_the_end():
                 client.expect('MAIL FROM:<ann@sender.test>', 250)
                 client.expect('RCPT TO:<alice@example.test>', 250)
                 check(client.send_softly(f'BDAT {octets} LAST\r\n'.encode() + b'x' * octets), 'the chunk was not taken')
+                reply = client.reply()
+                equal((reply.code, reply.enhanced), (552, '5.3.4'), f'{octets} octets')
+                if goes_on:
+                    client.expect('NOOP', 250)
+                else:
+                    check(client.closed(), 'the session goes on')
+
+
+def test_data_far_over_the_limit_is_answered_before_the_end():
+    with Server([{'service': 'smtp', 'limits': {'size': 100_000}}]) as server:
+        for octets, goes_on in ((150_000, True), (1_000_000, False)):
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<ann@sender.test>', 250)
+                client.expect('RCPT TO:<alice@example.test>', 250)
+                client.expect('DATA', 354)
+                client.send_softly((b'x' * 98 + b'\r\n') * (octets // 100) + b'.\r\n' * goes_on)
                 reply = client.reply()
                 equal((reply.code, reply.enhanced), (552, '5.3.4'), f'{octets} octets')
                 if goes_on:

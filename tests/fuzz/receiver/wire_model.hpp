@@ -43,9 +43,15 @@ public:
             require(!has_extra_);
             int code = 0;
             std::from_chars(replies.data(), replies.data() + 3, code);
+            if (owed_.empty() && has_bare_lf() && !is_part_answered_) {
+                // Whatever the line becomes, it is refused; this is its reply.
+                is_part_answered_ = true;
+                require(code >= 400);
+                continue;
+            }
             if (owed_.empty()) {
                 has_extra_ = true;
-                require(code == 421 || code >= 500);
+                require(code == 421 || code >= 500 || in_ == In::data);
                 continue;
             }
             const Unit unit = std::move(owed_.front());
@@ -55,7 +61,10 @@ public:
     }
 
     /// Nothing is left to be answered: so before more is read.
-    void is_quiet() const { require(owed_.empty() && !has_extra_); }
+    void is_quiet() const {
+        require(owed_.empty() && !has_extra_ && !must_close_);
+        require(!has_bare_lf() || is_part_answered_);
+    }
     void is_closing() const { require(owed_.empty()); }
     bool is_between_commands() const { return in_ == In::line && part_.empty(); }
 
@@ -122,8 +131,15 @@ private:
                 return;
             }
         }
-        end_unit(Unit::Kind::line);
+        // How much text follows is not known, so nothing that follows may be a command.
+        if (starts_with_ignoring_case(trimmed(part_), "BDAT")) must_close_ = true;
+        if (std::exchange(is_part_answered_, false))
+            part_.clear();
+        else
+            end_unit(Unit::Kind::line);
     }
+
+    bool has_bare_lf() const { return in_ == In::line && part_.contains('\n'); }
 
     static std::string_view trimmed(std::string_view text) {
         const std::size_t begin = std::min(text.find_first_not_of(" \t"), text.size());
@@ -213,6 +229,8 @@ private:
     std::size_t line_limit_octets_;
     std::deque<Unit> owed_;
     bool has_extra_ = false;
+    bool must_close_ = false;
+    bool is_part_answered_ = false;  // the line that has begun
     In in_ = In::line;
     std::string part_;  // of a unit
     std::uint64_t chunk_octets_ = 0;

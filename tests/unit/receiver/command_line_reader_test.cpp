@@ -58,6 +58,41 @@ TEST(CommandLineReader, CutsAtCrlfAloneHoweverTheOctetsAreSplit) {
     }
 }
 
+TEST(CommandLineReader, ShowsBothEndsOfALineThatIsTooLong) {
+    const std::string line = "POST /" + std::string(10'000, 'a') + " HTTP/1.1";
+    for (const std::size_t piece : {1UL, 7UL, 40UL, 100UL, 20'000UL}) {
+        SCOPED_TRACE(piece);
+        CommandLineReader reader(2048);
+        const std::string stream = line + "\r\n";
+        for (std::size_t at = 0; at < stream.size(); at += piece) {
+            std::string_view octets = std::string_view(stream).substr(at, piece);
+            const auto got = reader.take(octets);
+            if (!got) continue;
+            EXPECT_EQ(got->fault, LineFault::too_long);
+            EXPECT_TRUE(got->text.starts_with("POST /aaa"));
+            EXPECT_TRUE(got->text.ends_with("aaa HTTP/1.1"));
+            EXPECT_LE(got->text.size(), 64U);
+        }
+        EXPECT_FALSE(reader.has_part());
+    }
+}
+
+TEST(CommandLineReader, KnowsABareLfBeforeTheLineEnds) {
+    CommandLineReader reader(limit_octets);
+    const auto holds = [&](std::string_view octets) {
+        reader.take(octets);
+        return reader.has_bare_lf();
+    };
+    EXPECT_FALSE(holds("NOOP\r"));
+    EXPECT_FALSE(holds("\n"));
+    EXPECT_FALSE(holds("NOOP"));
+    EXPECT_TRUE(holds("\n"));
+    EXPECT_EQ(reader.part(), "NOOP\n");
+    EXPECT_TRUE(holds("x"));
+    EXPECT_FALSE(holds("\r\n"));
+    EXPECT_FALSE(holds("NO"));
+}
+
 TEST(CommandLineReader, KnowsWhetherALineHasBegun) {
     CommandLineReader reader(limit_octets);
     EXPECT_FALSE(reader.has_part());
