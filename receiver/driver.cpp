@@ -1,7 +1,7 @@
 #include "receiver/driver.hpp"
 
 #include "base/log.hpp"
-#include "net/rate_guard.hpp"
+#include "receiver/message_pace.hpp"
 #include "receiver/session.hpp"
 
 #include <algorithm>
@@ -34,7 +34,6 @@ public:
           visit_(std::move(visit)),
           options_(options),
           clock_(clock),
-          waiting_since_(clock.steady()),
           session_(
               options,
               budget,
@@ -62,18 +61,17 @@ private:
     void answer(const StageAnswer& answer);
     awaitable<void> linger();
     void keep_input();
-    SteadyTime read_deadline();
-    bool is_too_slow() const { return guard_ && guard_->is_too_slow(clock_.steady()); }
+    SteadyTime read_deadline(SteadyTime now);
 
     std::shared_ptr<Connection> connection_;
     std::unique_ptr<Visit> visit_;
     const ReceiverOptions& options_;
     const Clock& clock_;
-    SteadyTime waiting_since_;        // for the command or data that is awaited
-    std::optional<RateGuard> guard_;  // while part of a command or of data is here
-    std::string kept_;                // what input_ shows, once the connection was used for something else
-    std::string_view input_;          // read and not yet used
-    bool had_banner_ = false;         // the client that is there now; XCLIENT brings a second one
+    std::optional<SteadyTime> command_deadline_;  // of the command that has begun
+    std::optional<MessagePace> pace_;             // from 354 or the first chunk to the end of the message
+    std::string kept_;         // what input_ shows, once the connection was used for something else
+    std::string_view input_;   // read and not yet used
+    bool had_banner_ = false;  // the client that is there now; XCLIENT brings a second one
     SmtpSession session_;
 };
 
@@ -91,8 +89,7 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::advance() {
 }
 
 awaitable<SmtpDriver::Outcome> SmtpDriver::perform(SmtpStep step) {
-    // An answer may take its time, and that is ours, not the client's.
-    guard_.reset();
+    command_deadline_.reset();
     if (auto* message = std::get_if<AskMessage>(&step)) {
         if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return Outcome::stop;
         const SmtpReply reply = co_await visit_->message(std::move(message->message));
@@ -148,16 +145,21 @@ awaitable<void> SmtpDriver::linger() {
 awaitable<SmtpDriver::Outcome> SmtpDriver::read() {
     if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return Outcome::stop;
     kept_ = std::string();
-    const SteadyTime deadline = read_deadline();
+    const SteadyTime begin = clock_.steady();
+    const SteadyTime deadline = read_deadline(begin);
+    const Awaiting awaiting = session_.awaiting();
     const auto drain = session_.is_idle() ? Connection::Drain::wake : Connection::Drain::ignore;
     const ReadResult result = co_await connection_->read(deadline, drain);
     switch (result.status) {
         case IoStatus::ok:
             input_ = result.octets;
-            if (guard_) guard_->received(input_.size(), clock_.steady());
+            if (pace_) pace_->received(awaiting, clock_.steady() - begin, input_.size());
             co_return Outcome::go_on;
         case IoStatus::timed_out:
-            session_.interrupt(is_too_slow() ? Interruption::too_slow : Interruption::timed_out);
+            session_.interrupt(
+                pace_ && deadline == pace_->deadline(awaiting, begin) ? Interruption::too_slow
+                                                                      : Interruption::timed_out
+            );
             break;
         case IoStatus::draining: session_.interrupt(Interruption::draining); break;
         case IoStatus::closed:
@@ -167,20 +169,27 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::read() {
     co_return Outcome::stop;
 }
 
-/// A command has to come within its time from the moment that it is awaited, and once a part of it or of data
-/// is here, the rest has to come at the least rate.
-SteadyTime SmtpDriver::read_deadline() {
-    const SteadyTime now = clock_.steady();
+/// A command has to come within its time from the moment that it is awaited, and once a part of it is here,
+/// the rest has to come soon. The text of a message has to come at the least rate, in one piece or in chunks.
+SteadyTime SmtpDriver::read_deadline(SteadyTime now) {
     const Awaiting awaiting = session_.awaiting();
-    if (awaiting == Awaiting::command || awaiting == Awaiting::data) {
-        guard_.reset();
-        waiting_since_ = now;
-        if (session_.is_turned_away()) return now + options_.timeouts.turned_away;
-        return now + (awaiting == Awaiting::data ? options_.timeouts.data_start : options_.timeouts.command);
+    if (!session_.is_in_message())
+        pace_.reset();
+    else if (!pace_)
+        pace_.emplace(options_.timeouts);
+    const SteadyTime paced = pace_ ? pace_->deadline(awaiting, now) : SteadyTime::max();
+    switch (awaiting) {
+        case Awaiting::command:
+            command_deadline_.reset();
+            if (session_.is_turned_away()) return now + options_.timeouts.turned_away;
+            return std::min(paced, now + options_.timeouts.command);
+        case Awaiting::command_rest:
+            if (!command_deadline_) command_deadline_ = now + options_.timeouts.command_rest;
+            return std::min(paced, *command_deadline_);
+        case Awaiting::data: return std::min(paced, now + options_.timeouts.data_start);
+        case Awaiting::data_rest: return paced;
     }
-    if (!guard_) guard_.emplace(now, options_.timeouts.least_octets_per_second);
-    if (awaiting == Awaiting::data_rest) return guard_->deadline();
-    return std::min(guard_->deadline(), waiting_since_ + options_.timeouts.command);
+    std::unreachable();
 }
 
 awaitable<SmtpDriver::Outcome> SmtpDriver::flush(std::chrono::seconds within) {

@@ -40,12 +40,14 @@ struct ReceiverLimits {
 struct ReceiverTimeouts {
     // RFC 5321 section 4.5.3.2.7
     std::chrono::seconds command{300};
+    // From the first octet of a command to its CRLF: a client sends a line at once.
+    std::chrono::seconds command_rest{15};
     // RFC 5321 section 4.5.3.2.4
     std::chrono::seconds data_start{120};
     std::chrono::seconds tls_handshake{30};
     // After a refusal in place of the banner, until QUIT: a client that means well says it at once.
     std::chrono::seconds turned_away{30};
-    // Averaged over 60 s of DATA or BDAT, and of any command's line.
+    // Averaged over 60 s of DATA or of all chunks of a message.
     std::uint32_t least_octets_per_second = 500;
 };
 

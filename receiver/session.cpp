@@ -335,7 +335,9 @@ void SmtpSession::interrupt(Interruption why) {
         case Interruption::internal_error: last = {421, "4.3.0", "Internal error"}; break;
     }
     // In the message it is the reply of DATA or BDAT; between commands it decides nothing.
-    if (phase_ == Phase::data || phase_ == Phase::chunk)
+    const bool is_message_refused =
+        phase_ == Phase::data || phase_ == Phase::chunk || (transaction_ && why == Interruption::too_slow);
+    if (is_message_refused)
         last = visit_.refused_by_session(Stage::data, "limit", std::move(last));
     else
         last = visit_.following_reply(std::move(last));
@@ -350,6 +352,10 @@ void SmtpSession::end() {
 Awaiting SmtpSession::awaiting() const {
     if (phase_ == Phase::command) return lines_.has_part() ? Awaiting::command_rest : Awaiting::command;
     return data_has_begun_ ? Awaiting::data_rest : Awaiting::data;
+}
+
+bool SmtpSession::is_in_message() const {
+    return phase_ == Phase::skip_chunk || (transaction_ && transaction_->intake);
 }
 
 bool SmtpSession::is_idle() const {

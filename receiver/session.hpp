@@ -54,6 +54,8 @@ public:
     std::string take_output() { return std::exchange(output_, {}); }
     bool has_output() const { return !output_.empty(); }
     Awaiting awaiting() const;
+    /// From 354 or the first chunk to the end of the message, or in a chunk that is passed over.
+    bool is_in_message() const;
     /// Octets of text are on their way that nobody wants; a client that is still sending them reads no reply.
     bool is_text_unread() const { return phase_ == Phase::closing && chunk_left_octets_ != 0; }
     /// The banner was a refusal, and only QUIT is awaited.

@@ -10,7 +10,7 @@ LONG = 'WICKET_LONG' in os.environ
 
 
 def test_e1_slow_clients_are_hung_up_on_by_a_deadline():
-    """The absolute deadlines: 30 s for a TLS handshake, 500 octets a second over 60 s of data."""
+    """The absolute deadlines: 30 s for a TLS handshake, 15 s for a command that has begun, 500 octets a second over 60 s of data."""
     with Server() as server:
         def stall_in_tls():
             with Smtp(server, timeout=60) as client:
@@ -35,11 +35,23 @@ def test_e1_slow_clients_are_hung_up_on_by_a_deadline():
                     except socket.timeout:
                         continue
                 raise AssertionError('one octet a second is taken for 100 s')
+
+        def trickle_in_a_command():
+            with Smtp(server, timeout=1) as client:
+                start = time.monotonic()
+                while time.monotonic() - start < 60 and client.send_softly(b'x'):
+                    try:
+                        equal(client.reply().code, 421, 'the end of a command that trickles')
+                        break
+                    except socket.timeout:
+                        continue
+                return time.monotonic() - start
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            tls, data = pool.submit(stall_in_tls), pool.submit(trickle_in_data)
+            tls, data, command = pool.submit(stall_in_tls), pool.submit(trickle_in_data), pool.submit(trickle_in_a_command)
             check(tls.result() < 35, f'the handshake was given {tls.result():.0f} s')
             took, reply = data.result()
             check(took < 90, f'the data was given {took:.0f} s')
+            check(command.result() < 25, f'a command was given {command.result():.0f} s')
         equal((reply.code, reply.enhanced), (421, '4.4.2'), 'the last word')
         record = server.explain(reply.id)
         equal((record['verdict'], record['rule'], record['stage'], record['reply']['code']), ('defer', 'builtin:limit', 'data', 421), 'record')

@@ -746,6 +746,10 @@ TEST(SmtpSession, AMessageThatIsTooSlowIsRefusedOnTheRecord) {
         EXPECT_EQ(dialog.session.take_output(), "421 4.4.2 Too slow id=X\r\n");
         EXPECT_EQ(dialog.visit.events.back(), "refused data limit 421");
     }
+    Dialog between;
+    between.say("EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nBDAT 1\r\na");
+    between.session.interrupt(Interruption::too_slow);
+    EXPECT_EQ(between.visit.events.back(), "refused data limit 421");
     Dialog dialog;
     dialog.say("EHLO x\r\nMAIL FROM:<>\r\n");
     dialog.session.interrupt(Interruption::timed_out);
