@@ -96,8 +96,12 @@ SmtpSession::NextStep SmtpSession::run(const CommandRow& row, std::string_view a
         // pipelining client runs into without a mistake, so it is no error of the session.
         const bool all_refused =
             transaction_ && transaction_->recipients_tried != 0 && transaction_->recipients_accepted == 0;
+        // Nor is it final where the refusals were not.
         if (row.command == Command::data && all_refused)
-            send(visit_.following_reply({554, "5.5.1", "No valid recipients"}));
+            send(visit_.following_reply(
+                transaction_->has_permanent_refusal ? SmtpReply{554, "5.5.1", "No valid recipients"}
+                                                    : SmtpReply{451, "4.5.1", "No valid recipients for now"}
+            ));
         else
             refuse(503, "5.5.1", "Not now");
         return std::nullopt;
@@ -305,7 +309,10 @@ void SmtpSession::answer(const StageAnswer& answer) {
                 reset_by_client();
             break;
         case Asked::rcpt:
-            if (!may_answer(answer)) break;
+            if (!may_answer(answer)) {
+                if (transaction_ && answer.refusal->code >= 500) transaction_->has_permanent_refusal = true;
+                break;
+            }
             ++transaction_->recipients_accepted;
             state_ = SessionState::rcpt_given;
             reply(250, "2.1.5", "Recipient accepted");

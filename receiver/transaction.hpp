@@ -16,6 +16,7 @@ struct Transaction {
     std::uint64_t declared_size_octets = 0;          // 0: not declared
     std::uint32_t recipients_tried = 0;              // asked of the Visit
     std::uint32_t recipients_accepted = 0;
+    bool has_permanent_refusal = false;     // of one that was asked about
     std::unique_ptr<SmtpReply> too_many;    // said to every recipient beyond the limit, recorded once
     std::unique_ptr<MessageIntake> intake;  // from DATA or the first BDAT on
 };

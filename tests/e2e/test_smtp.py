@@ -572,6 +572,24 @@ def test_data_far_over_the_limit_is_answered_before_the_end():
                     check(client.closed(), 'the session goes on')
 
 
+LATE = """[thresholds]
+junk = 5
+reject = 12
+[[rule]]
+id = "not-from-there"
+when = 'mail.domain == "spam.test"'
+then = "%s"
+why = "no"
+"""
+
+
+def test_after_refusals_for_now_a_pipelined_data_is_refused_for_now():
+    with Server(rules=LATE % 'defer') as server, Smtp(server) as client:
+        client.hello()
+        client.send(b'MAIL FROM:<ann@spam.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n')
+        equal([client.reply().code for _ in range(3)], [250, 451, 451], 'replies')
+
+
 def test_a11_names_in_unicode_have_one_mailbox():
     tables = '[[domain]]\nname = "xn--bcher-kva.test"\ndeliver = "store"\n'
     with Server(tables=tables, accounts=('alice', 'a@bücher.test', 'rené@example.test')) as server:

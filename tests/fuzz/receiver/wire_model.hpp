@@ -197,7 +197,7 @@ private:
         if (code / 100 > 3) {
             // What is refused changes nothing, but DATA that came in order ends the transaction, and XCLIENT
             // brings a banner.
-            if (verb == "data" && code != 503 && code != 554) end_transaction();
+            if (verb == "data" && accepts_text_ && code != 503 && code != 554) end_transaction();
             if (verb == "xclient" && code == 554) is_turned_away_ = true;
             return;
         }

@@ -735,6 +735,18 @@ TEST(SmtpSession, RepliesThatFollowFromARefusalCarryAnId) {
     EXPECT_TRUE(dialog.visit.saw("following 554"));
 }
 
+TEST(SmtpSession, AfterRefusalsForNowDataIsRefusedForNow) {
+    Dialog dialog;
+    dialog.say("EHLO x\r\nMAIL FROM:<>\r\n");
+    EXPECT_EQ(codes_of(dialog.say("RCPT TO:<later@example.test>\r\nDATA\r\n")), "451 451");
+    EXPECT_EQ(codes_of(dialog.say("RCPT TO:<nobody@example.test>\r\nDATA\r\n")), "550 554");
+    EXPECT_EQ(codes_of(dialog.say("RSET\r\nMAIL FROM:<>\r\n")), "250 250");
+    EXPECT_EQ(
+        dialog.say("RCPT TO:<later@example.test>\r\nDATA\r\n"),
+        "451 4.3.0 Refused by the visit id=X\r\n451 4.5.1 No valid recipients for now id=X\r\n"
+    );
+}
+
 TEST(SmtpSession, AMessageThatIsTooSlowIsRefusedOnTheRecord) {
     for (const std::string_view begin : {"DATA\r\n", "BDAT 99\r\n"}) {
         SCOPED_TRACE(begin);
