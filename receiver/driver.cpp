@@ -92,9 +92,9 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::perform(SmtpStep step) {
     command_deadline_.reset();
     if (auto* message = std::get_if<AskMessage>(&step)) {
         if (co_await flush(options_.timeouts.command) == Outcome::stop) co_return Outcome::stop;
-        const SmtpReply reply = co_await visit_->message(std::move(message->message));
+        const MessageAnswer answered = co_await visit_->message(std::move(message->message));
         listen_for_early_talk();
-        session_.answer_message(reply);
+        session_.answer_message(answered);
     } else if (auto* rcpt = std::get_if<AskRcpt>(&step)) {
         answer(co_await visit_->rcpt(std::move(rcpt->recipient)));
     } else if (auto* mail = std::get_if<AskMail>(&step)) {

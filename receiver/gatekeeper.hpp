@@ -26,6 +26,12 @@ struct StageAnswer {
     bool disconnect = false;           // close after the refusal
 };
 
+/// The reply to a message, and what the session shall do after it.
+struct MessageAnswer {
+    SmtpReply reply;
+    bool disconnect = false;
+};
+
 struct HeloArguments {
     bool is_ehlo;
     std::string name;  // as given
@@ -54,7 +60,7 @@ public:
     virtual boost::asio::awaitable<StageAnswer> data() = 0;
     /// The whole message. Always has a reply, positive or not, with the id as its last token. Ends the
     /// transaction.
-    virtual boost::asio::awaitable<SmtpReply> message(SharedMessage message) = 0;
+    virtual boost::asio::awaitable<MessageAnswer> message(SharedMessage message) = 0;
 
     /// A refusal by the session itself inside a transaction or of a whole command (protocol, limit): so that
     /// the record has it. `which` is "protocol" or "limit". Returns the reply with the id at its end.

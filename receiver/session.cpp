@@ -325,12 +325,13 @@ void SmtpSession::answer(const StageAnswer& answer) {
     }
 }
 
-void SmtpSession::answer_message(const SmtpReply& reply) {
+void SmtpSession::answer_message(const MessageAnswer& answer) {
     phase_ = Phase::command;
     end_transaction();
     // A client may keep its connection for as long as it has mail for us.
-    if (reply.is_positive()) idle_commands_ = 0;
-    send(reply);
+    if (answer.reply.is_positive()) idle_commands_ = 0;
+    send(answer.reply);
+    if (answer.disconnect) close();
 }
 
 void SmtpSession::interrupt(Interruption why) {

@@ -41,7 +41,7 @@ public:
     void talked_early();
     /// The answer to any Ask step but AskMessage.
     void answer(const StageAnswer& answer);
-    void answer_message(const SmtpReply& reply);
+    void answer_message(const MessageAnswer& answer);
     void tls_started(const TlsDetails& details);
     /// `turned_away`: why the limits do not admit the new client, if so.
     void peer_changed(const std::optional<std::string>& turned_away);

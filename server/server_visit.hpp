@@ -32,7 +32,7 @@ public:
     boost::asio::awaitable<StageAnswer> mail(MailArguments arguments) override;
     boost::asio::awaitable<StageAnswer> rcpt(Mailbox recipient) override;
     boost::asio::awaitable<StageAnswer> data() override;
-    boost::asio::awaitable<SmtpReply> message(SharedMessage message) override;
+    boost::asio::awaitable<MessageAnswer> message(SharedMessage message) override;
     SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override;
     SmtpReply following_reply(SmtpReply reply) override;
     void abandon() override;
@@ -86,7 +86,7 @@ private:
     void keep_refusal_record(const VisitTransaction& transaction);
     /// A refused message: the record is synced before the reply, as every record of a transaction that took
     /// DATA.
-    boost::asio::awaitable<SmtpReply> refuse_message(Verdict verdict);
+    boost::asio::awaitable<MessageAnswer> refuse_message(Verdict verdict);
     boost::asio::awaitable<SmtpReply> deliver(SharedMessage message, const MessageFacts& found);
     SmtpReply store_refusal(const Error& error);
     boost::asio::awaitable<Result<std::vector<Uid>>> commit(Delivery delivery);

@@ -14,7 +14,7 @@ namespace wicket {
 
 using boost::asio::awaitable;
 
-awaitable<SmtpReply> ServerVisit::message(SharedMessage message) {
+awaitable<MessageAnswer> ServerVisit::message(SharedMessage message) {
     VisitTransaction& transaction = *transaction_;
     transaction.took_data = true;
     transaction.reached = Stage::end;
@@ -50,7 +50,7 @@ awaitable<SmtpReply> ServerVisit::message(SharedMessage message) {
         if (std::ranges::all_of(transaction.accepted, is_refused))
             co_return co_await refuse_message(transaction.accepted.front().verdict);
     }
-    co_return co_await deliver(message, found);
+    co_return MessageAnswer{co_await deliver(message, found)};
 }
 
 void ServerVisit::provide_message_facts(const MessageFacts& found, std::uint64_t size) {
@@ -117,8 +117,9 @@ void ServerVisit::keep_refusal_record(const VisitTransaction& transaction) {
     );
 }
 
-awaitable<SmtpReply> ServerVisit::refuse_message(Verdict verdict) {
-    const SmtpReply reply = finish_refused(std::move(verdict));
+awaitable<MessageAnswer> ServerVisit::refuse_message(Verdict verdict) {
+    const bool disconnects = verdict.action == Action::disconnect;
+    SmtpReply reply = finish_refused(std::move(verdict));
     const auto stored = co_await commit(record_delivery(make_record(*transaction_, context(), run_)));
     if (!stored)
         log_error(
@@ -130,7 +131,7 @@ awaitable<SmtpReply> ServerVisit::refuse_message(Verdict verdict) {
         );
     transaction_.reset();
     run_.forget_from(Stage::mail);
-    co_return reply;
+    co_return MessageAnswer{std::move(reply), disconnects};
 }
 
 awaitable<SmtpReply> ServerVisit::deliver(SharedMessage message, const MessageFacts& found) {

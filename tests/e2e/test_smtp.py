@@ -583,6 +583,16 @@ why = "no"
 """
 
 
+def test_disconnect_ends_the_session_at_the_end_of_data_too():
+    rules = LATE.replace('mail.domain == "spam.test"', 'message.size > 1') % 'disconnect'
+    with Server(rules=rules) as server, Smtp(server) as client:
+        client.hello()
+        reply = client.send_mail('ann@sender.test', ['alice@example.test'])
+        check(reply.code >= 421, f'{reply}')
+        equal(server.explain(reply.id)['verdict'], 'disconnect', 'verdict')
+        check(client.closed(), 'the session goes on')
+
+
 def test_after_refusals_for_now_a_pipelined_data_is_refused_for_now():
     with Server(rules=LATE % 'defer') as server, Smtp(server) as client:
         client.hello()

@@ -112,7 +112,7 @@ public:
         return visit_.rcpt(std::move(recipient));
     }
     boost::asio::awaitable<StageAnswer> data() override { return visit_.data(); }
-    boost::asio::awaitable<SmtpReply> message(SharedMessage message) override {
+    boost::asio::awaitable<MessageAnswer> message(SharedMessage message) override {
         return visit_.message(std::move(message));
     }
     SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override {

@@ -16,6 +16,7 @@ public:
     std::vector<std::string> messages;
     std::function<StageAnswer()> on_connected = [] { return StageAnswer{}; };
     std::function<SmtpReply()> on_message = [] { return SmtpReply{250, "2.0.0", "Kept id=X"}; };
+    bool disconnects_after_message = false;
     StageAnswer helo_answer, data_answer;
 
     static StageAnswer refuse(int code, std::string enhanced, bool disconnect = false) {
@@ -50,10 +51,10 @@ public:
         events.push_back("data");
         return data_answer;
     }
-    SmtpReply answer_message(const SharedMessage& message) {
+    MessageAnswer answer_message(const SharedMessage& message) {
         events.push_back("message " + std::to_string(message->size()));
         messages.push_back(message->read(0, message->size()).value());
-        return on_message();
+        return {on_message(), disconnects_after_message};
     }
 
     boost::asio::awaitable<StageAnswer> connected() override { co_return answer_connected(); }
@@ -65,7 +66,7 @@ public:
     }
     boost::asio::awaitable<StageAnswer> rcpt(Mailbox recipient) override { co_return answer_rcpt(recipient); }
     boost::asio::awaitable<StageAnswer> data() override { co_return answer_data(); }
-    boost::asio::awaitable<SmtpReply> message(SharedMessage message) override {
+    boost::asio::awaitable<MessageAnswer> message(SharedMessage message) override {
         co_return answer_message(message);
     }
 

@@ -572,7 +572,9 @@ TEST(SmtpSession, GivesTheBudgetBackWithTheLastOwnerOfTheMessage) {
     std::string_view input = "a: b\r\n.\r\n";
     auto step = dialog.session.next(input);
     SharedMessage message = std::get<AskMessage>(step).message;
-    dialog.session.answer_message({250, "2.0.0", "Kept id=X"});
+    dialog.session.answer_message({
+        {250, "2.0.0", "Kept id=X"}
+    });
     step = ReadOctets{};
     EXPECT_EQ(dialog.budget.memory_octets(), 6U);
     message.reset();
@@ -745,6 +747,19 @@ TEST(SmtpSession, AfterRefusalsForNowDataIsRefusedForNow) {
         dialog.say("RCPT TO:<later@example.test>\r\nDATA\r\n"),
         "451 4.3.0 Refused by the visit id=X\r\n451 4.5.1 No valid recipients for now id=X\r\n"
     );
+}
+
+TEST(SmtpSession, ClosesAfterAMessageWhoseSenderIsToBeDisconnected) {
+    for (const bool disconnects : {false, true}) {
+        Dialog dialog;
+        dialog.visit.disconnects_after_message = disconnects;
+        dialog.visit.on_message = [] { return SmtpReply{550, "5.7.1", "Refused id=X"}; };
+        dialog.say(to_rcpt);
+        dialog.say("DATA\r\n");
+        EXPECT_EQ(codes_of(dialog.say("a: b\r\n.\r\nNOOP\r\n")), disconnects ? "550" : "550 250");
+        EXPECT_EQ(dialog.is_closed, disconnects);
+        expect_ended_in_order(dialog.visit);
+    }
 }
 
 TEST(SmtpSession, AMessageThatIsTooSlowIsRefusedOnTheRecord) {
