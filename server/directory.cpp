@@ -27,7 +27,10 @@ public:
         const std::string base = local_part.substr(0, plus);
         if (plus != std::string::npos && plus != 0)
             if (auto decided = exact(base)) return std::move(*decided);
-        if (!domain_.aliases.catch_all.empty()) return targets("*", domain_.aliases.catch_all);
+        if (!domain_.aliases.catch_all.empty()) {
+            RecipientLookup found = targets("*", domain_.aliases.catch_all);
+            if (found.standing != RecipientStanding::unknown || base != postmaster) return found;
+        }
         // RFC 5321 section 4.5.1: postmaster is always accepted. Without an account or alias its mail is kept
         // under its own name, and can be read as soon as that account is added.
         if (base == postmaster) return own_postmaster();

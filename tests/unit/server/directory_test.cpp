@@ -124,6 +124,19 @@ TEST(Directory, KnowsWhoIsOurs) {
     }
 }
 
+TEST(Directory, PostmasterIsThereWhenTheAccountsOfTheCatchAllAreGone) {
+    FakeAccounts accounts({});
+    for (const std::string_view path : {"<postmaster@catch.test>", "<PostMaster+x@catch.test>"}) {
+        SCOPED_TRACE(path);
+        const RecipientLookup found = look_up(path, accounts);
+        EXPECT_EQ(found.standing, RecipientStanding::ours);
+        EXPECT_EQ(found.accounts, std::vector<std::string>{"postmaster@catch.test"});
+    }
+    EXPECT_EQ(look_up("<anyone@catch.test>", accounts).standing, RecipientStanding::unknown);
+    accounts.broken_address = "alice@example.test";
+    EXPECT_EQ(look_up("<postmaster@catch.test>", accounts).standing, RecipientStanding::temporary);
+}
+
 TEST(Directory, AStoreThatFailsIsNoUnknownUser) {
     FakeAccounts accounts({});
     accounts.is_broken = true;
