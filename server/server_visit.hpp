@@ -42,6 +42,7 @@ public:
     void ended() override;
 
 private:
+    const ListenerConfig& listener() const { return policy_->config->listeners.at(listener_index_); }
     RecordContext context() const;
     RecordId new_id(WallTime now) const;
     /// The transaction, or what stands for the connection outside of one.
@@ -95,7 +96,7 @@ private:
     Deferrals deferrals_;
     Greylist greylist_;
     std::shared_ptr<const PolicyState> policy_;
-    const ListenerConfig& listener_;  // of policy_
+    std::size_t listener_index_;
     std::string listener_name_;
     boost::asio::any_io_executor executor_;
     Peer peer_;

@@ -35,7 +35,7 @@ ServerVisit::ServerVisit(
       deferrals_(services.store.memory(), services.clock),
       greylist_(services.store.memory(), services.clock),
       policy_(services.policy.get()),
-      listener_(policy_->config->listeners.at(listener_index)),
+      listener_index_(listener_index),
       listener_name_(std::move(listener_name)),
       executor_(std::move(executor)),
       peer_(peer),
@@ -116,7 +116,7 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
 
     VisitRecipient added = new_recipient(recipient, std::move(found));
     added.policy_key = policy_key(*policy_->rules, facts_for(added));
-    if (listener_.mixed == MixedVerdicts::split && !transaction_->accepted.empty() &&
+    if (listener().mixed == MixedVerdicts::split && !transaction_->accepted.empty() &&
         transaction_->accepted.front().policy_key != added.policy_key)
         co_return refuse(
             builtin_verdict(
@@ -134,7 +134,7 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
             co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
             added.verdict = judge(added, Stage::rcpt);
         }
-        if (!passes(added.verdict) && listener_.late == LateAnswers::rcpt) {
+        if (!passes(added.verdict) && listener().late == LateAnswers::rcpt) {
             count_try(added.verdict, added.address);
             co_return refuse(added.verdict, record_of(added));
         }
@@ -146,7 +146,9 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
 
 awaitable<StageAnswer> ServerVisit::data() {
     transaction_->reached = Stage::data;
-    if (!policy_->rules->answers_at(Stage::data)) co_return StageAnswer{};
+    // With late = "data" what is known earlier is answered here too.
+    const bool answers_late = listener().late == LateAnswers::data && answers_before(Stage::data);
+    if (!answers_late && !policy_->rules->answers_at(Stage::data)) co_return StageAnswer{};
     co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
     bool is_any_left = false;
     for (VisitRecipient& recipient : transaction_->accepted) {
@@ -155,7 +157,7 @@ awaitable<StageAnswer> ServerVisit::data() {
             co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
             recipient.verdict = judge(recipient, Stage::data);
         }
-        is_any_left |= passes(recipient.verdict) || listener_.late == LateAnswers::data;
+        is_any_left |= passes(recipient.verdict);
     }
     if (is_any_left) co_return StageAnswer{};
     for (const VisitRecipient& recipient : transaction_->accepted)
@@ -263,7 +265,7 @@ void ServerVisit::begin_connection() {
             break;
     }
     run_.provide(id_of(CoreFact::client_port), std::int64_t{peer_.port});
-    run_.provide(id_of(CoreFact::listener_service), std::string(to_string(listener_.service)));
+    run_.provide(id_of(CoreFact::listener_service), std::string(to_string(listener().service)));
     run_.provide(id_of(CoreFact::listener_address), peer_.local_ip);
     run_.provide(id_of(CoreFact::client_behaviour), TextList{notices_, ""});
     provide_tls_facts();

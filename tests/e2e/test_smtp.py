@@ -583,6 +583,24 @@ why = "no"
 """
 
 
+def test_late_answers_come_at_data_or_the_first_chunk():
+    for action, code in (('reject', 550), ('defer', 451)):
+        with Server([{'service': 'smtp', 'late': 'data'}], rules=LATE % action) as server:
+            for begin in (b'DATA\r\n', b'BDAT 6 LAST\r\na: b\r\n'):
+                with Smtp(server) as client:
+                    client.hello()
+                    client.expect('MAIL FROM:<ann@spam.test>', 250)
+                    client.expect('RCPT TO:<alice@example.test>', 250)
+                    client.send(begin)
+                    reply = client.reply()
+                    equal(reply.code, code, f'{begin[:4]}')
+                    record = server.explain(reply.id)
+                    equal((record['rule'], record['stage'], record['reply']['code']), ('not-from-there', 'data', code), 'the record')
+                    client.expect('MAIL FROM:<ann@sender.test>', 250)
+                    client.expect('RCPT TO:<alice@example.test>', 250)
+                    client.expect('DATA', 354)
+
+
 def test_disconnect_ends_the_session_at_the_end_of_data_too():
     rules = LATE.replace('mail.domain == "spam.test"', 'message.size > 1') % 'disconnect'
     with Server(rules=rules) as server, Smtp(server) as client:
