@@ -2,6 +2,7 @@
 
 #include "base/file.hpp"
 #include "base/log.hpp"
+#include "net/delay.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/write.hpp>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -26,6 +28,8 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::local::stream_protocol;
+
+constexpr std::chrono::milliseconds accept_pause{200};
 
 /// Where the socket is as a path that fits into an address, however long the folder's is.
 class SocketPlace {
@@ -71,7 +75,9 @@ struct ControlServer::State {
             stream_protocol::socket socket =
                 co_await self->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
             if (error == asio::error::operation_aborted) co_return;
-            if (!error)
+            if (error)
+                co_await delay(accept_pause);  // most likely no descriptor is left, and will not be at once
+            else
                 asio::co_spawn(self->acceptor.get_executor(), serve(self, std::move(socket)), asio::detached);
         }
     }

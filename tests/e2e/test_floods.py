@@ -172,6 +172,28 @@ def test_e4_no_descriptors_left_is_survived():
         wait_until(lambda: delivered(server), 'mail after the flood', REPLY_LIMIT_SECONDS)
 
 
+def test_e4_the_control_socket_does_not_spin_without_descriptors():
+    with Server(nofile=256, binary=RELEASE_BINARY) as server:
+        held = []
+        try:
+            for _ in range(400):
+                client = socket.socket(socket.AF_UNIX)
+                client.setblocking(False)
+                held.append(client)
+                try:
+                    client.connect(str(server.folder / 'state/control.sock'))
+                except BlockingIOError:
+                    time.sleep(0.01)  # the queue of the socket is full
+            time.sleep(0.5)
+            before = server.cpu_seconds()
+            time.sleep(2)
+            check(server.cpu_seconds() - before < 0.2, 'the control socket spins when descriptors are out')
+        finally:
+            for client in held:
+                client.close()
+        wait_until(lambda: delivered(server), 'mail afterwards', REPLY_LIMIT_SECONDS)
+
+
 def delivered(server):
     try:
         return deliver(server).code == 250
