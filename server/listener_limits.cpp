@@ -84,7 +84,7 @@ constexpr std::array settings = {
     Setting{"per_network", Scope::all, read_count<&C::per_network, 1, many>, show<&C::per_network>,
         "connections of one /24 or /64 at a time; a provider's pool opens some dozens"},
     Setting{"total", Scope::all, read_count<&C::total, 1, many>, show<&C::total>,
-        "connections of this listener at a time; half of what the descriptors allow"},
+        "connections of this listener at a time; all listeners together get half of the descriptors at most"},
     Setting{"rate", Scope::all, read_rate, show<&C::rate_per_second>,
         "new connections a second of one address; 0: any"},
     Setting{"errors", Scope::all, read_count<&R::errors, 1, many>, show<&R::errors>,

@@ -10,6 +10,7 @@
 #include "receiver/driver.hpp"
 #include "server/account_service.hpp"
 #include "server/control.hpp"
+#include "server/descriptors.hpp"
 #include "server/restart_keys.hpp"
 #include "server/visit.hpp"
 
@@ -64,6 +65,7 @@ struct ServerParts::State {
     EventLoops loops{0};
     std::unique_ptr<Acceptors> acceptors;
     std::vector<std::string> listening;
+    std::vector<std::uint32_t> totals;              // as the listeners: what the descriptors allow
     std::vector<ReceiverOptions> receiver_options;  // as the listeners
     std::vector<Pop3Options> pop3_options;          // as the listeners
     ByteBudget budget;
@@ -107,6 +109,7 @@ ListenerOptions ServerParts::State::listener_options(std::size_t index) {
     options.address = listener.address;
     options.proxy_networks = listener.proxy;
     options.limits = listener.connections;
+    options.limits.total = totals[index];
     options.shed_line = shed_line_of(listener.service);
     if (listener.service == Service::pop3s)
         options.tls = TlsMode::implicit;
@@ -147,6 +150,7 @@ int ServerParts::State::take_systemd_socket(const std::string& address) {
 
 Result<> ServerParts::bind() {
     State& state = *state_;
+    state.totals = totals_within(state.config->listeners, raise_descriptor_limit());
     if (!state.config->tls.empty()) {
         auto tls = TlsContext::load(state.config->tls);
         if (!tls) return std::unexpected(tls.error());

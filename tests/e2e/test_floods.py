@@ -1,6 +1,7 @@
 """Threats of too much: slow clients, many connections, large messages at once, no descriptors left."""
 import concurrent.futures
 import os
+import re
 import socket
 import time
 
@@ -156,7 +157,8 @@ def test_e3_many_large_messages_at_once_stay_within_bounds():
 
 def test_e4_no_descriptors_left_is_survived():
     # UBSan's own checks need descriptors, and take a process without them for a broken one.
-    with Server(nofile=256, binary=RELEASE_BINARY) as server:
+    with Server(nofile=256, binary=RELEASE_BINARY) as server, Smtp(server) as early:
+        early.hello()
         held = []
         try:
             for _ in range(400):
@@ -166,6 +168,14 @@ def test_e4_no_descriptors_left_is_survived():
             before = server.cpu_seconds()
             time.sleep(2)
             check(server.cpu_seconds() - before < 1, 'the acceptor spins when descriptors are out')
+            # Connections take half of them, so that the store, the DNS and the workers have theirs.
+            used = len(os.listdir(f'/proc/{server.pid()}/fd'))
+            check(used < 220, f'{used} descriptors are in use')
+            for message in (MESSAGE, MESSAGE + b'x' * 70 * 60_000):
+                equal(early.send_mail('ann@sender.test', ['alice@example.test'], re.sub(rb'(x{70})', rb'\1\r\n', message)).code, 250,
+                      'mail of a session that was there before the flood')
+            check('open files' not in server.log_text(), server.log_text()[-2000:])
+            equal(len(server.log()), 2, 'records that are shown meanwhile')
         finally:
             for client in held:
                 client.close()
