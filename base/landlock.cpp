@@ -48,7 +48,7 @@ std::uint64_t rights_of(FileRight right) {
 Result<> grant(int ruleset, const FileGrant& wanted, std::uint64_t handled) {
     const FileDescriptor path(::open(wanted.path.c_str(), O_PATH | O_CLOEXEC));
     if (!path.is_open()) {
-        if (errno == ENOENT) return {};
+        if (errno == ENOENT || errno == EACCES) return {};
         return system_failure("cannot open " + wanted.path, errno);
     }
     struct stat status{};

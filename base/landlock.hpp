@@ -13,7 +13,8 @@ namespace wicket {
 enum class FileRight : std::uint8_t { read, read_and_execute, read_and_write };
 
 struct FileGrant {
-    std::string path;  // a file, or a folder with all below it; what does not exist is passed over
+    std::string
+        path;  // a file, or a folder with all below it; what is not there or not for us is passed over
     FileRight right;
 };
 

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <span>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace wicket {
@@ -61,6 +62,8 @@ int choose_context(SSL* connection, int* /*alert*/, void* argument) {
 std::string last_tls_error() {
     const auto code = ERR_get_error();
     ERR_clear_error();
+    // What the machine refused has no text of OpenSSL's.
+    if (ERR_SYSTEM_ERROR(code)) return std::generic_category().message(ERR_GET_REASON(code));
     const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
     return reason == nullptr ? "unknown error" : reason;
 }

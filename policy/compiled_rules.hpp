@@ -91,6 +91,7 @@ class CompiledRules final : public RuleSet {
 public:
     const FactDictionary& dictionary() const override { return dictionary_; }
     const std::vector<DnsList>& dns_lists() const override { return dns_lists_; }
+    const std::vector<std::string>& list_files() const override { return list_files_; }
     const std::string& hash() const override { return hash_; }
     std::string origin_of(std::string_view rule_id) const override;
     std::size_t rule_count() const override { return rules_.size(); }
@@ -114,6 +115,7 @@ private:
 
     FactDictionary dictionary_;
     std::vector<DnsList> dns_lists_;
+    std::vector<std::string> list_files_;
     std::string hash_;
     std::vector<Rule> rules_;            // in file order
     std::vector<std::size_t> by_stage_;  // of rules_: `then` rules by stage, then file order

@@ -327,6 +327,7 @@ void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
         return;
     }
     hashed_ += *list_file + '\0' + std::to_string(content->size()) + '\0' + *content;
+    made_->list_files_.push_back(path);
     list = NamedList::parse(kind, *content, path, diagnostics_);
 }
 

@@ -25,6 +25,8 @@ public:
     virtual ~RuleSet() = default;
     virtual const FactDictionary& dictionary() const = 0;
     virtual const std::vector<DnsList>& dns_lists() const = 0;
+    /// The paths of the files that [[list]]s were read from.
+    virtual const std::vector<std::string>& list_files() const = 0;
     /// SHA-256 of all files and lists read, in hexadecimal: stamped into every decision.
     virtual const std::string& hash() const = 0;
     /// FILE:LINE of a rule, or empty.

@@ -2,6 +2,7 @@
 
 #include "base/landlock.hpp"
 #include "base/log.hpp"
+#include "policy/rules.hpp"
 
 #include <array>
 #include <cerrno>
@@ -29,6 +30,37 @@ Result<> drop_capabilities() {
     return {};
 }
 
+/// The folder of a file as it is named, and that of the file itself, which links may put elsewhere: a renewed
+/// certificate is another file in that folder.
+void grant_folders_of(const std::string& file, std::vector<FileGrant>& grants) {
+    namespace fs = std::filesystem;
+    grants.push_back({fs::absolute(file).parent_path().string(), FileRight::read});
+    std::error_code error;
+    const fs::path itself = fs::canonical(file, error);
+    if (!error) grants.push_back({itself.parent_path().string(), FileRight::read});
+}
+
+/// What a reload reads, but for the rule folders.
+std::vector<std::string> files_to_read_again(const Config& config) {
+    std::vector<std::string> files = {config.file};
+    for (const TlsIdentity& identity : config.tls) {
+        files.push_back(identity.certificate_file);
+        files.push_back(identity.key_file);
+    }
+    for (const DomainConfig& domain : config.domains)
+        if (!domain.aliases_file.empty()) files.push_back(domain.aliases_file);
+    // Mistakes in the rules are told by whoever loads them to use them.
+    Diagnostics ignored;
+    const auto rules = load_rules(config.rules, ignored);
+    if (rules) files.insert(files.end(), rules->list_files().begin(), rules->list_files().end());
+    for (const std::string& folder : config.rules) {
+        std::error_code error;
+        for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+            if (entry.is_symlink(error)) files.push_back(entry.path().string());
+    }
+    return files;
+}
+
 }  // namespace
 
 Result<> drop_root(const Config& config, const Identity& identity) {
@@ -51,34 +83,31 @@ Result<> confine_files(const Config& config, const std::string& own_executable) 
         return system_failure("cannot set the limit of core files", errno);
     namespace fs = std::filesystem;
     std::vector<FileGrant> grants = {
-        {config.state,                                     FileRight::read_and_write  },
-        {fs::absolute(config.file).parent_path().string(), FileRight::read            },
-        {own_executable,                                   FileRight::read_and_execute},
+        {config.state,           FileRight::read_and_write  },
+        {own_executable,         FileRight::read_and_execute},
         // The dynamic linker of the scan workers, and what OpenSSL and the resolver read.
-        {"/lib",                                           FileRight::read_and_execute},
-        {"/lib64",                                         FileRight::read_and_execute},
-        {"/usr/lib",                                       FileRight::read_and_execute},
-        {"/etc/ld.so.cache",                               FileRight::read            },
-        {"/etc/ssl/openssl.cnf",                           FileRight::read            },
-        {"/etc/localtime",                                 FileRight::read            },
-        {"/usr/share/zoneinfo",                            FileRight::read            },
-        {"/usr/share/dns",                                 FileRight::read            },
-        {"/etc/hosts",                                     FileRight::read            },
-        {"/etc/resolv.conf",                               FileRight::read            },
-        {"/dev/null",                                      FileRight::read_and_write  },
-        {"/dev/urandom",                                   FileRight::read            },
-        {"/proc",                                          FileRight::read            },
-        {"/sys/devices/system",                            FileRight::read            },
+        {"/lib",                 FileRight::read_and_execute},
+        {"/lib64",               FileRight::read_and_execute},
+        {"/usr/lib",             FileRight::read_and_execute},
+        {"/etc/ld.so.cache",     FileRight::read            },
+        {"/etc/ssl/openssl.cnf", FileRight::read            },
+        {"/etc/localtime",       FileRight::read            },
+        {"/usr/share/zoneinfo",  FileRight::read            },
+        {"/usr/share/dns",       FileRight::read            },
+        {"/etc/hosts",           FileRight::read            },
+        {"/etc/resolv.conf",     FileRight::read            },
+        {"/dev/null",            FileRight::read_and_write  },
+        {"/dev/urandom",         FileRight::read            },
+        {"/proc",                FileRight::read            },
+        {"/sys/devices/system",  FileRight::read            },
     };
-    for (const std::string& folder : config.rules)
+    for (const std::string& file : files_to_read_again(config))
+        grant_folders_of(file, grants);
+    for (const std::string& folder : config.rules) {
         grants.push_back({folder, FileRight::read});
-    for (const TlsIdentity& identity : config.tls) {
-        grants.push_back({fs::path(identity.certificate_file).parent_path().string(), FileRight::read});
-        grants.push_back({fs::path(identity.key_file).parent_path().string(), FileRight::read});
+        std::error_code error;
+        if (fs::is_symlink(folder, error)) grant_folders_of(folder, grants);
     }
-    for (const DomainConfig& domain : config.domains)
-        if (!domain.aliases_file.empty())
-            grants.push_back({fs::path(domain.aliases_file).parent_path().string(), FileRight::read});
     if (!config.dns_trust_anchor.empty()) grants.push_back({config.dns_trust_anchor, FileRight::read});
     auto done = restrict_files_to(grants);
     if (!done && done.error().code == ErrorCode::unavailable && config.sandbox == "reduced") {

@@ -13,8 +13,9 @@ namespace wicket {
 /// As root: becomes `identity`; if that is root too, drops all capabilities and says so in the log.
 Result<> drop_root(const Config& config, const Identity& identity);
 
-/// Not dumpable, no new privileges; Landlock: state/ may be written, configuration, rules, TLS files and
-/// libraries read, and our own binary executed. Under sandbox = "reduced" a kernel without Landlock is only a
+/// Not dumpable, no new privileges; Landlock: state/ may be written, configuration, rules, lists, TLS files
+/// and libraries read, and our own binary executed. What is read again at a reload may be read with its whole
+/// folder, as named and as links lead to it. Under sandbox = "reduced" a kernel without Landlock is only a
 /// warning.
 Result<> confine_files(const Config& config, const std::string& own_executable);
 

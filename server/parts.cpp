@@ -325,11 +325,31 @@ std::string ServerParts::State::answer_control(std::string request) {
     return answer_account_request(store->accounts(), request, now.count());
 }
 
+namespace {
+
+/// What was refused to a running server may be there for a new one.
+std::string confinement_hint(std::string_view refusal) {
+    if (!refusal.contains(std::generic_category().message(EACCES))) return "";
+    return "; if that is outside the folders that the server may read since its start: restart it";
+}
+
+std::string confinement_hint(const Diagnostics& diagnostics) {
+    for (const Diagnostic& one : diagnostics.sorted())
+        if (std::string hint = confinement_hint(one.message); !hint.empty()) return hint;
+    return "";
+}
+
+}  // namespace
+
 Result<std::string> ServerParts::reload(const std::string& config_file, Diagnostics& diagnostics) {
     State& state = *state_;
     const std::shared_ptr<const PolicyState> before = state.policy.get();
     auto now = load_policy_state(config_file, state.filter_services, before.get(), diagnostics);
-    if (!now) return failure(ErrorCode::invalid, fmt::format("{} mistakes", diagnostics.error_count()));
+    if (!now)
+        return failure(
+            ErrorCode::invalid,
+            fmt::format("{} mistakes{}", diagnostics.error_count(), confinement_hint(diagnostics))
+        );
     if (now->config->listeners.size() != before->config->listeners.size() || !std::ranges::equal(
                                                                                  now->config->listeners,
                                                                                  before->config->listeners,
@@ -348,7 +368,9 @@ Result<std::string> ServerParts::reload(const std::string& config_file, Diagnost
         return failure(ErrorCode::invalid, "TLS is switched on or off by a restart");
     if (state.tls)
         if (auto swapped = state.tls->reload(now->config->tls); !swapped)
-            return std::unexpected(swapped.error());
+            return failure(
+                swapped.error().code, swapped.error().message + confinement_hint(swapped.error().message)
+            );
     state.start_probes(*now, before.get());
     state.warn_of_aliases(*now->config, diagnostics);
     std::string fixed = keys_for_restart(*state.config, *now->config);

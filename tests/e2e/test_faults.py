@@ -1,5 +1,6 @@
 """Things that break: kill -9, dying workers, bad files at reload, two instances, what the processes may do."""
 import concurrent.futures
+import hashlib
 import os
 import pathlib
 import random
@@ -7,10 +8,11 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
-from harness import (BINARY, DOMAIN, MESSAGE, Pop3, Server, Smtp, check, deliver, equal, mailbox_count, make_certificate, wait_until)
+from harness import (BINARY, DOMAIN, MESSAGE, NO_RULES, Pop3, Server, Smtp, check, deliver, equal, mailbox_count, make_certificate, wait_until)
 
 KILL_CYCLES = int(os.environ.get('WICKET_KILL_CYCLES', '200' if 'WICKET_LONG' in os.environ else '25'))
 SENDERS = 6
@@ -158,6 +160,59 @@ def test_f6_bad_files_at_reload_change_nothing():
         (server.folder / 'rules/rules.toml').write_text(good.replace('reject"', 'accept"'))
         server.reload()
         wait_until(lambda: deliver(server, recipients=['bob@example.test']).code == 250, 'the new rules')
+
+
+def served_certificate(server):
+    """SHA-256 of the one that STARTTLS shows."""
+    with Smtp(server) as client:
+        client.hello()
+        client.expect('STARTTLS', 220)
+        client.start_tls()
+        return hashlib.sha256(client.socket.getpeercert(True)).hexdigest()
+
+
+def test_f6_a_certificate_behind_links_is_renewed_by_a_reload():
+    """As certbot lays them out: live/cert.pem is a link to ../archive/cert1.pem, and later to cert2.pem."""
+    with tempfile.TemporaryDirectory() as outside:
+        live, archive = pathlib.Path(outside) / 'live', pathlib.Path(outside) / 'archive'
+        live.mkdir()
+        archive.mkdir()
+
+        def issue(number):
+            make_certificate(archive, prefix=f'cert{number}')
+            for kind in ('pem', 'key'):
+                (live / f'cert.{kind}').unlink(missing_ok=True)
+                (live / f'cert.{kind}').symlink_to(f'../archive/cert{number}.{kind}')
+        issue(1)
+        with Server(tls=False, tables=f'[tls]\ncertificate = "{live}/cert.pem"\nkey = "{live}/cert.key"\n') as server:
+            first = served_certificate(server)
+            issue(2)
+            server.reload()
+            wait_until(lambda: re.search('reloaded', server.log_text()), 'a word about the reload')
+            check('not reloaded' not in server.log_text(), server.log_text())
+            check(served_certificate(server) != first, 'the old certificate is served')
+            (archive / 'cert2.key').chmod(0)
+            server.reload()
+            said = wait_until(lambda: re.search('not reloaded.*', server.log_text()), 'a word about the key')[0]
+            check('cert.key: Permission denied' in said, said)
+
+
+def test_f6_lists_outside_the_folder_of_the_rules_are_read():
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        rules = (NO_RULES + '[[list]]\nname = "bad"\nkind = "domain"\nfile = "%s/bad.txt"\n'
+                 '[[rule]]\nid = "listed"\nwhen = \'mail.domain in list("bad")\'\nthen = "reject"\nwhy = "no"\n')
+        for folder in (one, other):
+            (pathlib.Path(folder) / 'bad.txt').write_text('spam.test\n')
+        with Server(rules=rules % one) as server:
+            equal(deliver(server, sender='ann@spam.test').code, 550, 'a sender on the list')
+            (pathlib.Path(one) / 'bad.txt').write_text('other.test\n')
+            server.reload()
+            wait_until(lambda: deliver(server, sender='ann@spam.test').code == 250, 'the list is read again')
+            (server.folder / 'rules/rules.toml').write_text(rules % other)
+            server.reload()
+            said = wait_until(lambda: re.search('not reloaded.*', server.log_text()), 'a word about the list elsewhere')[0]
+            check('outside the folders that the server may read since its start: restart it' in said, said)
+            equal(deliver(server, sender='ann@other.test').code, 550, 'the old rules')
 
 
 def test_f6_many_reloads_under_load_drop_no_session():
