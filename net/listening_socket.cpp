@@ -126,6 +126,18 @@ SocketAddress local_address(int fd) {
     return from_kernel(storage);
 }
 
+bool serves_as_well(int fd, const SocketAddress& address) {
+    const SocketAddress own = local_address(fd);
+    int is_v6_only = 1;
+    socklen_t length = sizeof(is_v6_only);
+    if (own.ip.is_ipv4() || own.port != address.port ||
+        ::getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_v6_only, &length) != 0 || is_v6_only != 0)
+        return false;
+    const IpAddress any_of_ipv6 = IpAddress::parse("::").value();
+    const IpAddress any_of_ipv4 = IpAddress::parse("0.0.0.0").value();
+    return own.ip == any_of_ipv6 && address.ip == any_of_ipv4;
+}
+
 AcceptedSocket accept_socket(int listening_fd) {
     sockaddr_storage storage{};
     socklen_t length = sizeof(storage);

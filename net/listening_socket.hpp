@@ -37,5 +37,7 @@ AcceptedSocket accept_socket(int listening_fd);
 
 /// The socket's own address; the unspecified one if it has none.
 SocketAddress local_address(int fd);
+/// Whether a socket of [::] takes what comes to `address` of IPv4 too: all of the machine's at the same port.
+bool serves_as_well(int fd, const SocketAddress& address);
 
 }  // namespace wicket

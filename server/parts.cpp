@@ -141,10 +141,12 @@ awaitable<void> ServerParts::State::serve_connection(
 }
 
 int ServerParts::State::take_systemd_socket(const std::string& address) {
-    for (int& fd : systemd_sockets) {
-        if (fd < 0 || local_address(fd).to_string() != address) continue;
-        return std::exchange(fd, -1);
-    }
+    const std::optional<SocketAddress> wanted = parse_socket_address(address);
+    if (!wanted) return -1;
+    for (int& fd : systemd_sockets)
+        if (fd >= 0 && local_address(fd) == *wanted) return std::exchange(fd, -1);
+    for (int& fd : systemd_sockets)
+        if (fd >= 0 && serves_as_well(fd, *wanted)) return std::exchange(fd, -1);
     return -1;
 }
 

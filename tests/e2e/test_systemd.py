@@ -47,10 +47,10 @@ class Notices:
 class Unit(Server):
     """A server whose listening sockets are the test's, as systemd's are its own."""
 
-    def __init__(self, services=('smtp', 'pop3'), **options):
-        self.sockets = [socket.create_server(('127.0.0.1', 0), backlog=128) for _ in services]
+    def __init__(self, services=('smtp', 'pop3'), sockets=None, address='127.0.0.1', **options):
+        self.sockets = sockets or [socket.create_server(('127.0.0.1', 0), backlog=128) for _ in services]
         self.wanted = {service: [each.getsockname()[1]] for service, each in zip(services, self.sockets)}
-        listeners = [{'service': service, 'address': f'127.0.0.1:{each.getsockname()[1]}', 'xclient': ['127.0.0.0/8']} for
+        listeners = [{'service': service, 'address': f'{address}:{each.getsockname()[1]}', 'xclient': ['127.0.0.0/8']} for
                      service, each in zip(services, self.sockets)]
         for listener in listeners:
             if listener['service'] != 'smtp':
@@ -88,6 +88,17 @@ def test_sockets_that_systemd_hands_over_are_used():
                   if os.readlink(f'/proc/{server.pid()}/fd/{fd}').startswith('socket:')}
         listening = [row[9] for row in sockets if row[3] == '0A' and row[9] in inodes]
         equal(len(listening), 2, 'listening sockets of the server')
+
+
+def test_sockets_are_known_however_their_address_is_written():
+    for host, dual, address in (('::', True, '0.0.0.0'), ('::', False, '[::]'), ('::1', False, '[0:0:0:0:0:0:0:1]')):
+        sockets = [socket.create_server((host, 0), family=socket.AF_INET6, dualstack_ipv6=dual)]
+        with Unit(services=('smtp',), sockets=sockets, address=address) as server:
+            check('fits no listener' not in server.log_text(), f'{address}: the socket was left over')
+            if dual:
+                # A client of IPv4 on a socket of IPv6 is one of IPv4: its networks are those of the configuration.
+                with Smtp(server.wanted['smtp'][0]) as client:
+                    check('XCLIENT' in client.hello().text, 'XCLIENT is not offered to 127.0.0.1')
 
 
 def test_a_socket_that_fits_no_listener_is_named_in_the_log():
