@@ -164,6 +164,11 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
         shared_facts = nullptr;
     }
 
+    /// What a filter makes of it, unless the session knows better.
+    void observe(FactId fact, FactValue value) {
+        if (std::ranges::find(overruled, fact) == overruled.end()) set(fact, std::move(value));
+    }
+
     bool can_begin(std::size_t index) const {
         return chain->links()[index].stage <= begun && nodes[index].progress == Progress::waiting &&
                has_what_it_needs(index);
@@ -187,12 +192,12 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
             const FilterChain::Link& link = chain->links()[i];
             if (must_wait(i)) {
                 for (const FactId fact : link.makes)
-                    set(fact, Unknown{not_begun});
+                    observe(fact, Unknown{not_begun});
                 continue;
             }
             if (link.filter->can_wait())
                 for (const FactId fact : link.makes)
-                    set(fact, Absent{});
+                    observe(fact, Absent{});
             nodes[i].progress = Progress::running;
             nodes[i].began = clock.steady();
             batch_of(link.filter->group(), batches).members.push_back({i, nodes[i].round});
@@ -265,7 +270,7 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
         node.lookups = std::move(observation.lookups);
         node.scan_passes = observation.scan_passes;
         for (auto& [fact, value] : observation.facts)
-            set(fact, std::move(value));
+            observe(fact, std::move(value));
         const auto micros =
             std::chrono::duration_cast<std::chrono::microseconds>(clock.steady() - node.began).count();
         note(index, fmt::format("{} done in {} us", chain->links()[index].filter->name(), micros));
@@ -278,7 +283,7 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
         node.evidence = nullptr;
         // Results that have a word for a temporary failure show it; the timeline tells the reason.
         for (const FactId fact : chain->links()[index].makes)
-            set(fact, unknown_value(dictionary->row(fact), reason));
+            observe(fact, unknown_value(dictionary->row(fact), reason));
         note(index, fmt::format("{}: {}", chain->links()[index].filter->name(), reason));
     }
 
@@ -299,6 +304,7 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
     boost::asio::any_io_executor executor;
     std::vector<Node> nodes;  // as the links of the chain
     Facts facts;
+    std::vector<FactId> overruled;  // by the session
     FactsSnapshot shared_facts;
     SharedMessage message;
     std::vector<FilterEvent> events;
@@ -324,6 +330,16 @@ ChainRun::~ChainRun() {
         ++node.round;
 }
 
+void ChainRun::begin_anew(
+    std::shared_ptr<const FilterChain> chain, std::shared_ptr<const FactDictionary> dictionary
+) {
+    State& old = *state_;
+    for (State::Node& node : old.nodes)
+        ++node.round;
+    state_ =
+        std::make_shared<State>(std::move(chain), std::move(dictionary), old.dns, old.clock, old.executor);
+}
+
 const Facts& ChainRun::facts() const {
     return state_->facts;
 }
@@ -345,8 +361,14 @@ void ChainRun::provide(FactId fact, FactValue value) {
     state_->set(fact, std::move(value));
 }
 
+void ChainRun::overrule(FactId fact, FactValue value) {
+    state_->set(fact, std::move(value));
+    state_->overruled.push_back(fact);
+}
+
 void ChainRun::forget_from(Stage stage) {
     State& state = *state_;
+    std::erase_if(state.overruled, [&](FactId fact) { return state.dictionary->row(fact).stage >= stage; });
     for (FactId fact = 0; fact < state.facts.size(); ++fact)
         if (state.dictionary->row(fact).stage >= stage) state.set(fact, Absent{});
     for (std::size_t i = 0; i < state.nodes.size(); ++i) {

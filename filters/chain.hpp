@@ -65,6 +65,13 @@ public:
     Facts recorded_facts() const;
     /// Sets what the session knows itself.
     void provide(FactId fact, FactValue value);
+    /// The same where the session knows better than the filter that makes the fact: the value stays, whatever
+    /// the filter finds.
+    void overrule(FactId fact, FactValue value);
+    /// A new session under other rules: all is forgotten, and what comes next is another chain's.
+    void begin_anew(
+        std::shared_ptr<const FilterChain> chain, std::shared_ptr<const FactDictionary> dictionary
+    );
     /// Everything known from `stage` on is forgotten, results that are still to come included: a new HELO,
     /// MAIL or RCPT.
     void forget_from(Stage stage);

@@ -42,7 +42,7 @@ constexpr std::array core_rows = {
         "the client's address, after PROXY or XCLIENT"},
     CoreRow{client_port, "client.port", integer, Stage::connect, "smtp", "the client's port"},
     CoreRow{client_name, "client.name", text, Stage::connect, "iprev",
-        "the reverse name that leads back to the client's address; absent if there is none"},
+        "the reverse name that leads back to the client's address, or the NAME of XCLIENT; absent if there is none"},
     CoreRow{client_tls, "client.tls", text, Stage::connect, "smtp",
         "the version of TLS, such as TLSv1.3; absent without TLS"},
     CoreRow{client_cipher, "client.cipher", text, Stage::connect, "smtp",

@@ -96,7 +96,7 @@ void SmtpSession::tls_started(const TlsDetails& details) {
 
 SmtpSession::NextStep SmtpSession::on_xclient(std::string_view argument, Follows /*follows*/) {
     if (!may_xclient()) {
-        refuse(550, "5.7.0", "Not for you");
+        refuse_recorded(current_stage(), "protocol", {550, "5.7.0", "Not for you"});
         return std::nullopt;
     }
     auto peer = apply_xclient(argument, *peer_);

@@ -1,5 +1,5 @@
 // What SIGHUP swaps: configuration, rules, filter graph and list health, all or none. A session keeps the one
-// it began with. Immutable; the health objects inside keep themselves.
+// it began with; XCLIENT begins a new one. Immutable; the health objects inside keep themselves.
 #pragma once
 
 #include "filters/chain.hpp"

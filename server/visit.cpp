@@ -202,8 +202,11 @@ void ServerVisit::peer_changed(const Peer& peer) {
     had_transaction_ = false;
     unknown_recipients_ = 0;
     notices_.clear();
-    forget_greeting();
-    run_.forget_from(Stage::connect);
+    helo_.clear();
+    is_esmtp_ = false;
+    // A new session, so the rules in force now are its rules.
+    policy_ = services_.policy.get();
+    run_.begin_anew(policy_->chain, policy_->dictionary);
     begin_connection();
 }
 
@@ -264,6 +267,9 @@ void ServerVisit::begin_connection() {
             run_.provide(id_of(CoreFact::client_ip), Unknown{"XCLIENT did not tell it for now"});
             break;
     }
+    // What stands beside the address in XCLIENT comes from who has seen the client; iprev.result is our own.
+    if (!peer_.claimed_name.empty() && !peer_.claimed_name.starts_with('['))
+        run_.overrule(id_of(CoreFact::client_name), peer_.claimed_name);
     run_.provide(id_of(CoreFact::client_port), std::int64_t{peer_.port});
     run_.provide(id_of(CoreFact::listener_service), std::string(to_string(listener().service)));
     run_.provide(id_of(CoreFact::listener_address), peer_.local_ip);
@@ -280,6 +286,7 @@ void ServerVisit::provide_tls_facts() {
 
 void ServerVisit::forget_greeting() {
     helo_.clear();
+    is_esmtp_ = false;
     run_.forget_from(Stage::helo);
 }
 

@@ -53,8 +53,6 @@ DecisionRecord make_record(
     record.client_port = context.peer.port;
     record.facts = run.recorded_facts();
     record.client_name = text_fact(record.facts, CoreFact::client_name);
-    if (record.client_name.empty() && !context.peer.claimed_name.starts_with('['))
-        record.client_name = context.peer.claimed_name;
     record.helo = context.helo;
     record.tls_version = context.tls.version;
     record.tls_cipher = context.tls.cipher;

@@ -618,6 +618,55 @@ def test_after_refusals_for_now_a_pipelined_data_is_refused_for_now():
         equal([client.reply().code for _ in range(3)], [250, 451, 451], 'replies')
 
 
+def test_xclient_names_the_client():
+    rules = LATE.replace('mail.domain == "spam.test"', 'client.name == "host.spam.test"') % 'reject'
+    zone = {('9.113.0.203.in-addr.arpa', 'PTR'): 'real.sender.test', ('real.sender.test', 'A'): '203.0.113.9'}
+    with Server(rules=rules, zone=zone) as server:
+        for name, code, want in (('host.spam.test', 550, 'host.spam.test'), ('other.test', 250, 'other.test'),
+                                 ('[UNAVAILABLE]', 250, 'real.sender.test'), ('[TEMPUNAVAIL]', 250, 'real.sender.test')):
+            with Smtp(server) as client:
+                client.become('203.0.113.9', name)
+                client.hello()
+                reply = client.send_mail('ann@sender.test', ['alice@example.test'])
+                equal(reply.code, code, name)
+                record = server.explain(reply.id)
+                equal((record['facts'].get('client.name'), record['client']['name'], record['facts'].get('iprev.result')),
+                      (want, want, 'pass'), name)
+        with Pop3(server) as pop:
+            received = [re.search(r'Received: from \S+ \((\S+) ', text)[1] for text in pop.messages()]
+            equal(received, ['other.test', 'real.sender.test', 'real.sender.test'], 'Received')
+
+
+def test_xclient_from_a_stranger_is_on_the_record():
+    with Server([{'service': 'smtp', 'xclient': ['192.0.2.0/24']}]) as server, Smtp(server) as client:
+        client.hello()
+        reply = client.expect('XCLIENT ADDR=127.0.0.1 NAME=localhost', 550)
+        equal(server.explain(reply.id)['reply']['code'], 550, 'the record')
+        check(f'id={reply.id}' in server.log_text(), 'no line in the log')
+
+
+def test_after_xclient_nothing_of_the_greeting_is_left():
+    with Server(rules=LATE.replace('mail.domain == "spam.test"', 'true') % 'reject') as server, Smtp(server) as client:
+        client.become('203.0.113.9')
+        reply = client.expect('GET / HTTP/1.1', 521)
+        line = next(line for line in server.log_text().splitlines() if reply.id in line)
+        check('proto=SMTP helo=<>' in line, line)
+
+
+def test_xclient_begins_a_session_under_the_rules_in_force():
+    with Server() as server, Smtp(server) as client, Smtp(server) as other:
+        for each in (client, other):
+            each.hello()
+            equal(each.send_mail('ann@spam.test', ['alice@example.test']).code, 250, 'the old rules')
+        (server.folder / 'rules/rules.toml').write_text(LATE % 'reject')
+        server.reload()
+        wait_until(lambda: 'reloaded' in server.log_text(), 'the reload')
+        equal(other.send_mail('ann@spam.test', ['alice@example.test']).code, 250, 'a session keeps its rules')
+        client.expect('XCLIENT ADDR=203.0.113.9', 220)
+        client.hello()
+        equal(client.send_mail('ann@spam.test', ['alice@example.test']).code, 550, 'the new rules')
+
+
 def test_a11_names_in_unicode_have_one_mailbox():
     tables = '[[domain]]\nname = "xn--bcher-kva.test"\ndeliver = "store"\n'
     with Server(tables=tables, accounts=('alice', 'a@bücher.test', 'rené@example.test')) as server:

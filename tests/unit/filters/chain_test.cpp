@@ -242,6 +242,55 @@ TEST(ChainRun, ForgetsWhatALaterGreetingMadeStale) {
     EXPECT_EQ(runs, 1);
 }
 
+TEST(ChainRun, LetsTheSessionOverruleAFilter) {
+    Fixture fixture({
+        filter(
+            "iprev",
+            {client_ip},
+            {client_name, iprev},
+            [](FactsSnapshot, FilterTools) -> awaitable<Observation> {
+                Observation seen = co_await give_late(client_name, "real.test");
+                seen.facts.emplace_back(iprev, std::string("pass"));
+                co_return seen;
+            }
+        ),
+    });
+    ChainRun& run = *fixture.run;
+    const auto name_is = [&](const std::string& wanted) {
+        return run.facts().get(client_name) == FactValue(wanted) &&
+               run.facts().get(iprev) == FactValue(std::string("pass"));
+    };
+    run.overrule(client_name, std::string("claimed.test"));
+    run.begin(Stage::connect);
+    fixture.settle(Stage::connect);
+    EXPECT_TRUE(name_is("claimed.test"));
+    // A new client: what was said of the other is forgotten.
+    run.forget_from(Stage::connect);
+    run.provide(client_ip, *IpAddress::parse("203.0.113.9"));
+    run.begin(Stage::connect);
+    fixture.settle(Stage::connect);
+    EXPECT_TRUE(name_is("real.test"));
+}
+
+TEST(ChainRun, BeginsAnewWithAnotherChain) {
+    const auto one = [](const std::string& word) {
+        return filter("iprev", {client_ip}, {iprev}, [word](FactsSnapshot, FilterTools) {
+            return give_late(iprev, word);
+        });
+    };
+    Fixture fixture({one("fail")});
+    Fixture other({one("pass")});
+    ChainRun& run = *fixture.run;
+    run.begin(Stage::connect);
+    run.begin_anew(other.chain, other.dictionary);
+    EXPECT_EQ(run.facts().get(client_ip), FactValue(Absent{}));
+    run.provide(client_ip, *IpAddress::parse("203.0.113.9"));
+    run.begin(Stage::connect);
+    fixture.settle(Stage::connect);
+    EXPECT_EQ(run.facts().get(iprev), FactValue(std::string("pass")));
+    EXPECT_EQ(run.events().size(), 1U);
+}
+
 TEST(ChainRun, MayEndBeforeItsFilters) {
     Fixture fixture({filter("late", {client_ip}, {iprev}, [](const FactsSnapshot&, const FilterTools&) {
         return give_late(iprev, "pass");

@@ -641,6 +641,7 @@ TEST(SmtpSession, BelievesXclientFromListedNetworksOnly) {
     stranger.say("EHLO x\r\n");
     EXPECT_THAT(stranger.say("XCLIENT ADDR=192.0.2.9\r\n"), StartsWith("550 5.7.0 "));
     EXPECT_FALSE(stranger.visit.saw("peer 192.0.2.9"));
+    EXPECT_TRUE(stranger.visit.saw("refused helo protocol 550"));
 
     Dialog dialog(options, "198.51.100.7");
     EXPECT_EQ(codes_of(dialog.say("XCLIENT ADDR=192.0.2.9\r\n")), "503");
