@@ -49,9 +49,15 @@ public:
                 require(code >= 400);
                 continue;
             }
+            if (owed_.empty() && in_ == In::data && !must_close_) {
+                // Text that is far too much is refused before its end, which will not be read.
+                must_close_ = true;
+                require(code >= 400);
+                continue;
+            }
             if (owed_.empty()) {
                 has_extra_ = true;
-                require(code == 421 || code >= 500 || in_ == In::data);
+                require(code == 421 || code >= 500);
                 continue;
             }
             const Unit unit = std::move(owed_.front());
@@ -121,9 +127,11 @@ private:
             std::uint64_t octets = 0;
             const auto read = std::from_chars(line.data(), line.data() + digits, octets);
             line.remove_prefix(digits);
-            line = trimmed(line);
+            line = line.substr(0, line.find_last_not_of(" \t") + 1);
+            const std::size_t spaces = std::min(line.find_first_not_of(' '), line.size());
+            line.remove_prefix(spaces);
             if (digits != 0 && read.ec == std::errc() &&
-                (line.empty() || equal_ignoring_case(line, "LAST"))) {
+                (line.empty() || (spaces != 0 && equal_ignoring_case(line, "LAST")))) {
                 part_.clear();
                 chunk_octets_ = octets;
                 is_last_ = !line.empty();
@@ -193,11 +201,15 @@ private:
         // RFC 5321 section 3.1: after a banner that refuses, all but QUIT gets 503.
         require(!is_turned_away_ || verb == "quit" || code >= 400);
         if (verb == "noop" || command == "RSET" || command == "EHLO x")
-            require(code == 250 || code == 421 || (is_turned_away_ && code == 503));
+            require(
+                code == 250 || code == 421 || (is_turned_away_ && code == 503) ||
+                (code == 521 && lower_case(command).contains(" http/"))
+            );
         if (code / 100 > 3) {
             // What is refused changes nothing, but DATA that came in order ends the transaction, and XCLIENT
             // brings a banner.
-            if (verb == "data" && accepts_text_ && code != 503 && code != 554) end_transaction();
+            if (verb == "data" && accepts_text_ && code != 501 && code != 503 && code != 554)
+                end_transaction();
             if (verb == "xclient" && code == 554) is_turned_away_ = true;
             return;
         }
