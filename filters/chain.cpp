@@ -352,7 +352,10 @@ Facts ChainRun::recorded_facts() const {
         if (link.stage > state.begun || state.nodes[i].progress == State::Progress::finished) continue;
         const bool waits = state.can_begin(i) && state.must_wait(i);
         for (const FactId fact : link.makes)
-            recorded.set(fact, unknown_value(state.dictionary->row(fact), waits ? not_begun : not_finished));
+            if (std::ranges::find(state.overruled, fact) == state.overruled.end())
+                recorded.set(
+                    fact, unknown_value(state.dictionary->row(fact), waits ? not_begun : not_finished)
+                );
     }
     return recorded;
 }

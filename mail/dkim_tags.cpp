@@ -1,6 +1,7 @@
 #include "mail/dkim_tags.hpp"
 
 #include "base/text.hpp"
+#include "mail/address.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +13,6 @@ namespace {
 
 // RFC 1035 section 2.3.4, in presentation form without the root's dot.
 constexpr std::size_t domain_name_limit_octets = 253;
-constexpr std::size_t label_limit_octets = 63;
 constexpr std::size_t sha256_octets = 32;
 
 // RFC 6376 section 3.2: VALCHAR.
