@@ -96,16 +96,30 @@ int report(const Error& error, OutputForm form) {
     return row_of(error.code).exit;
 }
 
-Result<std::unique_ptr<Store>> open_reader(const Config& config) {
+namespace {
+
+Result<std::unique_ptr<Store>> open_with(
+    Result<std::unique_ptr<Store>> (*open)(const std::string&), const Config& config
+) {
     if (::access(config.state.c_str(), R_OK | X_OK) != 0 && errno == EACCES)
         return failure(
             ErrorCode::unavailable,
             "only root and the user that the server runs as may read the store in " + config.state
         );
-    auto store = Store::open_reader(config.state);
+    auto store = open(config.state);
     if (!store && store.error().code == ErrorCode::not_found)
         return failure(ErrorCode::not_found, "there is no store in " + config.state + " yet");
     return store;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_reader(const Config& config) {
+    return open_with(Store::open_reader, config);
+}
+
+Result<std::unique_ptr<Store>> open_snapshot(const Config& config) {
+    return open_with(Store::open_snapshot, config);
 }
 
 int report_of_store(const Error& error, OutputForm form) {

@@ -28,6 +28,7 @@ void print_error(const Error& error, OutputForm form);
 int report(const Error& error, OutputForm form);
 /// For reading only. not_found if there is no store yet; unavailable if this user may not read it.
 Result<std::unique_ptr<Store>> open_reader(const Config& config);
+Result<std::unique_ptr<Store>> open_snapshot(const Config& config);
 /// As report(), of an error in opening the store: no store is `unavailable`, and one that a newer version
 /// wrote is a fault of the installation.
 int report_of_store(const Error& error, OutputForm form);

@@ -183,7 +183,8 @@ Result<std::unique_ptr<Database>> Database::open(Setup setup) {
     const Mode mode = setup.mode;
     std::unique_ptr<Database> database(new Database(std::move(setup)));
     if (auto opened = database->open_handle(mode); !opened) {
-        if (mode == Mode::read || opened.error().code != ErrorCode::no_space || !database->open_for_reading())
+        if (mode != Mode::write || opened.error().code != ErrorCode::no_space ||
+            !database->open_for_reading())
             return std::unexpected(opened.error());
         log_error(
             "the disk has no room to open the store for writing: it is opened for reading until there is",
@@ -252,6 +253,9 @@ Result<> Database::open_handle(Mode mode) {
     } else {
         if (!env_->FileExists(setup_.folder + "/CURRENT").ok())
             return failure(ErrorCode::not_found, "there is no store in " + setup_.folder);
+        if (mode == Mode::snapshot) return open_for_reading();
+        // RocksDB 7.8.3: a secondary instance reads values in blob files through a reference to a text that
+        // is gone (the session id that ReactiveVersionSet hands on), which ends the process sooner or later.
         TemporaryFolder secondary;
         if (auto made = secondary.create(); !made) return made;
         rocksdb::DBOptions options = options_;
@@ -439,7 +443,7 @@ Result<> Database::recover(Sync sync) {
 Result<> Database::catch_up() {
     const auto pinned = use();
     if (!pinned) return failure(ErrorCode::unavailable, setup_.folder + " is closed");
-    if (setup_.mode == Mode::write) return {};
+    if (setup_.mode != Mode::follow) return {};
     const auto status = pinned->TryCatchUpWithPrimary();
     if (!status.ok()) return std::unexpected(to_error("cannot catch up in " + setup_.folder, status));
     return {};

@@ -28,7 +28,11 @@ Error to_error(std::string_view what, const rocksdb::Status& status);
 
 class Database {
 public:
-    enum class Mode : std::uint8_t { write, read };
+    enum class Mode : std::uint8_t {
+        write,
+        follow,    // read beside a writer, and catch_up() with it. Not `bodies`: see open_handle()
+        snapshot,  // read what there is now; a file that the writer replaces later may be missing
+    };
     /// Whether what is acknowledged must survive: decides how the write-ahead log is read after a crash.
     enum class Durability : std::uint8_t { synced, unsynced };
 
@@ -104,6 +108,7 @@ public:
 
     rocksdb::Env* env() const { return env_; }
     const std::string& folder() const { return setup_.folder; }
+    Mode mode() const { return setup_.mode; }
 
 private:
     class Listener;

@@ -195,6 +195,8 @@ Result<std::unique_ptr<MessageReader>> RocksMailStore::open_body(const RecordId&
             return failure(ErrorCode::corrupt, "the row of message " + id.to_string() + " is damaged");
         message = *decoded;
         if (message.place == rows::BodyPlace::row) {
+            if (database_.mode() == Database::Mode::follow)
+                return failure(ErrorCode::unavailable, "octets of messages are read from a snapshot");
             status = use->Get({}, use[MailTable::bodies], key, &octets);
             if (!status.ok())
                 return std::unexpected(to_error("cannot read message " + id.to_string(), status));
@@ -291,6 +293,8 @@ Result<> RocksMailStore::writable() const {
 }
 
 Result<std::uint64_t> RocksMailStore::verify(const std::function<void(const std::string&)>& report) {
+    if (database_.mode() == Database::Mode::follow)
+        return failure(ErrorCode::unavailable, "octets of messages are read from a snapshot");
     return verify_store(database_, refusals_, blobs_, report);
 }
 

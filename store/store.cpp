@@ -223,6 +223,15 @@ Result<std::unique_ptr<RocksStore>> open_both(
     );
 }
 
+Result<std::unique_ptr<Store>> open_to_read(const std::string& folder, Database::Mode mode) {
+    StoreOptions options;
+    options.folder = folder;
+    auto store = open_both(std::move(options), FileDescriptor(), mode);
+    if (!store) return std::unexpected(store.error());
+    if (auto begun = (*store)->begin_reading(); !begun) return std::unexpected(begun.error());
+    return std::unique_ptr<Store>(std::move(*store));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
@@ -236,12 +245,11 @@ Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
 }
 
 Result<std::unique_ptr<Store>> Store::open_reader(const std::string& folder) {
-    StoreOptions options;
-    options.folder = folder;
-    auto store = open_both(std::move(options), FileDescriptor(), Database::Mode::read);
-    if (!store) return std::unexpected(store.error());
-    if (auto begun = (*store)->begin_reading(); !begun) return std::unexpected(begun.error());
-    return std::unique_ptr<Store>(std::move(*store));
+    return open_to_read(folder, Database::Mode::follow);
+}
+
+Result<std::unique_ptr<Store>> Store::open_snapshot(const std::string& folder) {
+    return open_to_read(folder, Database::Mode::snapshot);
 }
 
 }  // namespace wicket

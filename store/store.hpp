@@ -37,7 +37,11 @@ public:
     static Result<std::unique_ptr<Store>> open(StoreOptions options);
     /// Opens for reading while a server may be writing; sees what was written up to now, refresh() sees the
     /// rest.
+    /// Not for the octets of messages: open_snapshot() is.
     static Result<std::unique_ptr<Store>> open_reader(const std::string& folder);
+    /// Opens for reading what there is now, octets of messages included. Beside a writer a file may be gone
+    /// that it has replaced since: what is missing here may be found in a new snapshot.
+    static Result<std::unique_ptr<Store>> open_snapshot(const std::string& folder);
     virtual ~Store() = default;
 
     virtual MailStore& mail() = 0;

@@ -7,8 +7,10 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,10 +51,21 @@ static void *watch(void *path) {
     return NULL;
 }
 
+/* Where a library did not look at what it was given: to the log. */
+static void tell_where(int number) {
+    void *frames[64];
+    backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 __attribute__((constructor)) static void begin(void) {
     static char path[4096];
     const char *named = getenv("WICKET_FAULTS");
     pthread_t thread;
+    void *frame;
+    backtrace(&frame, 1); /* loads what it needs while there is memory */
+    signal(SIGSEGV, tell_where);
     if (!named || strlen(named) >= sizeof(path)) return;
     strcpy(path, named);
     unsetenv("LD_PRELOAD"); /* the scan workers are left alone */
