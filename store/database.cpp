@@ -29,6 +29,9 @@ constexpr std::uint64_t wal_limit_octets = 64ULL << 20U;
 // Opening writes the logs as tables, and some small files beside them.
 constexpr std::uint64_t opening_octets = 2ULL << 20U;
 
+// More than this is not kept free for merging: on a large disk that would be too much of it.
+constexpr std::uint64_t compaction_limit_octets = 1ULL << 30U;
+
 /// The folder that a secondary instance would keep its own log in, if that did not go to ours: wanted only
 /// while it is opened. Removed at once, so that a reader may be killed at any later moment.
 class TemporaryFolder {
@@ -206,8 +209,10 @@ rocksdb::Status Database::open_writer(Handle& handle, rocksdb::WALRecoveryMode w
         wal_mode != rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
     options.avoid_flush_during_recovery = !has_room_for_tables();
     std::vector<rocksdb::ColumnFamilyDescriptor> tables;
-    for (const Table& table : setup_.tables)
+    for (const Table& table : setup_.tables) {
         tables.emplace_back(table.name, table.options);
+        if (table.options.enable_blob_files) tables.back().options.disable_auto_compactions = true;
+    }
     // Tables of a newer format must be opened too; check_format() then refuses.
     std::vector<std::string> existing;
     // RocksDB would make the folder, too, but complain in the log that it was not there.
@@ -223,6 +228,7 @@ rocksdb::Status Database::open_writer(Handle& handle, rocksdb::WALRecoveryMode w
     auto status = rocksdb::DB::Open(options, setup_.folder, tables, &handle.tables, &db);
     handle.db.reset(db);
     handle.is_writer = status.ok();
+    compaction_ = Compaction::off;
     return status;
 }
 
@@ -361,6 +367,37 @@ bool Database::has_room_for_tables() const {
     return *free >= logs + logs / 8 + opening_octets;
 }
 
+std::uint64_t Database::compaction_octets() const {
+    const auto pinned = use();
+    std::uint64_t octets = 0;
+    if (pinned) pinned->GetAggregatedIntProperty(rocksdb::DB::Properties::kTotalBlobFileSize, &octets);
+    // Garbage collection moves what still lives in the older half of the files.
+    return std::min(octets / 2, compaction_limit_octets);
+}
+
+void Database::set_compaction(Compaction wanted) {
+    const auto pinned = use();
+    if (!pinned || !pinned.is_writer() || has_failed() || compaction_.exchange(wanted) == wanted) return;
+    const std::string off = wanted == Compaction::off ? "true" : "false";
+    for (std::size_t at = 0; at < setup_.tables.size(); ++at) {
+        if (!setup_.tables[at].options.enable_blob_files) continue;
+        // What it says is of the file of options, which no one reads: the option is set in any case.
+        pinned
+            ->SetOptions(
+                handle_->tables[at],
+                {
+                    {"disable_auto_compactions", off}
+        }
+            )
+            .PermitUncheckedError();
+    }
+}
+
+void Database::remove_left_overs() {
+    const auto pinned = use();
+    if (pinned && pinned.is_writer()) pinned->EnableFileDeletions(true).PermitUncheckedError();
+}
+
 std::uint64_t Database::log_octets() const {
     const auto& files = env_->GetFileSystem();
     std::vector<std::string> names;
@@ -433,6 +470,7 @@ Result<> Database::open_for_reading() {
 // for the tables the old logs stay beside the new one, so that owners can delete; mail has to wait for the
 // tables (DiskReserve).
 Result<> Database::recover(Sync sync) {
+    remove_left_overs();
     if (auto tried = try_disk(); !tried) return tried;
     if (auto opened = reopen(); !opened) return opened;
     if (auto written = try_log(sync); !written) return written;

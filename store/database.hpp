@@ -105,6 +105,12 @@ public:
     void begin_flush();
     /// Of the disk.
     Result<std::uint64_t> free_octets() const;
+    /// What merging tables may write before it gives anything back: the blob values that it moves.
+    std::uint64_t compaction_octets() const;
+    /// Whether tables with blob values are merged in the background; not until it is said. A merge that finds
+    /// no room leaves what it has written until recover().
+    enum class Compaction : std::uint8_t { off, on };
+    void set_compaction(Compaction wanted);
 
     rocksdb::Env* env() const { return env_; }
     const std::string& folder() const { return setup_.folder; }
@@ -116,6 +122,7 @@ private:
 
     explicit Database(Setup setup);
     Result<> open_handle(Mode mode);
+    void remove_left_overs();
     Result<> open_for_reading();
     rocksdb::Status open_writer(Handle& handle, rocksdb::WALRecoveryMode wal_mode);
     Result<> check_format();
@@ -132,6 +139,7 @@ private:
     mutable std::shared_mutex mutex_;
     std::unique_ptr<Handle> handle_;  // also null while it can be opened in no way at all
     bool is_closed_ = false;
+    std::atomic<Compaction> compaction_{Compaction::off};
     std::atomic<bool> failed_{false};
 };
 

@@ -49,6 +49,7 @@ void DiskReserve::look() {
     if (!free) {
         room_ = allowance_limit_octets;
         allowance_ = allowance_limit_octets;
+        mail_.set_compaction(Database::Compaction::on);
         return;
     }
     const std::uint64_t kept = in_mail + in_refusals + disk_margin_octets;
@@ -57,6 +58,10 @@ void DiskReserve::look() {
         if (in_mail >= flush_octets) mail_.begin_flush();
         if (in_refusals >= flush_octets) refusals_.begin_flush();
     }
+    mail_.set_compaction(
+        room_ >= static_cast<std::int64_t>(mail_.compaction_octets()) ? Database::Compaction::on
+                                                                      : Database::Compaction::off
+    );
     const bool was_low = is_low_;
     const bool is_low = room_ < (was_low ? return_octets : 0);
     is_low_ = is_low;
