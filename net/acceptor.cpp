@@ -137,10 +137,11 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
         std::optional<IpAddress> client;  // once it has been admitted
     };
 
-    State(EventLoops& loops, TlsContext* its_tls, const Clock& its_clock)
+    State(EventLoops& loops, TlsContext* its_tls, const Clock& its_clock, std::uint64_t its_total)
         : hub(loops.hub()),
           tls(its_tls),
           clock(its_clock),
+          total(its_total),
           open_by_loop(loops.size()),
           reserve(open_reserve()) {
         for (std::size_t i = 0; i < loops.size(); ++i)
@@ -170,6 +171,7 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     asio::io_context& hub;
     TlsContext* tls;
     const Clock& clock;
+    const std::uint64_t total;
     std::vector<asio::io_context*> contexts;
     std::vector<std::shared_ptr<Listener>> listeners;
 
@@ -185,6 +187,7 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
 };
 
 Admission Acceptors::State::Slot::enter() {
+    if (state->open >= state->total) return Admission::total;
     const auto admission = listener->enter();
     if (admission != Admission::admitted) return admission;
     is_in = true;
@@ -393,8 +396,8 @@ void Acceptors::State::stop_listening() {
     }
 }
 
-Acceptors::Acceptors(EventLoops& loops, TlsContext* tls, const Clock& clock)
-    : state_(std::make_shared<State>(loops, tls, clock)) {}
+Acceptors::Acceptors(EventLoops& loops, TlsContext* tls, const Clock& clock, std::uint64_t total)
+    : state_(std::make_shared<State>(loops, tls, clock, total)) {}
 
 Acceptors::~Acceptors() {
     asio::post(state_->hub, [state = state_] { state->stop_listening(); });

@@ -14,6 +14,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,7 +45,13 @@ struct AcceptorCounters {
 
 class Acceptors {
 public:
-    Acceptors(EventLoops& loops, TlsContext* tls, const Clock& clock);
+    /// `total`: connections of all listeners together, beside the limit of each.
+    Acceptors(
+        EventLoops& loops,
+        TlsContext* tls,
+        const Clock& clock,
+        std::uint64_t total = std::numeric_limits<std::uint64_t>::max()
+    );
     ~Acceptors();
 
     /// Binds; returns the bound address "127.0.0.1:40123". Nothing is accepted before start().

@@ -20,29 +20,25 @@ namespace {
 namespace json = boost::json;
 
 /// The total that the listener would have if the server were started from here.
-void show_effective_total(LimitRow& row, std::uint32_t total, std::size_t listeners) {
+void show_effective_total(LimitRow& row, std::uint32_t total) {
     const std::string effective = std::to_string(total);
     if (row.name != "total" || row.value == effective) return;
     row.reason = fmt::format(
         "connections of this listener at a time, instead of {}: half of the {} descriptors that the process "
-        "may "
-        "have, shared by {} listener{}",
+        "may have; all listeners together have {}",
         row.value,
         descriptor_limit(),
-        listeners,
-        listeners == 1 ? "" : "s"
+        connections_within(descriptor_limit())
     );
     row.value = effective;
 }
 
 void print_limits(const Config& config, OutputForm form) {
-    const std::vector<std::uint32_t> totals = totals_within(config.listeners, descriptor_limit());
-    for (std::size_t i = 0; i < totals.size(); ++i) {
-        const ListenerConfig& listener = config.listeners[i];
+    for (const ListenerConfig& listener : config.listeners) {
         const std::string name = fmt::format("{} {}", to_string(listener.service), listener.address);
         if (form == OutputForm::text) fmt::print("{}\n", name);
         for (LimitRow& row : limit_rows(listener)) {
-            show_effective_total(row, totals[i], totals.size());
+            show_effective_total(row, total_within(listener.connections.total, descriptor_limit()));
             if (form == OutputForm::text)
                 fmt::print("  {:<22} {:>12}  {}\n", row.name, row.value, row.reason);
             else

@@ -2,10 +2,7 @@
 // store, the DNS, the workers and the commands. Pure but for the two that ask the kernel.
 #pragma once
 
-#include "server/config.hpp"
-
 #include <cstdint>
-#include <vector>
 
 namespace wicket {
 
@@ -14,10 +11,11 @@ std::uint64_t raise_descriptor_limit();
 /// What raise_descriptor_limit() would return.
 std::uint64_t descriptor_limit();
 
-/// `total` of each listener, where all together may take half of the descriptors: those that want little get
-/// it, the others share the rest alike. At least 1 each.
-std::vector<std::uint32_t> totals_within(
-    const std::vector<ListenerConfig>& listeners, std::uint64_t descriptors
-);
+/// `total` of a listener: half of the descriptors at most, at least 1.
+std::uint32_t total_within(std::uint32_t total, std::uint64_t descriptors);
+
+/// Connections of all listeners together: a bit more than one alone may have, so that a flood at the one
+/// leaves room at the others, and the rest of the descriptors is nobody's but ours.
+std::uint64_t connections_within(std::uint64_t descriptors);
 
 }  // namespace wicket

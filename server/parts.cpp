@@ -152,7 +152,9 @@ int ServerParts::State::take_systemd_socket(const std::string& address) {
 
 Result<> ServerParts::bind() {
     State& state = *state_;
-    state.totals = totals_within(state.config->listeners, raise_descriptor_limit());
+    const std::uint64_t descriptors = raise_descriptor_limit();
+    for (const ListenerConfig& listener : state.config->listeners)
+        state.totals.push_back(total_within(listener.connections.total, descriptors));
     if (!state.config->tls.empty()) {
         auto tls = TlsContext::load(state.config->tls);
         if (!tls) return std::unexpected(tls.error());
@@ -161,7 +163,9 @@ Result<> ServerParts::bind() {
     const int count = ::sd_listen_fds(1);
     for (int i = 0; i < count; ++i)
         state.systemd_sockets.push_back(SD_LISTEN_FDS_START + i);
-    state.acceptors = std::make_unique<Acceptors>(state.loops, state.tls.get(), state.clock);
+    state.acceptors = std::make_unique<Acceptors>(
+        state.loops, state.tls.get(), state.clock, connections_within(descriptors)
+    );
     for (std::size_t i = 0; i < state.config->listeners.size(); ++i) {
         const ListenerConfig& listener = state.config->listeners[i];
         ReceiverOptions receiver;

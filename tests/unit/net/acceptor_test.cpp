@@ -67,6 +67,23 @@ TEST_F(AcceptorTest, ShedsBeyondTheTotalWithAReasonAndRecovers) {
     EXPECT_EQ(acceptors_->counters().accepted, 4);
 }
 
+TEST_F(AcceptorTest, AllListenersTogetherHaveATotal) {
+    acceptors_ = std::make_unique<Acceptors>(loops_, nullptr, system_clock(), 2);
+    const auto one = listen(greet, {});
+    const auto other = listen(greet, {});
+    start();
+    TestClient first(one);
+    const TestClient second(other);
+    EXPECT_TRUE(first.receive_line().starts_with("220 "));
+    EXPECT_TRUE(second.receive_line().starts_with("220 "));
+    EXPECT_EQ(TestClient(one).receive_all(), "421 4.7.0 too many connections\r\n");
+    EXPECT_EQ(TestClient(other).receive_all(), "421 4.7.0 too many connections\r\n");
+    first.close();
+    ASSERT_TRUE(becomes_true([&] { return acceptors_->open_connections() == 1; }));
+    EXPECT_TRUE(TestClient(other).receive_line().starts_with("220 "));
+    EXPECT_EQ(acceptors_->counters().shed_total, 2);
+}
+
 TEST_F(AcceptorTest, TakesTheClientFromAProxyHeaderAndLimitsIt) {
     const auto address = listen(greet, behind_proxy({.per_ip = 1, .per_network = 2}));
     start();

@@ -7,29 +7,27 @@
 namespace wicket {
 namespace {
 
-TEST(Descriptors, ConnectionsTakeHalfOfThemAtMost) {
+TEST(Descriptors, ConnectionsLeaveSomeToTheRest) {
     struct Case {
         std::string_view name;
-        std::vector<std::uint32_t> wanted;
+        std::uint32_t wanted;
         std::uint64_t descriptors;
-        std::vector<std::uint32_t> want;
+        std::uint32_t want;
+        std::uint64_t all;
     };
     const std::vector<Case> cases = {
-        {"enough for all",           {10000, 100},          20200,         {10000, 100}},
-        {"one too few",              {10000, 100},          20198,         {9999, 100} },
-        {"few",                      {10000, 10000},        256,           {64, 64}    },
-        {"who wants little gets it", {10000, 20, 10000},    256,           {54, 20, 54}},
-        {"an odd one is not lost",   {10000, 10000, 10000}, 200,           {33, 33, 34}},
-        {"hardly any",               {10000, 10000},        2,             {1, 1}      },
-        {"not known",                {10000},               0,             {1}         },
-        {"no limit",                 {10000},               RLIM_INFINITY, {10000}     },
+        {"enough",     10000, 20000,         10000, 12500                },
+        {"too few",    10000, 19998,         9999,  12495                },
+        {"few",        10000, 256,           128,   160                  },
+        {"few wanted", 20,    256,           20,    160                  },
+        {"hardly any", 10000, 2,             1,     1                    },
+        {"not known",  10000, 0,             1,     1                    },
+        {"no limit",   10000, RLIM_INFINITY, 10000, RLIM_INFINITY / 8 * 5},
     };
-    for (const auto& [name, wanted, descriptors, want] : cases) {
+    for (const auto& [name, wanted, descriptors, want, all] : cases) {
         SCOPED_TRACE(name);
-        std::vector<ListenerConfig> listeners(wanted.size());
-        for (std::size_t i = 0; i < wanted.size(); ++i)
-            listeners[i].connections.total = wanted[i];
-        EXPECT_EQ(totals_within(listeners, descriptors), want);
+        EXPECT_EQ(total_within(wanted, descriptors), want);
+        EXPECT_EQ(connections_within(descriptors), all);
     }
 }
 
