@@ -39,8 +39,10 @@ public:
             require(was.ends_with(octets));
             model_.consumed(was.substr(0, was.size() - octets.size()));
             look_at(session_->take_output());
+            // Who is asked to talk on may.
+            const bool expects_silence = session_->expects_silence();
             if (std::holds_alternative<ReadOctets>(step)) {
-                require(octets.empty());
+                require(octets.empty() && !expects_silence);
                 model_.is_quiet();
                 const Awaiting awaiting = session_->awaiting();
                 require((awaiting == Awaiting::command) == model_.is_between_commands());
