@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / 'tests/fuzz'))
 UNIT_LIMIT_SECONDS = 900  # one test program; long fault runs take most of it
 LONG_LIMIT_SECONDS = 3600
 E2E_LIMIT_SECONDS = 900
+SLOWEST = ['test_store', 'test_auth']  # first, so that none of them is left to run alone
 
 
 class Totals:
@@ -156,6 +157,7 @@ def main():
         build(arguments.preset, [*(only or ['unit_tests']), 'mailwicket'])
     programs = sorted(p for p in folder.glob('test_*') if p.is_file() and os.access(p, os.X_OK) and not p.suffix)
     programs = [p for p in programs if not only or p.name in only]
+    programs.sort(key=lambda p: SLOWEST.index(p.name) if p.name in SLOWEST else len(SLOWEST))
     run_units(programs, totals, env, LONG_LIMIT_SECONDS if arguments.long else UNIT_LIMIT_SECONDS, arguments.filter)
     if everything:
         run_e2e(folder / 'mailwicket', totals, env)
