@@ -166,8 +166,10 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
 
     /// What a filter makes of it, unless the session knows better.
     void observe(FactId fact, FactValue value) {
-        if (std::ranges::find(overruled, fact) == overruled.end()) set(fact, std::move(value));
+        if (!is_overruled(fact)) set(fact, std::move(value));
     }
+
+    bool is_overruled(FactId fact) const { return std::ranges::find(overruled, fact) != overruled.end(); }
 
     bool can_begin(std::size_t index) const {
         return chain->links()[index].stage <= begun && nodes[index].progress == Progress::waiting &&
@@ -352,7 +354,7 @@ Facts ChainRun::recorded_facts() const {
         if (link.stage > state.begun || state.nodes[i].progress == State::Progress::finished) continue;
         const bool waits = state.can_begin(i) && state.must_wait(i);
         for (const FactId fact : link.makes)
-            if (std::ranges::find(state.overruled, fact) == state.overruled.end())
+            if (!state.is_overruled(fact))
                 recorded.set(
                     fact, unknown_value(state.dictionary->row(fact), waits ? not_begun : not_finished)
                 );
