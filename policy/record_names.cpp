@@ -10,7 +10,7 @@ namespace {
 using enum FactType;
 
 // The number of a row is its position, from 1. New rows go to the end.
-constexpr std::array names = {
+constexpr std::array recorded_names = {
     RecordName{"time.now",               time   },
     RecordName{"client.ip",              address},
     RecordName{"client.port",            integer},
@@ -67,10 +67,10 @@ constexpr std::array names = {
 /// The rows ordered by name, to find a number quickly.
 const std::vector<std::uint32_t>& by_name() {
     static const std::vector<std::uint32_t> order = [] {
-        std::vector<std::uint32_t> numbers(names.size());
-        for (std::uint32_t at = 0; at < names.size(); ++at)
+        std::vector<std::uint32_t> numbers(recorded_names.size());
+        for (std::uint32_t at = 0; at < recorded_names.size(); ++at)
             numbers[at] = at;
-        std::ranges::sort(numbers, {}, [](std::uint32_t at) { return names[at].name; });
+        std::ranges::sort(numbers, {}, [](std::uint32_t at) { return recorded_names[at].name; });
         return numbers;
     }();
     return order;
@@ -79,9 +79,12 @@ const std::vector<std::uint32_t>& by_name() {
 }  // namespace
 
 std::uint32_t record_name_number(std::string_view name, FactType type) {
-    const auto found =
-        std::ranges::lower_bound(by_name(), name, {}, [](std::uint32_t at) { return names[at].name; });
-    if (found == by_name().end() || names[*found].name != name || names[*found].type != type) return 0;
+    const auto found = std::ranges::lower_bound(by_name(), name, {}, [](std::uint32_t at) {
+        return recorded_names[at].name;
+    });
+    if (found == by_name().end() || recorded_names[*found].name != name ||
+        recorded_names[*found].type != type)
+        return 0;
     return *found + 1;
 }
 
@@ -102,7 +105,7 @@ std::uint32_t record_name_number(FactId id, const FactDeclaration& row, FactType
 }
 
 const RecordName* record_name(std::uint32_t number) {
-    return number == 0 || number > names.size() ? nullptr : &names[number - 1];
+    return number == 0 || number > recorded_names.size() ? nullptr : &recorded_names[number - 1];
 }
 
 }  // namespace wicket
