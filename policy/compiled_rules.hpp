@@ -93,6 +93,7 @@ public:
     const std::vector<DnsList>& dns_lists() const override { return dns_lists_; }
     const std::vector<std::string>& list_files() const override { return list_files_; }
     const std::string& hash() const override { return hash_; }
+    const std::vector<RuleSource>& sources() const override { return sources_; }
     std::string origin_of(std::string_view rule_id) const override;
     std::size_t rule_count() const override { return rules_.size(); }
     bool answers_at(Stage stage) const override;
@@ -117,6 +118,7 @@ private:
     std::vector<DnsList> dns_lists_;
     std::vector<std::string> list_files_;
     std::string hash_;
+    std::vector<RuleSource> sources_;
     std::vector<Rule> rules_;            // in file order
     std::vector<std::size_t> by_stage_;  // of rules_: `then` rules by stage, then file order
     std::vector<Override> overrides_;    // in file order

@@ -145,7 +145,7 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     std::vector<std::unique_ptr<ConfigDocument>> documents;
     std::vector<std::pair<ConfigTable, const RuleFile*>> roots;
     for (const RuleFile& file : files) {
-        hashed_ += file.hash_name + '\0' + std::to_string(file.content.size()) + '\0' + file.content;
+        keep_source(file.hash_name, file.content);
         auto document = ConfigDocument::parse(file.content, file.path, diagnostics_);
         if (!document) continue;
         roots.emplace_back(document->root(), &file);
@@ -172,10 +172,22 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
         root.finish();
     }
     if (diagnostics_.error_count() != errors_before) return nullptr;
-    const Sha256 hash = sha256_of(hashed_);
-    made_->hash_ = to_hex({reinterpret_cast<const char*>(hash.data()), hash.size()});
+    made_->hash_ = hash_of_sources();
     made_->complete();
     return std::move(made_);
+}
+
+void RuleLoader::keep_source(std::string name, std::string content) {
+    const bool is_new = std::ranges::find(made_->sources_, name, &RuleSource::name) == made_->sources_.end();
+    if (is_new) made_->sources_.push_back({std::move(name), std::move(content)});
+}
+
+std::string RuleLoader::hash_of_sources() const {
+    std::string hashed;
+    for (const RuleSource& source : made_->sources_)
+        hashed += source.name + '\0' + std::to_string(source.content.size()) + '\0' + source.content;
+    const Sha256 hash = sha256_of(hashed);
+    return to_hex({reinterpret_cast<const char*>(hash.data()), hash.size()});
 }
 
 void RuleLoader::declare_planned_facts() {
@@ -326,7 +338,7 @@ void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
         );
         return;
     }
-    hashed_ += *list_file + '\0' + std::to_string(content->size()) + '\0' + *content;
+    keep_source(list_file->starts_with('/') ? *list_file : parent_of(file.hash_name) + *list_file, *content);
     made_->list_files_.push_back(path);
     list = NamedList::parse(kind, *content, path, diagnostics_);
 }
@@ -387,8 +399,11 @@ PolicyScope RuleLoader::read_scope(ConfigTable& table) {
 std::shared_ptr<const RuleSet> load_rules(const std::vector<std::string>& folders, Diagnostics& diagnostics) {
     const std::size_t errors_before = diagnostics.error_count();
     std::vector<RuleFile> files;
-    for (const std::string& folder : folders) {
-        auto found = read_folder(folder, diagnostics);
+    for (std::size_t at = 0; at < folders.size(); ++at) {
+        auto found = read_folder(folders[at], diagnostics);
+        if (at != 0)
+            for (RuleFile& file : found)
+                file.hash_name = std::to_string(at + 1) + '/' + file.hash_name;
         std::ranges::move(found, std::back_inserter(files));
     }
     const ListFileReader reader{
@@ -425,6 +440,15 @@ std::shared_ptr<const RuleSet> compile_rules(
         },
     };
     return RuleLoader(diagnostics, reader).load(std::move(rule_files));
+}
+
+std::shared_ptr<const RuleSet> recompile_rules(
+    const std::vector<RuleSource>& sources, Diagnostics& diagnostics
+) {
+    std::vector<std::pair<std::string, std::string>> files;
+    for (const RuleSource& source : sources)
+        files.emplace_back(source.name, source.content);
+    return compile_rules(files, diagnostics);
 }
 
 }  // namespace wicket

@@ -18,7 +18,7 @@ namespace wicket {
 
 struct RuleFile {
     std::string path;       // for messages, and to find list files beside it
-    std::string hash_name;  // its name wherever the folder stands
+    std::string hash_name;  // its name wherever the folder stands; those of the second folder begin with 2/
     std::string content;
 };
 
@@ -40,6 +40,8 @@ private:
     using Text = ConfigValue;
 
     // rule_loader.cpp
+    void keep_source(std::string name, std::string content);
+    std::string hash_of_sources() const;
     void declare_planned_facts();
     void read_thresholds(ConfigTable& root);
     std::pair<std::optional<Millipoints>, std::optional<Millipoints>> read_threshold_values(ConfigTable& table
@@ -108,7 +110,6 @@ private:
     ListFileReader reader_;
     std::shared_ptr<CompiledRules> made_;
     NamedLists lists_;
-    std::string hashed_;  // what the hash is taken over
     std::optional<SourcePlace> thresholds_place_;
     std::map<std::string, SourcePlace, std::less<>> list_places_;
     std::map<std::string, SourcePlace, std::less<>> dns_list_places_;

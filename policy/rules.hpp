@@ -20,6 +20,14 @@ namespace wicket {
 // must not keep mail out for good.
 inline constexpr std::int64_t deferrals_limit = 2;
 
+/// A text that a rule set was read from: a rule file, or a list that one names.
+struct RuleSource {
+    std::string name;  // as it is hashed: without the folder that it stood in
+    std::string content;
+
+    bool operator==(const RuleSource&) const = default;
+};
+
 class RuleSet {
 public:
     virtual ~RuleSet() = default;
@@ -29,6 +37,9 @@ public:
     virtual const std::vector<std::string>& list_files() const = 0;
     /// SHA-256 of all files and lists read, in hexadecimal: stamped into every decision.
     virtual const std::string& hash() const = 0;
+    /// What the hash is taken over, in that order. recompile_rules() of these is the same rule set again,
+    /// with the same hash.
+    virtual const std::vector<RuleSource>& sources() const = 0;
     /// FILE:LINE of a rule, or empty.
     virtual std::string origin_of(std::string_view rule_id) const = 0;
     virtual std::size_t rule_count() const = 0;
@@ -40,9 +51,13 @@ public:
 
 /// nullptr if there was any error. `folders` in order; a folder that does not exist is an error.
 std::shared_ptr<const RuleSet> load_rules(const std::vector<std::string>& folders, Diagnostics& diagnostics);
-/// The same from texts {file name, content}: for tests and fuzzing.
+/// The same from texts {file name, content}: a folder is what stands before the last `/` of a name.
 std::shared_ptr<const RuleSet> compile_rules(
     const std::vector<std::pair<std::string, std::string>>& files, Diagnostics& diagnostics
+);
+/// The same rule set from its sources.
+std::shared_ptr<const RuleSet> recompile_rules(
+    const std::vector<RuleSource>& sources, Diagnostics& diagnostics
 );
 
 struct RuleTestResult {

@@ -501,6 +501,16 @@ TEST(RuleLoader, ReadsFoldersInOrder) {
     EXPECT_EQ(rules->origin_of("b"), one + "/b.toml:2");
     EXPECT_EQ(rules->origin_of("c"), two + "/a.toml:2");
     EXPECT_TRUE(diagnostics.empty());
+    std::vector<std::string> source_names;
+    for (const RuleSource& source : rules->sources())
+        source_names.push_back(source.name);
+    EXPECT_EQ(source_names, (std::vector<std::string>{"a.toml", "b.toml", "2/a.toml", "lists/p.txt"}));
+    EXPECT_EQ(rules->sources().back().content, "192.0.2.1\n");
+    const auto again = recompile_rules(rules->sources(), diagnostics);
+    ASSERT_NE(again, nullptr) << all_of(diagnostics);
+    EXPECT_EQ(again->hash(), rules->hash());
+    EXPECT_EQ(again->sources(), rules->sources());
+    EXPECT_EQ(again->origin_of("c"), "2/a.toml:2");
 
     for (const std::string_view name : {"more.tom", "more.tml", "more.TOML", "more.toml.txt"}) {
         SCOPED_TRACE(name);
