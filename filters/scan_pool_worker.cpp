@@ -64,7 +64,7 @@ public:
         return error;
     }
 
-    int spawn(const std::vector<std::string>& arguments, pid_t& pid) {
+    int spawn(const std::string& executable, const std::vector<std::string>& arguments, pid_t& pid) {
         std::vector<char*> pointers;
         std::vector<std::string> copies = arguments;
         for (std::string& argument : copies)
@@ -77,7 +77,7 @@ public:
         std::array<char*, 1> nothing{};
         char** const environment = nothing.data();
 #endif
-        return posix_spawn(&pid, copies[0].c_str(), &actions_, &attributes_, pointers.data(), environment);
+        return posix_spawn(&pid, executable.c_str(), &actions_, &attributes_, pointers.data(), environment);
     }
 
 private:
@@ -118,12 +118,12 @@ Result<std::shared_ptr<ScanWorkerHandle>> ScanWorkerHandle::spawn(
         return system_failure("prepare a scan worker", error);
     pid_t pid = -1;
     const std::vector<std::string> arguments = {
-        start.executable,
+        "mailwicket",
         "scan",
         "--sandbox=" + start.sandbox,
         fmt::format("--cpu-ms={}", start.cpu_budget.count())
     };
-    if (const int error = plan.spawn(arguments, pid); error != 0)
+    if (const int error = plan.spawn(start.executable, arguments, pid); error != 0)
         return system_failure("start " + start.executable, error);
     FileDescriptor process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
     if (!process.is_open()) {

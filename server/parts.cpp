@@ -19,11 +19,9 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <set>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 namespace wicket {
 namespace {
@@ -45,17 +43,10 @@ std::string shed_line_of(Service service) {
 
 }  // namespace
 
-std::string own_executable() {
-    std::array<char, 4096> path{};
-    const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-    return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length))
-                      : std::string("/proc/self/exe");
-}
-
 struct ServerParts::State {
     explicit State(std::shared_ptr<const Config> config_)
         : config(std::move(config_)),
-          executable(own_executable()),
+          executable(own_executable),
           budget(ReceiverLimits{}.memory_octets, ReceiverLimits{}.spool_octets) {}
 
     std::shared_ptr<const Config> config;

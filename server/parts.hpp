@@ -11,8 +11,9 @@
 
 namespace wicket {
 
-/// The path of this very binary, which scan workers are started from.
-std::string own_executable();
+/// This very binary, which scan workers are started from: also where the user that the server became may not
+/// enter the folder, and after the file was replaced by another version.
+inline constexpr const char* own_executable = "/proc/self/exe";
 
 class ServerParts {
 public:

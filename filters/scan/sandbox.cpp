@@ -103,6 +103,8 @@ Result<> set_limits() {
 }
 
 Result<> drop_privileges() {
+    // Started from /proc/self/exe, it would be called `exe`.
+    prctl(PR_SET_NAME, "mailwicket", 0, 0, 0);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_failure("set no_new_privs", errno);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return system_failure("make the worker non-dumpable", errno);
     __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};

@@ -2,9 +2,10 @@
 import os
 import pathlib
 import pwd
+import shutil
 import stat
 
-from harness import DOMAIN, MESSAGE, Server, Skip, check, deliver, equal, wait_until
+from harness import BINARY, DOMAIN, MESSAGE, Server, Skip, check, deliver, equal, wait_until
 
 NOBODY = 'nobody'
 LARGE_MESSAGE = MESSAGE + (b'x' * 76 + b'\r\n') * 18000
@@ -110,6 +111,18 @@ def test_a_process_user_gets_a_fresh_state_folder():
     need_root()
     server = Server(accounts=(), tables=f'[process]\nuser = "{NOBODY}"\n')
     open_to_nobody(server)
+    with server:
+        server.add_account('alice')
+        expect_nobodys(server)
+
+
+def test_a_process_user_need_not_reach_the_binary():
+    need_root()
+    server = Server(accounts=(), tables=f'[process]\nuser = "{NOBODY}"\n')
+    open_to_nobody(server)
+    closed = server.folder / 'closed'
+    closed.mkdir(mode=0o700)
+    server.binary = str(shutil.copy2(BINARY, closed / 'mailwicket'))
     with server:
         server.add_account('alice')
         expect_nobodys(server)
