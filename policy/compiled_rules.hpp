@@ -92,6 +92,7 @@ public:
     const FactDictionary& dictionary() const override { return dictionary_; }
     const std::vector<DnsList>& dns_lists() const override { return dns_lists_; }
     const std::vector<std::string>& list_files() const override { return list_files_; }
+    std::shared_ptr<const PatternSet> patterns() const override { return patterns_; }
     const std::string& hash() const override { return hash_; }
     const std::vector<RuleSource>& sources() const override { return sources_; }
     std::string origin_of(std::string_view rule_id) const override;
@@ -117,6 +118,7 @@ private:
     FactDictionary dictionary_;
     std::vector<DnsList> dns_lists_;
     std::vector<std::string> list_files_;
+    std::shared_ptr<const PatternSet> patterns_;
     std::string hash_;
     std::vector<RuleSource> sources_;
     std::vector<Rule> rules_;            // in file order

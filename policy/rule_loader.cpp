@@ -157,7 +157,10 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
             read_dns_list(name, table);
         for (auto& table : root.tables("list"))
             read_list(table, *file);
+        for (auto& table : root.tables("pattern"))
+            read_pattern(table);
     }
+    finish_patterns();
     for (auto& [root, file] : roots) {
         for (auto& table : root.tables("rule"))
             read_rule(table);

@@ -1,6 +1,6 @@
-// Turns rule files into CompiledRules, in passes over all files: block lists and lists first (they declare
-// facts and names), then rules, overrides (they name rules), tests. Only policy/ includes this; one thread;
-// used once.
+// Turns rule files into CompiledRules, in passes over all files: block lists, lists and patterns first (they
+// declare facts and names), then rules, overrides (they name rules), tests. Only policy/ includes this; one
+// thread; used once.
 #pragma once
 
 #include "base/config_reader.hpp"
@@ -77,6 +77,13 @@ private:
     );
     void check_overlaps(const ConfigTable& table, const DnsList& list);
 
+    // rule_loader_patterns.cpp
+    void read_pattern(ConfigTable& table);
+    void read_pattern_field(ConfigTable& table, Pattern& pattern);
+    void read_regexes(ConfigTable& table, Pattern& pattern);
+    /// After the last: compiles all together, to see that it can be done.
+    void finish_patterns();
+
     // rule_loader_rules.cpp
     void read_rule(ConfigTable& table);
     std::optional<Expression> read_condition(const ConfigTable& table, const Text& text);
@@ -113,6 +120,8 @@ private:
     std::optional<SourcePlace> thresholds_place_;
     std::map<std::string, SourcePlace, std::less<>> list_places_;
     std::map<std::string, SourcePlace, std::less<>> dns_list_places_;
+    std::map<std::string, SourcePlace, std::less<>> pattern_places_;
+    std::vector<std::pair<Pattern, SourcePlace>> patterns_;
     std::map<std::string, SourcePlace, std::less<>> rule_places_;
     std::vector<FactId> planned_;  // facts that no filter of this version makes
     std::vector<FactId> disabled_lists_;

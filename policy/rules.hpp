@@ -6,6 +6,7 @@
 #include "base/diagnostic.hpp"
 #include "mail/dns_list.hpp"
 #include "mail/fact_dictionary.hpp"
+#include "mail/pattern.hpp"
 #include "policy/verdict.hpp"
 
 #include <cstdint>
@@ -35,6 +36,8 @@ public:
     virtual const std::vector<DnsList>& dns_lists() const = 0;
     /// The paths of the files that [[list]]s were read from.
     virtual const std::vector<std::string>& list_files() const = 0;
+    /// What [[pattern]]s make facts of; nullptr if there are none.
+    virtual std::shared_ptr<const PatternSet> patterns() const = 0;
     /// SHA-256 of all files and lists read, in hexadecimal: stamped into every decision.
     virtual const std::string& hash() const = 0;
     /// What the hash is taken over, in that order. recompile_rules() of these is the same rule set again,
