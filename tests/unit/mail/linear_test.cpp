@@ -6,6 +6,7 @@
 #include "mail/dkim_tags.hpp"
 #include "mail/from.hpp"
 #include "mail/header.hpp"
+#include "mail/message_text.hpp"
 
 #include <gtest/gtest.h>
 
@@ -41,11 +42,26 @@ void examine(const std::string& text) {
     unfold(text);
 }
 
-double least_cost(const std::string& text) {
+/// Takes what is read, and has no use for it.
+class DeafReader : public MessageReader {
+public:
+    bool wants(MessagePiece /*piece*/) const override { return true; }
+    void field(std::string_view /*name*/, std::string_view /*value*/) override {}
+    void text(std::string_view /*text*/) override {}
+    void url(std::string_view /*url*/) override {}
+    void missing(MessagePiece /*piece*/, std::string_view /*reason*/) override {}
+};
+
+void examine_whole(const std::string& text) {
+    DeafReader reader;
+    read_message(text, nullptr, reader);
+}
+
+double least_cost(const std::string& text, void (*work)(const std::string&) = examine) {
     double least = 1e9;
     for (int round = 0; round < 2; ++round) {
         const double begin = cpu_seconds();
-        examine(text);
+        work(text);
         least = std::min(least, cpu_seconds() - begin);
     }
     return least;
@@ -88,6 +104,71 @@ TEST(HeaderParsers, StayLinearWhateverTheHeaderHolds) {
             const double once = std::max(least_cost(std::string(prefix) + small), 250e-6);
             EXPECT_LT(least_cost(std::string(prefix) + large) / once, allowed_ratio);
         }
+    }
+}
+
+TEST(MessageText, StaysLinearWhateverTheMessageHolds) {
+    constexpr std::string_view multipart = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n";
+    constexpr std::string_view html = "Content-Type: text/html\r\n\r\n";
+    struct Case {
+        std::string_view prefix, unit;
+    };
+    std::vector<Case> cases = {
+        {multipart,                                             "--b\r\n"                                             },
+        {multipart,                                             "--b\r\n\r\n"                                         },
+        {multipart,                                             "--\r\n"                                              },
+        {multipart,                                             "--bb\r\n"                                            },
+        {multipart,                                             "--b\r\nContent-Type: message/rfc822\r\n\r\n"         },
+        {multipart,                                             "--b\r\nContent-Type: multipart/x; boundary=b\r\n\r\n"},
+        {multipart,                                             "--b\r\na: b\r\n"                                     },
+        {"Subject: ",                                           "=?"                                                  },
+        {"Subject: ",                                           "=?utf-8?Q?"                                          },
+        {"Subject: ",                                           "=?u?q?x?="                                           },
+        {"Content-Type: x/y",                                   "; a*0=b"                                             },
+        {"Content-Type: x/y",                                   "(\\"                                                 },
+        {"Content-Type: x/y",                                   ";\""                                                 },
+        {"Content-Transfer-Encoding: quoted-printable\r\n\r\n", "= "                                                  },
+        {"Content-Transfer-Encoding: base64\r\n\r\n",           "="                                                   },
+        {"\r\n",                                                "http://"                                             },
+        {"\r\n",                                                "www."                                                },
+        {"\r\n",                                                "http://)))))"                                        },
+        {"\r\n",                                                "\xC2\xAD"                                            },
+        {"\r\n",                                                "\xFF"                                                },
+        {"\r\n",                                                " \r\n"                                               },
+    };
+    for (const std::string_view unit :
+         {"<",
+          "<!",
+          "<!--",
+          "<!-- --",
+          "</",
+          "<a",
+          "<a ",
+          "<a href=",
+          "<a href='",
+          "<a href=\"//",
+          "<script>",
+          "<script></",
+          "<style><script>",
+          "&",
+          "&#",
+          "&#x1",
+          "&nosuchname",
+          "&amp",
+          "http://a ",
+          "<p>",
+          "<a b=c>"})
+        cases.push_back({html, unit});
+    for (const Case& one : cases) {
+        SCOPED_TRACE(std::string(one.prefix) + "|" + std::string(one.unit));
+        std::string small;
+        while (small.size() < small_octets)
+            small += one.unit;
+        std::string large;
+        for (std::size_t count = 0; count < growth; ++count)
+            large += small;
+        const double once = std::max(least_cost(std::string(one.prefix) + small, examine_whole), 250e-6);
+        EXPECT_LT(least_cost(std::string(one.prefix) + large, examine_whole) / once, allowed_ratio);
     }
 }
 
