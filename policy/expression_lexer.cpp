@@ -23,8 +23,14 @@ bool continues_word(char c) {
     return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-';
 }
 
-bool continues_number(char c) {
-    return is_letter_or_digit(c) || c == '.' || c == ':' || c == '-' || c == '+';
+/// A sign belongs to the number only where it can be nothing else: 2027-01-31, 12:00:00+01:00, 1e-5.
+bool continues_number(std::string_view before, char c) {
+    if (is_letter_or_digit(c) || c == '.' || c == ':') return true;
+    if (c != '-' && c != '+') return false;
+    if (lower_case(before.back()) == 'e') return true;
+    if (before.contains(':')) return true;
+    return c == '-' &&
+           (before.contains('-') || (before.size() == 4 && std::ranges::all_of(before, is_digit)));
 }
 
 class Lexer {
@@ -39,9 +45,10 @@ public:
             else if (take_network())
                 continue;
             else if (begins_word(c))
-                take_while(Kind::word, continues_word);
-            else if (is_digit(c) || (c == '-' && at_ + 1 < text_.size() && is_digit(text_[at_ + 1])))
-                take_while(Kind::number, continues_number);
+                take_word();
+            else if (is_digit(c) ||
+                     (c == '-' && at_ + 1 < text_.size() && is_digit(text_[at_ + 1]) && !follows_value()))
+                take_number();
             else if (c == '"') {
                 if (!take_text()) return mistake("this text has no closing quote", {});
             } else if (!take_symbol())
@@ -57,11 +64,30 @@ private:
         at_ += length;
     }
 
-    void take_while(Kind kind, bool (*continues)(char)) {
+    void take_word() {
         std::size_t length = 1;
-        while (at_ + length < text_.size() && continues(text_[at_ + length]))
+        while (at_ + length < text_.size() && continues_word(text_[at_ + length]))
             ++length;
-        push(kind, length);
+        push(Kind::word, length);
+    }
+
+    void take_number() {
+        std::size_t length = 1;
+        while (at_ + length < text_.size() && continues_number(text_.substr(at_, length), text_[at_ + length])
+        )
+            ++length;
+        push(Kind::number, length);
+    }
+
+    /// Whether `-` after what was read takes away, and is no sign.
+    bool follows_value() const {
+        if (tokens_.empty()) return false;
+        const ExpressionToken& last = tokens_.back();
+        if (last.kind == Kind::symbol) return last.source == ")" || last.source == "]";
+        static constexpr std::array<std::string_view, 7> keywords = {
+            "and", "or", "not", "in", "has", "is", "matches"
+        };
+        return last.kind != Kind::word || std::ranges::find(keywords, last.source) == keywords.end();
     }
 
     /// 192.0.2.0/24 and 2001:db8::/32 cannot be taken for anything else, so they need no quotes.
@@ -90,8 +116,8 @@ private:
     }
 
     bool take_symbol() {
-        static constexpr std::array<std::string_view, 11> symbols = {
-            "==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", ","
+        static constexpr std::array<std::string_view, 15> symbols = {
+            "==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", ",", "+", "-", "*", "/"
         };
         for (const auto symbol : symbols) {
             if (!text_.substr(at_).starts_with(symbol)) continue;

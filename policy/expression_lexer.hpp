@@ -18,7 +18,7 @@ struct ExpressionToken {
         text,  // in double quotes; `\"` stands for a quote, any other backslash for itself. Or an address or
                // a network as it is
         number,  // begins with a digit or `-`: a number, size, duration, date
-        symbol,  // == != < <= > >= ( ) [ ] ,
+        symbol,  // == != < <= > >= ( ) [ ] , + - * /
     };
     Kind kind = Kind::end;
     std::size_t offset = 0;

@@ -1,13 +1,12 @@
 #include "policy/expression_operands.hpp"
 
-#include "base/config_reader.hpp"
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "base/unicode_names.hpp"
+#include "policy/expression_literals.hpp"
 #include "policy/time_text.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace wicket {
@@ -17,6 +16,17 @@ using Kind = ExpressionToken::Kind;
 
 std::string_view content_of(const ExpressionToken& token) {
     return token.kind == Kind::text ? std::string_view(token.text) : token.source;
+}
+
+/// What holds of (b, a) where `comparison` holds of (a, b).
+Comparison mirrored(Comparison comparison) {
+    switch (comparison) {
+        case Comparison::less: return Comparison::greater;
+        case Comparison::less_or_equal: return Comparison::greater_or_equal;
+        case Comparison::greater: return Comparison::less;
+        case Comparison::greater_or_equal: return Comparison::less_or_equal;
+        default: return comparison;
+    }
 }
 
 bool is_ordering(Comparison comparison) {
@@ -31,40 +41,14 @@ bool is_textual(FactType type) {
     return type == FactType::text || type == FactType::word;
 }
 
-/// An integer, a size (10M), or a duration (5m) in seconds.
-std::optional<std::int64_t> parse_integer(std::string_view text) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && end == text.data() + text.size()) return value;
-    if (const auto size = parse_size(text); size && std::in_range<std::int64_t>(*size)) {
-        return static_cast<std::int64_t>(*size);
-    }
-    if (const auto duration = parse_duration(text)) {
-        if (*duration % std::chrono::seconds{1} != std::chrono::milliseconds{0}) return std::nullopt;
-        return duration->count() / 1000;
-    }
-    return std::nullopt;
-}
-
-std::optional<double> parse_real(std::string_view text) {
-    if (const auto integer = parse_integer(text)) return static_cast<double>(*integer);
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
-
 std::string quoted(std::string_view text) {
     return '"' + std::string(text) + '"';
 }
 
-/// Facts that hold domains hold A-labels, so what they are compared with must: in rules people write
-/// U-labels.
-std::string as_compared(const FactDeclaration& fact, std::string_view text) {
-    const bool is_domain = fact.name.ends_with(".domain") || fact.name == "dkim.pass";
-    const bool is_address = fact.name == "mail.from" || fact.name == "rcpt.address";
-    if (std::ranges::all_of(text, is_ascii) || !(is_domain || is_address)) return std::string(text);
-    return is_domain ? ascii_domain(text) : ascii_domain_address(text);
+std::string as_compared(ExpressionOperand::Form form, std::string_view text) {
+    using enum ExpressionOperand::Form;
+    if (form == plain || std::ranges::all_of(text, is_ascii)) return std::string(text);
+    return form == domain ? ascii_domain(text) : ascii_domain_address(text);
 }
 
 std::uint32_t size_of(const auto& table) {
@@ -101,57 +85,48 @@ ExpressionMistake ExpressionOperands::take_mistake() {
     return mistake_.value_or(ExpressionMistake{0, "the condition makes no sense", {}});
 }
 
-std::optional<FactId> ExpressionOperands::fact(const Token& name) {
-    const auto found = dictionary_.find(name.source);
-    if (!found) {
-        fail(name, "unknown fact " + quoted(name.source), nearest_word(name.source, dictionary_.names()));
-        return std::nullopt;
-    }
-    note(*found);
-    return found;
-}
-
 void ExpressionOperands::note(FactId fact) {
     if (std::ranges::find(program_->facts, fact) != program_->facts.end()) return;
     program_->facts.push_back(fact);
     program_->stage = std::max(program_->stage, row(fact).stage);
 }
 
-std::string ExpressionOperands::describe(FactId fact) const {
-    std::string type(to_string(row(fact).type));
+std::string ExpressionOperands::describe(const Operand& operand) const {
+    const std::string type(to_string(operand.type));
     const bool has_vowel = type.starts_with('i') || type.starts_with('a');
-    return row(fact).name + " is " + (has_vowel ? "an " : "a ") + type;
+    return operand.name + " is " + (has_vowel ? "an " : "a ") + type;
 }
 
-ExpressionNode ExpressionOperands::new_node(ExpressionOp op, FactId fact) {
-    ExpressionNode made{.op = op, .fact = fact};
-    if (!row(fact).unknown_word.empty()) {
+ExpressionNode ExpressionOperands::new_node(ExpressionOp op, const Operand& left) {
+    if (!left.fact) return {.op = op, .child = node_of(left)};
+    ExpressionNode made{.op = op, .fact = *left.fact};
+    if (!row(*left.fact).unknown_word.empty()) {
         made.unknown_word = size_of(program_->texts);
-        program_->texts.push_back(row(fact).unknown_word);
+        program_->texts.push_back(row(*left.fact).unknown_word);
     }
     return made;
 }
 
-bool ExpressionOperands::check_word(FactId fact, const Token& value) {
-    const auto& words = row(fact).words;
+bool ExpressionOperands::check_word(const Operand& left, const Token& value) {
     const std::string_view content = content_of(value);
-    if (words.empty() || std::ranges::find(words, content) != words.end()) return true;
-    fail_unlisted(value, row(fact).name + " is never " + quoted(content), content, words);
+    if (left.words == nullptr || left.words->empty()) return true;
+    if (std::ranges::find(*left.words, content) != left.words->end()) return true;
+    fail_unlisted(value, left.name + " is never " + quoted(content), content, *left.words);
     return false;
 }
 
-bool ExpressionOperands::push_text(FactId fact, const Token& value) {
-    if (row(fact).type == FactType::word) {
-        if (!check_word(fact, value)) return false;
+bool ExpressionOperands::push_text(const Operand& left, const Token& value) {
+    if (left.type == FactType::word || (left.words != nullptr && !left.words->empty())) {
+        if (!check_word(left, value)) return false;
     } else if (value.kind != Kind::text) {
-        fail_bare(fact, value);
+        fail_bare(left, value);
         return false;
     }
-    program_->texts.push_back(as_compared(row(fact), content_of(value)));
+    program_->texts.push_back(as_compared(left.form, content_of(value)));
     return true;
 }
 
-void ExpressionOperands::fail_bare(FactId fact, const Token& value) {
+void ExpressionOperands::fail_bare(const Operand& left, const Token& value) {
     if (value.kind == Kind::word && dictionary_.find(value.source)) {
         fail(value, "a fact cannot stand in [brackets]: these are texts in double quotes");
     } else if (value.kind == Kind::word && value.source.contains('.')) {
@@ -161,71 +136,96 @@ void ExpressionOperands::fail_bare(FactId fact, const Token& value) {
             nearest_word(value.source, dictionary_.names())
         );
     } else {
-        fail(value, describe(fact) + ": expected a text in double quotes", quoted(value.source));
+        fail(value, describe(left) + ": expected a text in double quotes", quoted(value.source));
     }
-}
-
-std::optional<std::int64_t> ExpressionOperands::integer_value(const Token& value) {
-    if (value.kind == Kind::number) return parse_integer(value.source);
-    return std::nullopt;
 }
 
 std::optional<double> ExpressionOperands::real_value(const Token& value) {
     std::optional<double> number;
-    if (value.kind == Kind::number) number = parse_real(value.source);
+    if (value.kind == Kind::number) number = parse_real_literal(value.source);
     if (!number) fail(value, "expected a number, a size such as 10M or a duration such as 5m");
     return number;
 }
 
-ExpressionOperands::Index ExpressionOperands::compare(
-    FactId fact, Comparison comparison, const Token& value, const Token& symbol
-) {
-    const FactType type = row(fact).type;
-    if (type == FactType::texts || type == FactType::results) {
-        fail(symbol, describe(fact) + ", which cannot be compared", type == FactType::texts ? "has" : "");
-        return std::nullopt;
+bool ExpressionOperands::has_order(const Operand& operand, Comparison comparison, const Token& symbol) {
+    if (operand.type == FactType::texts || operand.type == FactType::results) {
+        fail(
+            symbol,
+            describe(operand) + ", which cannot be compared",
+            operand.type == FactType::texts ? "has" : ""
+        );
+        return false;
     }
-    if (is_ordering(comparison) && !is_number(type) && type != FactType::time) {
-        fail(symbol, describe(fact) + ", which has no order: only == and != fit");
-        return std::nullopt;
-    }
-    ExpressionNode made = new_node(ExpressionOp::compare_text, fact);
-    made.comparison = comparison;
-    if (value.kind == Kind::word) {
-        const auto& words = row(fact).words;
-        const bool is_own_word = std::ranges::find(words, value.source) != words.end();
-        const auto other = dictionary_.find(value.source);
-        if (!is_own_word && other) return compare_with_fact(made, value, *other);
-    }
-    return compare_scalar(made, value);
+    if (!is_ordering(comparison) || is_number(operand.type) || operand.type == FactType::time) return true;
+    fail(symbol, describe(operand) + ", which has no order: only == and != fit");
+    return false;
 }
 
-ExpressionOperands::Index ExpressionOperands::compare_with_fact(
-    ExpressionNode made, const Token& value, FactId other
+ExpressionOperands::Index ExpressionOperands::compare(
+    const Operand& left, Comparison comparison, const Token& symbol, Operand right
 ) {
-    const FactType type = row(made.fact).type;
-    const FactType other_type = row(other).type;
-    const bool fit = type == other_type || (is_number(type) && is_number(other_type)) ||
-                     (is_textual(type) && is_textual(other_type));
-    if (!fit) {
-        fail(value, describe(made.fact) + ", but " + describe(other));
+    if (left.is_literal && !right.is_literal) return compare(right, mirrored(comparison), symbol, left);
+    if (left.is_literal) {
+        fail(left.token, "neither side of this comparison is a fact");
         return std::nullopt;
     }
-    note(other);
-    if (made.unknown_word == ExpressionNode::none && !row(other).unknown_word.empty()) {
-        made.unknown_word = size_of(program_->texts);
-        program_->texts.push_back(row(other).unknown_word);
+    if (!has_order(left, comparison, symbol)) return std::nullopt;
+    if (left.fact && right.fact) {
+        ExpressionNode made = new_node(ExpressionOp::compare_fact, left);
+        made.comparison = comparison;
+        return compare_facts(made, left, right);
     }
-    made.op = ExpressionOp::compare_fact;
-    made.other_fact = other;
+    // A count has a range where its list is not complete.
+    const bool is_count = !left.fact && node(left.node).op == ExpressionOp::count;
+    if (right.is_literal && !is_count) {
+        ExpressionNode made = new_node(ExpressionOp::compare_text, left);
+        made.comparison = comparison;
+        return compare_with_literal(made, left, right.token);
+    }
+    return compare_computed(left, comparison, symbol, std::move(right));
+}
+
+ExpressionOperands::Index ExpressionOperands::compare_computed(
+    const Operand& left, Comparison comparison, const Token& symbol, Operand right
+) {
+    if (!has_order(right, comparison, symbol)) return std::nullopt;
+    const bool fit = left.type == right.type || (is_number(left.type) && is_number(right.type)) ||
+                     (is_textual(left.type) && is_textual(right.type));
+    if (!fit) {
+        fail(right.token, describe(left) + ", but " + describe(right));
+        return std::nullopt;
+    }
+    const std::uint32_t first = node_of(left);
+    const std::uint32_t second = node_of(right);
+    node(first).sibling = second;
+    return add({.op = ExpressionOp::compare_values, .comparison = comparison, .child = first});
+}
+
+ExpressionOperands::Index ExpressionOperands::compare_facts(
+    ExpressionNode made, const Operand& left, const Operand& right
+) {
+    const bool fit = left.type == right.type || (is_number(left.type) && is_number(right.type)) ||
+                     (is_textual(left.type) && is_textual(right.type));
+    if (!fit) {
+        fail(right.token, describe(left) + ", but " + describe(right));
+        return std::nullopt;
+    }
+    const std::string& unknown_word = row(*right.fact).unknown_word;
+    if (made.unknown_word == ExpressionNode::none && !unknown_word.empty()) {
+        made.unknown_word = size_of(program_->texts);
+        program_->texts.push_back(unknown_word);
+    }
+    made.other_fact = *right.fact;
     return add(made);
 }
 
-ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made, const Token& value) {
-    switch (row(made.fact).type) {
+ExpressionOperands::Index ExpressionOperands::compare_with_literal(
+    ExpressionNode made, const Operand& left, const Token& value
+) {
+    switch (left.type) {
         case FactType::boolean:
             if (value.source != "true" && value.source != "false") {
-                fail(value, describe(made.fact) + ": expected true or false");
+                fail(value, describe(left) + ": expected true or false");
                 return std::nullopt;
             }
             made.op = ExpressionOp::compare_boolean;
@@ -233,7 +233,9 @@ ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made
             return add(made);
         case FactType::integer:
         case FactType::real: {
-            if (const auto integer = integer_value(value)) {
+            const auto integer =
+                value.kind == Kind::number ? parse_integer_literal(value.source) : std::nullopt;
+            if (integer) {
                 made.op = ExpressionOp::compare_integer;
                 made.first = size_of(program_->integers);
                 program_->integers.push_back(*integer);
@@ -249,10 +251,7 @@ ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made
         case FactType::time: {
             const auto time = parse_time(content_of(value));
             if (!time) {
-                fail(
-                    value,
-                    describe(made.fact) + ": expected a date such as 2027-01-31 or 2027-01-31T12:00:00Z"
-                );
+                fail(value, describe(left) + ": expected a date such as 2027-01-31 or 2027-01-31T12:00:00Z");
                 return std::nullopt;
             }
             made.op = ExpressionOp::compare_time;
@@ -266,8 +265,8 @@ ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made
                 const bool is_network = IpNetwork::parse(content_of(value)).has_value() && !address;
                 fail(
                     value,
-                    describe(made.fact) + (is_network ? ": a network is tested with"
-                                                      : ": expected an address in double quotes"),
+                    describe(left) + (is_network ? ": a network is tested with"
+                                                 : ": expected an address in double quotes"),
                     is_network ? "in" : (address ? quoted(value.source) : "")
                 );
                 return std::nullopt;
@@ -280,24 +279,33 @@ ExpressionOperands::Index ExpressionOperands::compare_scalar(ExpressionNode made
         default: break;
     }
     made.first = size_of(program_->texts);
-    if (!push_text(made.fact, value)) return std::nullopt;
+    if (!push_text(left, value)) return std::nullopt;
     return add(made);
 }
 
-ExpressionOperands::Index ExpressionOperands::is_true(FactId fact) {
-    if (row(fact).type != FactType::boolean) return std::nullopt;
-    return add({.op = ExpressionOp::is_true, .fact = fact});
+ExpressionOperands::Index ExpressionOperands::is_true(const Operand& operand) {
+    if (!operand.fact || operand.type != FactType::boolean) return std::nullopt;
+    return add({.op = ExpressionOp::is_true, .fact = *operand.fact});
 }
 
-std::uint32_t ExpressionOperands::state(FactId fact, ExpressionOp op) {
-    return add(new_node(op, fact));
+std::uint32_t ExpressionOperands::state(const Operand& operand, ExpressionOp op) {
+    return add(new_node(op, operand));
 }
 
-ExpressionOperands::Index ExpressionOperands::in(FactId fact, const std::vector<Token>& elements) {
-    const FactType type = row(fact).type;
-    ExpressionNode made = new_node(ExpressionOp::in_texts, fact);
+ExpressionOperands::Index ExpressionOperands::in(const Operand& left, const std::vector<Token>& elements) {
+    const Token& first_element = elements.front();
+    if (elements.size() == 1 && first_element.kind == Kind::word) {
+        const auto other = dictionary_.find(first_element.source);
+        if (other && row(*other).type == FactType::texts && is_textual(left.type)) {
+            ExpressionNode made = new_node(ExpressionOp::in_fact, left);
+            note(*other);
+            made.other_fact = *other;
+            return add(made);
+        }
+    }
+    ExpressionNode made = new_node(ExpressionOp::in_texts, left);
     made.count = size_of(elements);
-    if (type == FactType::address) {
+    if (left.type == FactType::address) {
         made.op = ExpressionOp::in_networks;
         made.first = size_of(program_->networks);
         for (const Token& element : elements) {
@@ -314,7 +322,7 @@ ExpressionOperands::Index ExpressionOperands::in(FactId fact, const std::vector<
         }
         return add(made);
     }
-    if (is_number(type)) {
+    if (is_number(left.type)) {
         made.op = ExpressionOp::in_reals;
         made.first = size_of(program_->reals);
         for (const Token& element : elements) {
@@ -324,61 +332,90 @@ ExpressionOperands::Index ExpressionOperands::in(FactId fact, const std::vector<
         }
         return add(made);
     }
-    if (!is_textual(type)) {
+    if (!is_textual(left.type)) {
         fail(
-            elements.front(),
-            describe(fact) + ", which cannot be \"in\" something",
-            type == FactType::texts ? "has" : ""
+            first_element,
+            describe(left) + ", which cannot be \"in\" something",
+            left.type == FactType::texts ? "has" : ""
         );
         return std::nullopt;
     }
     made.first = size_of(program_->texts);
     for (const Token& element : elements) {
-        if (!push_text(fact, element)) return std::nullopt;
+        if (!push_text(left, element)) return std::nullopt;
     }
     return add(made);
 }
 
-ExpressionOperands::Index ExpressionOperands::in_list(FactId fact, const Token& name) {
+const NamedLists::value_type* ExpressionOperands::named_list(const Token& name) {
     const auto found = lists_.find(content_of(name));
-    if (found == lists_.end()) {
-        std::vector<std::string> names;
-        for (const auto& [list_name, list] : lists_)
-            names.push_back(list_name);
-        fail_unlisted(name, "unknown list " + quoted(content_of(name)), content_of(name), names);
-        return std::nullopt;
+    if (found != lists_.end()) {
+        // Which entries count depends on the time.
+        if (found->second != nullptr && found->second->has_expiring()) note(id_of(CoreFact::time_now));
+        return &*found;
     }
+    std::vector<std::string> names;
+    for (const auto& [list_name, list] : lists_)
+        names.push_back(list_name);
+    fail_unlisted(name, "unknown list " + quoted(content_of(name)), content_of(name), names);
+    return nullptr;
+}
+
+ExpressionOperands::Index ExpressionOperands::in_list(const Operand& left, const Token& name) {
+    const auto* found = named_list(name);
+    if (found == nullptr) return std::nullopt;
     // A list whose file has mistakes is there as null: they have been reported.
     const bool is_ip_list = found->second != nullptr && found->second->kind() == ListKind::ip;
-    const FactType type = row(fact).type;
-    const bool fits = found->second == nullptr || (is_ip_list ? type == FactType::address : is_textual(type));
+    const bool fits =
+        found->second == nullptr || (is_ip_list ? left.type == FactType::address : is_textual(left.type));
     if (!fits) {
         fail(
             name,
-            describe(fact) + ", but the list " + found->first + " is of kind " +
-                std::string(to_string(found->second->kind()))
+            describe(left) + ", but the list " + found->first + " is of kind " +
+                std::string(to_string(found->second->kind())),
+            left.type == FactType::texts ? "has" : ""
         );
         return std::nullopt;
     }
-    ExpressionNode made = new_node(ExpressionOp::in_list, fact);
+    ExpressionNode made = new_node(ExpressionOp::in_list, left);
     made.first = size_of(program_->lists);
     program_->lists.push_back(found->second);
     return add(made);
 }
 
-ExpressionOperands::Index ExpressionOperands::has(FactId fact, const std::vector<Token>& elements) {
-    const Token& first = elements.front();
-    if (row(fact).type != FactType::texts) {
-        fail(first, describe(fact) + ", not a list of text", row(fact).type == FactType::results ? "" : "==");
+ExpressionOperands::Index ExpressionOperands::has_list(const Operand& left, const Token& name) {
+    const auto* found = named_list(name);
+    if (found == nullptr) return std::nullopt;
+    const bool is_ip_list = found->second != nullptr && found->second->kind() == ListKind::ip;
+    if (left.type != FactType::texts || is_ip_list) {
+        fail(
+            name,
+            describe(left) +
+                (is_ip_list ? ", but the list " + found->first + " is of kind ip" : ", not a list of text"),
+            is_ip_list ? "" : "in"
+        );
         return std::nullopt;
     }
-    const auto& words = row(fact).words;
-    ExpressionNode made = new_node(ExpressionOp::has_texts, fact);
+    ExpressionNode made = new_node(ExpressionOp::has_listed, left);
+    made.first = size_of(program_->lists);
+    program_->lists.push_back(found->second);
+    return add(made);
+}
+
+ExpressionOperands::Index ExpressionOperands::has(const Operand& left, const std::vector<Token>& elements) {
+    const Token& first = elements.front();
+    if (left.type != FactType::texts || !left.fact) {
+        fail(first, describe(left) + ", not a list of text", left.type == FactType::results ? "any" : "==");
+        return std::nullopt;
+    }
+    const auto& words = row(*left.fact).words;
+    ExpressionNode made = new_node(ExpressionOp::has_texts, left);
     if (elements.size() == 1 && first.kind == Kind::word &&
         std::ranges::find(words, first.source) == words.end()) {
         if (const auto other = dictionary_.find(first.source)) {
-            if (!is_textual(row(*other).type)) {
-                fail(first, describe(*other) + ", which a list of text cannot have");
+            const Operand wanted = operand_of(*other, first);
+            if (!is_textual(wanted.type)) {
+                fail(first, describe(wanted) + ", which a list of text cannot have");
                 return std::nullopt;
             }
             note(*other);
@@ -392,29 +429,26 @@ ExpressionOperands::Index ExpressionOperands::has(FactId fact, const std::vector
     for (const Token& element : elements) {
         // Of a list with words of its own, a text without quotes can be no mistake that stays unseen.
         if (element.kind == Kind::number || (words.empty() && element.kind != Kind::text)) {
-            fail_bare(fact, element);
+            fail_bare(left, element);
             return std::nullopt;
         }
         if (!words.empty() && std::ranges::find(words, content_of(element)) == words.end()) {
             fail_unlisted(
-                element,
-                row(fact).name + " never has " + quoted(content_of(element)),
-                content_of(element),
-                words
+                element, left.name + " never has " + quoted(content_of(element)), content_of(element), words
             );
             return std::nullopt;
         }
-        program_->texts.push_back(as_compared(row(fact), content_of(element)));
+        program_->texts.push_back(as_compared(left.form, content_of(element)));
     }
     return add(made);
 }
 
-ExpressionOperands::Index ExpressionOperands::matches(FactId fact, const Token& pattern) {
-    if (!is_textual(row(fact).type)) {
+ExpressionOperands::Index ExpressionOperands::matches(const Operand& left, const Token& pattern) {
+    if (!is_textual(left.type)) {
         fail(
             pattern,
-            describe(fact) + ": only a text or word can match",
-            row(fact).type == FactType::address ? "in" : ""
+            describe(left) + ": only a text or word can match",
+            left.type == FactType::address ? "in" : ""
         );
         return std::nullopt;
     }
@@ -430,7 +464,7 @@ ExpressionOperands::Index ExpressionOperands::matches(FactId fact, const Token& 
         fail(at, "bad regular expression: " + compiled->error());
         return std::nullopt;
     }
-    ExpressionNode made = new_node(ExpressionOp::matches, fact);
+    ExpressionNode made = new_node(ExpressionOp::matches, left);
     made.first = size_of(program_->patterns);
     program_->patterns.push_back(std::move(compiled));
     return add(made);

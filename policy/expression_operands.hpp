@@ -1,6 +1,6 @@
 // The half of the compiler that knows facts and types: makes nodes for tests whose tokens the parser has
-// read. Each function gives the new node, or nullopt after noting the mistake; only the first mistake is
-// kept. One thread.
+// read. Each function gives the new node or operand, or nullopt after noting the mistake; only the first
+// mistake is kept. One thread.
 #pragma once
 
 #include "policy/expression_lexer.hpp"
@@ -13,9 +13,25 @@
 
 namespace wicket {
 
+/// What a test looks at, or compares with: a fact, or a value that is computed.
+struct ExpressionOperand {
+    /// How texts are written that it is compared with: facts that hold domains hold A-labels.
+    enum class Form : std::uint8_t { plain, domain, address };
+
+    ExpressionToken token;                      // its first
+    std::optional<FactId> fact;                 // a fact as it is
+    bool is_literal = false;                    // `token` alone
+    std::uint32_t node = ExpressionNode::none;  // of what is computed
+    FactType type = FactType::text;
+    Form form = Form::plain;
+    const std::vector<std::string>* words = nullptr;  // all values that it can have
+    std::string name;                                 // for messages
+};
+
 class ExpressionOperands {
 public:
     using Token = ExpressionToken;
+    using Operand = ExpressionOperand;
     using Index = std::optional<std::uint32_t>;
 
     ExpressionOperands(const FactDictionary& dictionary, const NamedLists& lists);
@@ -29,40 +45,63 @@ public:
     void fail(const Token& at, std::string message, std::string suggestion = {});
     ExpressionMistake take_mistake();
 
-    /// The fact of that name; also notes that the expression reads it.
-    std::optional<FactId> fact(const Token& name);
-    /// "NAME is a word", for messages.
-    std::string describe(FactId fact) const;
+    // Operands: expression_operand_values.cpp.
+    std::optional<Operand> fact(const Token& name);
+    bool is_fact(std::string_view word) const { return dictionary_.find(word).has_value(); }
+    std::optional<Operand> literal(const Token& value);
+    /// The element that any, all or count is at: `item`, or the name of a field.
+    std::optional<Operand> element(const Token& name);
+    std::optional<Operand> arithmetic(ExpressionOp op, const Token& symbol, Operand left, Operand right);
+    std::optional<Operand> minus(const Token& symbol, Operand operand);
+    std::optional<Operand> text_function(ExpressionOp op, const Token& name, Operand operand);
+    std::optional<Operand> count_of(const Operand& list, Index condition);
+    /// `op`: any_item, all_items.
+    std::uint32_t test_items(ExpressionOp op, const Operand& list, std::uint32_t condition);
+    /// Between these the names of its elements can be used; false after a mistake: not a list.
+    bool enter(const Operand& list);
+    void leave() { elements_of_.reset(); }
+    bool is_inside() const { return elements_of_.has_value(); }
+    bool is_element(std::string_view word) const;
 
-    Index compare(FactId fact, Comparison comparison, const Token& value, const Token& symbol);
-    /// nullopt without a mistake noted if the fact is no boolean.
-    Index is_true(FactId fact);
-    std::uint32_t state(FactId fact, ExpressionOp op);
-    Index in(FactId fact, const std::vector<Token>& elements);
-    Index in_list(FactId fact, const Token& name);
-    Index has(FactId fact, const std::vector<Token>& elements);
-    Index matches(FactId fact, const Token& pattern);
+    // Tests.
+    Index compare(const Operand& left, Comparison comparison, const Token& symbol, Operand right);
+    /// nullopt without a mistake noted if it is no boolean fact.
+    Index is_true(const Operand& operand);
+    std::uint32_t state(const Operand& operand, ExpressionOp op);
+    Index in(const Operand& left, const std::vector<Token>& elements);
+    Index in_list(const Operand& left, const Token& name);
+    Index has(const Operand& left, const std::vector<Token>& elements);
+    Index has_list(const Operand& left, const Token& name);
+    Index matches(const Operand& left, const Token& pattern);
+    /// "NAME is a word", for messages.
+    std::string describe(const Operand& operand) const;
 
     std::shared_ptr<const ExpressionProgram> finish(std::uint32_t root);
 
 private:
     const FactDeclaration& row(FactId fact) const { return dictionary_.row(fact); }
-    ExpressionNode new_node(ExpressionOp op, FactId fact);
+    ExpressionNode new_node(ExpressionOp op, const Operand& left);
+    Operand operand_of(FactId fact, const Token& name) const;
+    /// The operand as a node.
+    std::uint32_t node_of(const Operand& operand);
     void note(FactId fact);
-    Index compare_with_fact(ExpressionNode made, const Token& value, FactId other);
-    Index compare_scalar(ExpressionNode made, const Token& value);
-    /// Whether the value is a word that the fact can have; notes the mistake if not.
-    bool check_word(FactId fact, const Token& value);
-    bool push_text(FactId fact, const Token& value);
-    /// For a word or number where the fact's values are any text: a misspelt fact, or quotes forgotten.
-    void fail_bare(FactId fact, const Token& value);
+    Index compare_facts(ExpressionNode made, const Operand& left, const Operand& right);
+    Index compare_with_literal(ExpressionNode made, const Operand& left, const Token& value);
+    Index compare_computed(const Operand& left, Comparison comparison, const Token& symbol, Operand right);
+    bool has_order(const Operand& operand, Comparison comparison, const Token& symbol);
+    /// Whether the value is a word that the operand can have; notes the mistake if not.
+    bool check_word(const Operand& left, const Token& value);
+    bool push_text(const Operand& left, const Token& value);
+    /// For a word or number where the values are any text: a misspelt fact, or quotes forgotten.
+    void fail_bare(const Operand& left, const Token& value);
     std::optional<double> real_value(const Token& value);
-    std::optional<std::int64_t> integer_value(const Token& value);
+    const NamedLists::value_type* named_list(const Token& name);
 
     const FactDictionary& dictionary_;
     const NamedLists& lists_;
     std::shared_ptr<ExpressionProgram> program_;
     std::optional<ExpressionMistake> mistake_;
+    std::optional<Operand> elements_of_;
 };
 
 }  // namespace wicket

@@ -2,10 +2,19 @@
 //   condition = conjunction *("or" conjunction)
 //   conjunction = negation *("and" negation)
 //   negation = *"not" primary
-//   primary = "(" condition ")" / "true" / "false" / test
-//   test = FACT [ comparison value / "is" ["not"] ("absent" / "unknown") / ["not"] "in" set / "has" element /
-//   "matches" TEXT ]
-// Values and their types: expression_operands.cpp.
+//   primary = "(" condition ")" / "true" / "false" / quantifier / test
+//   quantifier = ("any" / "all") "(" FACT "," condition ")"       FACT: a list; in the condition its elements
+//   have
+//                                                              names: `item`, or the fields of a result
+//   test = operand [ comparison operand / "is" ["not"] ("absent" / "unknown") / ["not"] "in" set / "has" set
+//   /
+//          "matches" TEXT ]
+//   operand = term *(("+" / "-") term)
+//   term = factor *(("*" / "/") factor)
+//   factor = "-" factor / "(" operand ")" / FACT / VALUE / "count" "(" FACT ["," condition] ")" /
+//            ("lower" / "domain_of" / "registrable_domain") "(" operand ")"
+//   set = "list" "(" NAME ")" / VALUE / "[" VALUE *("," VALUE) "]" / FACT
+// Values and their types: expression_operands.cpp, expression_operand_values.cpp.
 #include "base/diagnostic.hpp"
 #include "policy/expression_lexer.hpp"
 #include "policy/expression_operands.hpp"
@@ -20,6 +29,7 @@ namespace {
 
 using Kind = ExpressionToken::Kind;
 using Index = std::optional<std::uint32_t>;  // of a node; nullopt after a mistake
+using Operand = ExpressionOperand;
 
 class Parser {
 public:
@@ -89,7 +99,8 @@ private:
     }
 
     Index parse_primary() {
-        if (take_symbol("(")) {
+        if (peek().source == "(" && !opens_operand()) {
+            ++at_;
             if (++depth_ > expression_limit_depth) return fail_too_deep();
             const Index inner = parse_condition();
             --depth_;
@@ -100,7 +111,160 @@ private:
         }
         if (take_word("true")) return add_constant(Truth::yes);
         if (take_word("false")) return add_constant(Truth::no);
+        if (is_call("any")) return parse_quantifier(ExpressionOp::any_item);
+        if (is_call("all")) return parse_quantifier(ExpressionOp::all_items);
         return parse_test();
+    }
+
+    bool is_call(std::string_view word) const {
+        return peek().kind == Kind::word && peek().source == word && peek(1).source == "(";
+    }
+
+    /// Whether the parenthesis here holds an operand: then something stands behind it that takes one.
+    bool opens_operand() const {
+        std::size_t ahead = 1;
+        for (std::size_t depth = 1; depth != 0; ++ahead) {
+            const ExpressionToken& token = peek(ahead);
+            if (token.kind == Kind::end) return false;
+            if (token.kind != Kind::symbol) continue;
+            if (token.source == "(") ++depth;
+            if (token.source == ")") --depth;
+        }
+        const ExpressionToken& behind = peek(ahead);
+        if (behind.kind == Kind::symbol) return behind.source != ")" && behind.source != ",";
+        const std::string_view word = behind.source == "not" ? peek(ahead + 1).source : behind.source;
+        static constexpr std::array<std::string_view, 4> takers = {"in", "is", "has", "matches"};
+        return std::ranges::find(takers, word) != takers.end();
+    }
+
+    /// The list fact of any(FACT, ...), all(FACT, ...), count(FACT, ...), inside whose parentheses we are
+    /// after it.
+    std::optional<Operand> open_list() {
+        const ExpressionToken function = next();
+        if (operands_.is_inside()) {
+            operands_.fail(function, "any(), all() and count() cannot stand inside each other");
+            return std::nullopt;
+        }
+        if (++depth_ > expression_limit_depth) return fail_too_deep();
+        ++at_;
+        if (peek().kind != Kind::word) return fail("expected a fact that is a list");
+        const auto list = operands_.fact(peek());
+        if (!list) return std::nullopt;
+        ++at_;
+        if (!operands_.enter(*list)) return std::nullopt;
+        return list;
+    }
+
+    bool close_list() {
+        operands_.leave();
+        --depth_;
+        if (take_symbol(")")) return true;
+        fail_at_operator("expected \")\", \"and\" or \"or\"", {"and", "or"});
+        return false;
+    }
+
+    Index parse_quantifier(ExpressionOp op) {
+        const auto list = open_list();
+        if (!list) return std::nullopt;
+        if (!take_symbol(",")) return fail("expected \",\" and a condition on the elements of " + list->name);
+        const Index condition = parse_condition();
+        if (!condition || !close_list()) return std::nullopt;
+        return operands_.test_items(op, *list, *condition);
+    }
+
+    std::optional<Operand> parse_count() {
+        const auto list = open_list();
+        if (!list) return std::nullopt;
+        Index condition;
+        if (take_symbol(",")) {
+            condition = parse_condition();
+            if (!condition) return std::nullopt;
+        }
+        if (!close_list()) return std::nullopt;
+        return operands_.count_of(*list, condition);
+    }
+
+    using Operator = std::pair<std::string_view, ExpressionOp>;
+
+    std::optional<Operand> parse_operand() {
+        static constexpr std::array<Operator, 2> operators = {
+            {{"+", ExpressionOp::add}, {"-", ExpressionOp::subtract}}
+        };
+        return parse_sides(operators, &Parser::parse_term);
+    }
+
+    std::optional<Operand> parse_term() {
+        static constexpr std::array<Operator, 2> operators = {
+            {{"*", ExpressionOp::multiply}, {"/", ExpressionOp::divide}}
+        };
+        return parse_sides(operators, &Parser::parse_factor);
+    }
+
+    std::optional<Operand> parse_sides(
+        const std::array<Operator, 2>& operators, std::optional<Operand> (Parser::*parse_side)()
+    ) {
+        std::optional<Operand> left = (this->*parse_side)();
+        // A chain of operators nests on its left side.
+        for (std::size_t nested = 0; left && peek().kind == Kind::symbol; ++nested) {
+            const auto found = std::ranges::find(operators, peek().source, &Operator::first);
+            if (found == operators.end()) return left;
+            if (nested == expression_limit_depth) return fail_too_deep();
+            const ExpressionToken symbol = next();
+            std::optional<Operand> right = (this->*parse_side)();
+            if (!right) return std::nullopt;
+            left = operands_.arithmetic(found->second, symbol, std::move(*left), std::move(*right));
+        }
+        return left;
+    }
+
+    std::optional<Operand> parse_factor() {
+        const ExpressionToken& token = peek();
+        if (token.source == "-" || token.source == "(") {
+            if (++depth_ > expression_limit_depth) return fail_too_deep();
+            const ExpressionToken symbol = next();
+            std::optional<Operand> inner = symbol.source == "-" ? parse_factor() : parse_operand();
+            --depth_;
+            if (!inner || symbol.source == "-")
+                return inner ? operands_.minus(symbol, std::move(*inner)) : std::nullopt;
+            if (!take_symbol(")")) return fail("expected \")\"");
+            return inner;
+        }
+        if (token.kind == Kind::text || token.kind == Kind::number) return operands_.literal(next());
+        if (token.kind != Kind::word || is_keyword(token.source)) return fail("expected a fact");
+        if (peek(1).source == "(") return parse_function();
+        if (operands_.is_element(token.source)) return operands_.element(next());
+        auto fact = operands_.fact(token);
+        if (fact) ++at_;
+        return fact;
+    }
+
+    std::optional<Operand> parse_function() {
+        static constexpr std::array<Operator, 5> functions = {
+            {{"lower", ExpressionOp::lower},
+             {"domain_of", ExpressionOp::domain_of},
+             {"domain-of", ExpressionOp::domain_of},
+             {"registrable_domain", ExpressionOp::registrable_domain},
+             {"registrable-domain", ExpressionOp::registrable_domain}}
+        };
+        if (is_call("count")) return parse_count();
+        const auto found = std::ranges::find(functions, peek().source, &Operator::first);
+        if (found == functions.end()) {
+            operands_.fail_unlisted(
+                peek(),
+                "unknown function \"" + std::string(peek().source) + '"',
+                peek().source,
+                {"any", "all", "count", "lower", "domain_of", "registrable_domain"}
+            );
+            return std::nullopt;
+        }
+        const ExpressionToken name = next();
+        ++at_;
+        if (++depth_ > expression_limit_depth) return fail_too_deep();
+        std::optional<Operand> inner = parse_operand();
+        --depth_;
+        if (!inner) return std::nullopt;
+        if (!take_symbol(")")) return fail("expected \")\"");
+        return operands_.text_function(found->second, name, std::move(*inner));
     }
 
     Index add_constant(Truth truth) {
@@ -111,36 +275,31 @@ private:
         return fail("parentheses and \"not\" nest deeper than " + std::to_string(expression_limit_depth));
     }
 
-    Index parse_test() {
-        const ExpressionToken& name = peek();
-        static constexpr std::array<std::string_view, 11> keywords = {
-            "and", "or", "not", "is", "absent", "unknown", "in", "has", "matches", "all", "any"
+    static bool is_keyword(std::string_view word) {
+        static constexpr std::array<std::string_view, 9> keywords = {
+            "and", "or", "not", "is", "absent", "unknown", "in", "has", "matches"
         };
-        if (name.kind != Kind::word || std::ranges::find(keywords, name.source) != keywords.end()) {
-            return fail("expected a fact");
-        }
-        const auto fact = operands_.fact(name);
-        if (!fact) return std::nullopt;
-        ++at_;
-        return parse_operator(name, *fact);
+        return std::ranges::find(keywords, word) != keywords.end();
     }
 
-    Index parse_operator(const ExpressionToken& name, FactId fact) {
-        if (take_word("is")) return parse_state(fact);
+    Index parse_test() {
+        const auto left = parse_operand();
+        return left ? parse_operator(*left) : std::nullopt;
+    }
+
+    Index parse_operator(const Operand& left) {
+        if (take_word("is")) return parse_state(left);
         const bool is_negated = peek().source == "not" && peek(1).source == "in";
         if (is_negated) ++at_;
         if (take_word("in")) {
-            const Index inner = parse_set(fact);
+            const Index inner = parse_set(left, &ExpressionOperands::in, &ExpressionOperands::in_list);
             if (!inner || !is_negated) return inner;
             return operands_.add({.op = ExpressionOp::negate, .child = *inner});
         }
-        if (take_word("has")) {
-            const auto elements = parse_elements();
-            return elements ? operands_.has(fact, *elements) : std::nullopt;
-        }
+        if (take_word("has")) return parse_set(left, &ExpressionOperands::has, &ExpressionOperands::has_list);
         if (take_word("matches")) {
             if (peek().kind != Kind::text) return fail("expected a regular expression in double quotes");
-            return operands_.matches(fact, next());
+            return operands_.matches(left, next());
         }
         static constexpr std::array<std::pair<std::string_view, Comparison>, 6> comparisons = {
             {
@@ -154,15 +313,31 @@ private:
         };
         for (const auto& [symbol, comparison] : comparisons) {
             if (!take_symbol(symbol)) continue;
-            if (!is_value()) return fail("expected a value");
-            const ExpressionToken& value = next();
-            return operands_.compare(fact, comparison, value, tokens_[at_ - 2]);
+            const ExpressionToken sign = tokens_[at_ - 1];
+            auto right = parse_right_side(left);
+            if (!right) return std::nullopt;
+            return operands_.compare(left, comparison, sign, std::move(*right));
         }
-        if (const Index truth = operands_.is_true(fact)) return truth;
-        return fail_without_operator(name, fact);
+        if (const Index truth = operands_.is_true(left)) return truth;
+        return fail_without_operator(left);
     }
 
-    std::nullopt_t fail_without_operator(const ExpressionToken& name, FactId fact) {
+    /// A word that the left side can have, as it is; else an operand.
+    std::optional<Operand> parse_right_side(const Operand& left) {
+        const ExpressionToken& token = peek();
+        const bool begins_operand =
+            is_value() || token.source == "(" || token.source == "-" || operands_.is_element(token.source);
+        if (!begins_operand) return fail("expected a value");
+        const bool is_word = token.kind == Kind::word && peek(1).source != "(";
+        const bool is_own = is_word && left.words != nullptr &&
+                            std::ranges::find(*left.words, token.source) != left.words->end();
+        const bool is_other =
+            is_word && !operands_.is_fact(token.source) && !operands_.is_element(token.source);
+        if (is_own || is_other) return operands_.literal(next());
+        return parse_operand();
+    }
+
+    std::nullopt_t fail_without_operator(const Operand& left) {
         static const std::vector<std::string> operators = {"is", "in", "has", "matches"};
         const Kind kind = peek().kind;
         if (kind == Kind::word && peek().source != "and" && peek().source != "or") {
@@ -173,19 +348,19 @@ private:
         if (kind == Kind::text || kind == Kind::number)
             return fail("expected a comparison before the value", "==");
         operands_.fail(
-            name, operands_.describe(fact) + ", so it cannot stand alone: compare it with something"
+            left.token, operands_.describe(left) + ", so it cannot stand alone: compare it with something"
         );
         return std::nullopt;
     }
 
-    Index parse_state(FactId fact) {
+    Index parse_state(const Operand& left) {
         const bool is_negated = take_word("not");
         ExpressionOp op = ExpressionOp::is_absent;
         if (take_word("unknown"))
             op = ExpressionOp::is_unknown;
         else if (!take_word("absent"))
             return fail_at_operator("expected \"absent\" or \"unknown\"", {"absent", "unknown"});
-        const std::uint32_t state = operands_.state(fact, op);
+        const std::uint32_t state = operands_.state(left, op);
         if (!is_negated) return state;
         return operands_.add({.op = ExpressionOp::negate, .child = state});
     }
@@ -211,18 +386,21 @@ private:
         return elements;
     }
 
-    Index parse_set(FactId fact) {
+    using TestElements = Index (ExpressionOperands::*)(const Operand&, const std::vector<ExpressionToken>&);
+    using TestList = Index (ExpressionOperands::*)(const Operand&, const ExpressionToken&);
+
+    Index parse_set(const Operand& left, TestElements test_elements, TestList test_list) {
         if (peek().source == "list" && peek(1).source == "(") {
             at_ += 2;
             if (peek().kind != Kind::word && peek().kind != Kind::text)
                 return fail("expected the name of a list");
             const ExpressionToken& name = next();
-            const Index node = operands_.in_list(fact, name);
+            const Index node = (operands_.*test_list)(left, name);
             if (node && !take_symbol(")")) return fail("expected \")\"");
             return node;
         }
         const auto elements = parse_elements();
-        return elements ? operands_.in(fact, *elements) : std::nullopt;
+        return elements ? (operands_.*test_elements)(left, *elements) : std::nullopt;
     }
 
     std::vector<ExpressionToken> tokens_;

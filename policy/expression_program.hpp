@@ -33,8 +33,36 @@ enum class ExpressionOp : std::uint8_t {
     in_list,      // lists[first]
     has_texts,    // any of texts[first, first + count)
     has_fact,     // the text of other_fact
+    has_listed,   // a member of lists[first]
     matches,      // patterns[first]
+    in_fact,      // items of the list of text other_fact
+    // Of a list fact, with a condition on an element as the child.
+    any_item,
+    all_items,
+    compare_values,  // two children
+    // Values: what the tests above look at instead of a fact if they have a child.
+    value_fact,
+    value_item,     // the element of a list of text that any, all or count is at
+    value_field,    // of the row that they are at: texts[first]
+    value_integer,  // integers[first]
+    value_real,     // reals[first]
+    value_text,     // texts[first]
+    value_time,     // times[first]
+    value_address,  // networks[first]
+    count,          // elements of a list fact; with a child, those for which it holds
+    add,            // two children
+    subtract,
+    multiply,
+    divide,
+    minus,  // one child
+    lower,
+    domain_of,
+    registrable_domain,
 };
+
+constexpr bool is_value_op(ExpressionOp op) {
+    return op >= ExpressionOp::value_fact;
+}
 
 enum class Comparison : std::uint8_t { equal, not_equal, less, less_or_equal, greater, greater_or_equal };
 

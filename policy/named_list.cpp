@@ -2,9 +2,14 @@
 
 #include "base/text.hpp"
 #include "base/unicode_names.hpp"
+#include "policy/expression.hpp"
+#include "policy/time_text.hpp"
 
 #include <algorithm>
 #include <cstdint>
+#include <re2/re2.h>
+#include <re2/set.h>
+#include <utility>
 
 namespace wicket {
 namespace {
@@ -27,11 +32,30 @@ int prefix_on_one_scale(const IpNetwork& network) {
     return network.prefix_bits() + (network.address().is_ipv4() ? 96 : 0);
 }
 
-bool networks_before(const IpNetwork& a, const IpNetwork& b) {
-    const int a_prefix = prefix_on_one_scale(a);
-    const int b_prefix = prefix_on_one_scale(b);
-    if (a_prefix != b_prefix) return a_prefix < b_prefix;
-    return a.address() < b.address();
+constexpr WallTime never = WallTime::max();
+
+/// An entry without its comment, which begins at the line's beginning or after a blank: `#` is also a letter
+/// of addresses and patterns.
+std::string_view without_comment(std::string_view line) {
+    for (std::size_t at = line.find('#'); at != std::string_view::npos; at = line.find('#', at + 1))
+        if (at == 0 || is_wsp(line[at - 1])) return line.substr(0, at);
+    return line;
+}
+
+constexpr std::string_view expiry_key = "expires=";
+
+struct EntryParts {
+    std::string_view entry;
+    std::optional<std::string_view> expires;
+};
+
+/// The last word may say until when the entry counts.
+EntryParts parts_of(std::string_view line) {
+    const std::string_view entry = trimmed(line);
+    const auto blank = entry.find_last_of(" \t");
+    if (blank == std::string_view::npos || !entry.substr(blank + 1).starts_with(expiry_key))
+        return {entry, std::nullopt};
+    return {trimmed(entry.substr(0, blank)), entry.substr(blank + 1 + expiry_key.size())};
 }
 
 std::string_view expected_entry(ListKind kind) {
@@ -40,7 +64,8 @@ std::string_view expected_entry(ListKind kind) {
         case ListKind::domain: return "a domain such as example.org, which stands for its subdomains too";
         case ListKind::address:
             return "an address such as a@example.org, or @example.org for all of a domain";
-        case ListKind::glob: break;
+        case ListKind::glob:
+        case ListKind::regex: break;
     }
     return "a pattern of printable characters with * and ?";
 }
@@ -52,9 +77,10 @@ std::string_view to_string(ListKind kind) {
         case ListKind::ip: return "ip";
         case ListKind::domain: return "domain";
         case ListKind::address: return "address";
-        case ListKind::glob: break;
+        case ListKind::glob: return "glob";
+        case ListKind::regex: break;
     }
-    return "glob";
+    return "regex";
 }
 
 std::size_t NamedList::Hash::operator()(std::string_view text) const {
@@ -69,36 +95,125 @@ bool NamedList::Equal::operator()(std::string_view a, std::string_view b) const 
     return equal_ignoring_case(a, b);
 }
 
-bool NamedList::add(std::string_view entry) {
+struct NamedList::JoinedPatterns {
+    re2::RE2::Set set;
+};
+
+NamedList::NamedList(ListKind kind) : kind_(kind) {}
+NamedList::~NamedList() = default;
+
+std::size_t NamedList::size() const {
+    return networks_.size() + texts_.size() + patterns_.size();
+}
+
+/// Of one entry that stands twice the later expiry counts.
+void NamedList::add_text(std::string text, WallTime expires) {
+    const auto [found, is_new] = texts_.emplace(std::move(text), expires);
+    if (!is_new) found->second = std::max(found->second, expires);
+}
+
+std::optional<NamedList::BadEntry> NamedList::add_regex(std::string_view entry, WallTime expires) {
+    re2::RE2::Options options;
+    options.set_log_errors(false);
+    options.set_max_mem(pattern_limit_octets);
+    auto compiled = std::make_unique<const re2::RE2>(re2::StringPiece(entry.data(), entry.size()), options);
+    if (compiled->ok()) {
+        patterns_.push_back({std::string(entry), std::move(compiled), expires});
+        return std::nullopt;
+    }
+    const auto at =
+        compiled->error_arg().empty() ? std::string_view::npos : entry.find(compiled->error_arg());
+    return BadEntry{"bad regular expression: " + compiled->error(), at == std::string_view::npos ? 0 : at};
+}
+
+std::optional<NamedList::BadEntry> NamedList::add(std::string_view entry, WallTime expires) {
+    const BadEntry bad{
+        "bad entry of a list of kind " + std::string(to_string(kind_)) + ": expected " +
+        std::string(expected_entry(kind_))
+    };
     switch (kind_) {
         case ListKind::ip: {
             const auto network = IpNetwork::parse(entry);
-            if (!network) return false;
-            networks_.push_back(*network);
-            return true;
+            if (!network) return bad;
+            networks_.push_back({*network, expires});
+            return std::nullopt;
         }
         case ListKind::domain:
-            if (!is_domain_like(entry)) return false;
-            texts_.insert(ascii_domain(entry));
-            return true;
+            if (!is_domain_like(entry)) return bad;
+            add_text(ascii_domain(entry), expires);
+            return std::nullopt;
         case ListKind::address: {
             const auto at = entry.rfind('@');
             if (at == std::string_view::npos || !is_printable(entry) ||
                 !is_domain_like(entry.substr(at + 1))) {
-                return false;
+                return bad;
             }
-            texts_.insert(wicket::lower_case(ascii_domain_address(entry)));
-            return true;
+            add_text(wicket::lower_case(ascii_domain_address(entry)), expires);
+            return std::nullopt;
         }
+        case ListKind::regex: return add_regex(entry, expires);
         case ListKind::glob: break;
     }
-    if (!is_printable(entry)) return false;
-    globs_.emplace_back(entry);
-    return true;
+    if (!is_printable(entry)) return bad;
+    patterns_.push_back({std::string(entry), nullptr, expires});
+    return std::nullopt;
+}
+
+bool NamedList::stands_before(const Network& a, const Network& b) {
+    const int a_prefix = prefix_on_one_scale(a.network);
+    const int b_prefix = prefix_on_one_scale(b.network);
+    if (a_prefix != b_prefix) return a_prefix < b_prefix;
+    return a.network.address() < b.network.address();
+}
+
+void NamedList::order_networks() {
+    // Of one network that stands twice the later expiry counts.
+    std::ranges::sort(networks_, [](const Network& a, const Network& b) {
+        if (stands_before(a, b) || stands_before(b, a)) return stands_before(a, b);
+        return a.expires > b.expires;
+    });
+    const auto repeated = std::ranges::unique(networks_, {}, &Network::network);
+    networks_.erase(repeated.begin(), repeated.end());
+    for (const Network& one : networks_) {
+        const int prefix = prefix_on_one_scale(one.network);
+        if (prefix_lengths_.empty() || prefix_lengths_.back() != prefix) prefix_lengths_.push_back(prefix);
+    }
+}
+
+void NamedList::join_patterns() {
+    if (kind_ != ListKind::regex || patterns_.empty()) return;
+    re2::RE2::Options options;
+    options.set_log_errors(false);
+    auto joined = std::make_unique<JoinedPatterns>(JoinedPatterns{
+        {options, re2::RE2::UNANCHORED}
+    });
+    for (const Pattern& one : patterns_)
+        joined->set.Add(one.text, nullptr);
+    if (joined->set.Compile()) joined_ = std::move(joined);
+}
+
+bool NamedList::matches_any(std::string_view text, WallTime now) const {
+    const re2::StringPiece head(text.data(), std::min(text.size(), match_limit_octets));
+    re2::RE2::Set::ErrorInfo error{};
+    std::vector<int> found;
+    if (joined_ != nullptr && joined_->set.Match(head, has_expiring_ ? &found : nullptr, &error)) {
+        return !has_expiring_ || std::ranges::any_of(found, [&](int at) {
+            return now < patterns_[static_cast<std::size_t>(at)].expires;
+        });
+    }
+    if (joined_ != nullptr && error.kind == re2::RE2::Set::kNoError) return false;
+    // Too much memory for all at once: one by one.
+    return std::ranges::any_of(patterns_, [&](const Pattern& one) {
+        return now < one.expires && re2::RE2::PartialMatch(head, *one.compiled);
+    });
 }
 
 std::shared_ptr<const NamedList> NamedList::parse(
-    ListKind kind, std::string_view content, const std::string& file, Diagnostics& diagnostics
+    ListKind kind,
+    std::string_view content,
+    const std::string& file,
+    Diagnostics& diagnostics,
+    std::vector<ListEntry>* entries
 ) {
     const std::shared_ptr<NamedList> list(new NamedList(kind));
     bool is_good = true;
@@ -108,59 +223,93 @@ std::shared_ptr<const NamedList> NamedList::parse(
         const auto end = content.find('\n');
         const std::string_view line = content.substr(0, end);
         content = end == std::string_view::npos ? std::string_view{} : content.substr(end + 1);
-        const std::string_view entry = trimmed(line.substr(0, line.find('#')));
-        if (entry.empty() || list->add(entry)) continue;
-        is_good = false;
+        const auto [entry, expires] = parts_of(without_comment(line));
+        if (entry.empty() && !expires) continue;
+        const auto complain = [&](const char* at, std::string message) {
+            is_good = false;
+            const auto column = static_cast<std::uint32_t>(at - line.data()) + 1;
+            diagnostics.error({file, line_number, column}, std::move(message), {}, std::string(line));
+        };
+        const auto until = expires ? parse_time(*expires) : std::nullopt;
+        if (expires && !until) {
+            complain(expires->data(), "expected a date such as 2027-01-31 after expires=");
+            continue;
+        }
+        if (auto bad = list->add(entry, until.value_or(never))) {
+            complain(entry.data() + bad->offset, std::move(bad->message));
+            continue;
+        }
+        list->has_expiring_ |= until.has_value();
+        if (entries == nullptr) continue;
         const auto column = static_cast<std::uint32_t>(entry.data() - line.data()) + 1;
-        diagnostics.error(
-            SourcePlace{file, line_number, column},
-            "bad entry of a list of kind " + std::string(to_string(kind)) + ": expected " +
-                std::string(expected_entry(kind)),
-            {},
-            std::string(line)
-        );
+        entries->push_back({
+            std::string(entry), {file, line_number, column},
+             until
+        });
     }
     if (!is_good) return nullptr;
-    std::ranges::sort(list->networks_, networks_before);
-    for (const IpNetwork& network : list->networks_) {
-        const int prefix = prefix_on_one_scale(network);
-        if (list->prefix_lengths_.empty() || list->prefix_lengths_.back() != prefix) {
-            list->prefix_lengths_.push_back(prefix);
-        }
-    }
+    list->order_networks();
+    list->join_patterns();
     return list;
 }
 
-bool NamedList::contains(const IpAddress& address) const {
+bool NamedList::contains(const IpAddress& address, WallTime now) const {
     // One binary search for each prefix length that occurs.
     const int shift = address.is_ipv4() ? 96 : 0;
     return std::ranges::any_of(prefix_lengths_, [&](int prefix) {
         if (prefix < shift) return false;
-        return std::ranges::binary_search(
-            networks_, IpNetwork::around(address, prefix - shift), networks_before
-        );
+        const Network wanted{IpNetwork::around(address, prefix - shift), never};
+        const auto found = std::ranges::lower_bound(networks_, wanted, stands_before);
+        return found != networks_.end() && found->network == wanted.network && now < found->expires;
     });
 }
 
-bool NamedList::contains(std::string_view text) const {
+bool NamedList::has_text(std::string_view text, WallTime now) const {
+    const auto found = texts_.find(text);
+    return found != texts_.end() && now < found->second;
+}
+
+bool NamedList::contains(std::string_view text, WallTime now) const {
     switch (kind_) {
         case ListKind::ip: return false;
         case ListKind::domain:
             while (!text.empty()) {
-                if (texts_.contains(text)) return true;
+                if (has_text(text, now)) return true;
                 const auto dot = text.find('.');
                 if (dot == std::string_view::npos) return false;
                 text.remove_prefix(dot + 1);
             }
             return false;
         case ListKind::address: {
-            if (texts_.contains(text)) return true;
+            if (has_text(text, now)) return true;
             const auto at = text.rfind('@');
-            return at != std::string_view::npos && texts_.contains(text.substr(at));
+            return at != std::string_view::npos && has_text(text.substr(at), now);
         }
+        case ListKind::regex: return matches_any(text, now);
         case ListKind::glob: break;
     }
-    return std::ranges::any_of(globs_, [&](const std::string& glob) { return matches_glob(glob, text); });
+    return std::ranges::any_of(patterns_, [&](const Pattern& one) {
+        return now < one.expires && matches_glob(one.text, text);
+    });
+}
+
+bool NamedList::covers(std::string_view entry) const {
+    switch (kind_) {
+        case ListKind::ip: {
+            const auto network = IpNetwork::parse(entry);
+            return network && std::ranges::any_of(prefix_lengths_, [&](int prefix) {
+                       const int shift = network->address().is_ipv4() ? 96 : 0;
+                       if (prefix < shift || prefix - shift > network->prefix_bits()) return false;
+                       const Network wanted{IpNetwork::around(network->address(), prefix - shift), never};
+                       return std::ranges::binary_search(networks_, wanted, stands_before);
+                   });
+        }
+        case ListKind::domain: return contains(ascii_domain(entry));
+        case ListKind::address: return contains(ascii_domain_address(entry));
+        case ListKind::glob:
+        case ListKind::regex: break;
+    }
+    return std::ranges::find(patterns_, entry, &Pattern::text) != patterns_.end();
 }
 
 bool matches_glob(std::string_view glob, std::string_view text) {

@@ -1,7 +1,10 @@
-// Lists of a rule file's [[list]], held in memory: `client.ip in list(partners)`. One entry a line, `#`
-// begins a comment. Immutable once parsed; any thread; no allocation while looking up.
+// Lists of a rule file's [[list]], held in memory: `client.ip in list(partners)`. One entry a line, `#` at
+// its beginning or after a blank begins a comment, `expires=2027-01-31` at its end is the day from which on
+// it matches no more. Immutable once parsed; any thread. Looking up allocates in lists of regular expressions
+// that expire, else nothing.
 #pragma once
 
+#include "base/clock.hpp"
 #include "base/diagnostic.hpp"
 #include "base/ip.hpp"
 #include "base/result.hpp"
@@ -13,8 +16,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
+
+namespace re2 {
+class RE2;
+}
 
 namespace wicket {
 
@@ -23,23 +30,42 @@ enum class ListKind : std::uint8_t {
     domain,   // domains, each with all its subdomains
     address,  // whole addresses, or @domain
     glob,     // `*` and `?`
+    regex,    // RE2, somewhere in the text
 };
 
 std::string_view to_string(ListKind kind);
 
+/// An entry as it stands in the file, for the linter.
+struct ListEntry {
+    std::string text;
+    SourcePlace place;
+    std::optional<WallTime> expires;
+};
+
 class NamedList {
 public:
-    /// Reports every bad line at its place under `file`; nullptr if there was one.
+    ~NamedList();
+    /// Reports every bad line at its place under `file`; nullptr if there was one. `entries`, if not null,
+    /// gets all of them.
     static std::shared_ptr<const NamedList> parse(
-        ListKind kind, std::string_view content, const std::string& file, Diagnostics& diagnostics
+        ListKind kind,
+        std::string_view content,
+        const std::string& file,
+        Diagnostics& diagnostics,
+        std::vector<ListEntry>* entries = nullptr
     );
 
     ListKind kind() const { return kind_; }
-    std::size_t size() const { return networks_.size() + texts_.size() + globs_.size(); }
+    std::size_t size() const;
+    /// Whether any entry expires, so that `now` matters.
+    bool has_expiring() const { return has_expiring_; }
     /// Of an ip list.
-    bool contains(const IpAddress& address) const;
-    /// Of the other kinds; case is ignored.
-    bool contains(std::string_view text) const;
+    bool contains(const IpAddress& address, WallTime now = WallTime::min()) const;
+    /// Of the other kinds; case is ignored, but for regex, where `(?i)` says so.
+    bool contains(std::string_view text, WallTime now = WallTime::min()) const;
+    /// Whether some entry of this list covers all that `entry` of a list of the same kind stands for. Of
+    /// globs and regular expressions: whether it stands here too.
+    bool covers(std::string_view entry) const;
 
 private:
     struct Hash {
@@ -51,14 +77,38 @@ private:
         bool operator()(std::string_view a, std::string_view b) const;
     };
 
-    explicit NamedList(ListKind kind) : kind_(kind) {}
-    bool add(std::string_view entry);
+    struct Pattern {
+        std::string text;
+        std::unique_ptr<const re2::RE2> compiled;  // of a regex
+        WallTime expires;
+    };
+    struct JoinedPatterns;
+    struct Network {
+        IpNetwork network;
+        WallTime expires;
+    };
+    struct BadEntry {
+        std::string message;
+        std::size_t offset = 0;  // in octets, into the entry
+    };
+
+    explicit NamedList(ListKind kind);
+    static bool stands_before(const Network& a, const Network& b);
+    std::optional<BadEntry> add(std::string_view entry, WallTime expires);
+    std::optional<BadEntry> add_regex(std::string_view entry, WallTime expires);
+    void add_text(std::string text, WallTime expires);
+    bool has_text(std::string_view text, WallTime now) const;
+    void order_networks();
+    void join_patterns();
+    bool matches_any(std::string_view text, WallTime now) const;
 
     ListKind kind_;
-    std::vector<IpNetwork> networks_;  // sorted by prefix length, then address: see contains
+    bool has_expiring_ = false;
+    std::vector<Network> networks_;    // sorted by prefix length, then address: see contains
     std::vector<int> prefix_lengths_;  // those that occur, IPv4 as 96 and more
-    std::unordered_set<std::string, Hash, Equal> texts_;
-    std::vector<std::string> globs_;
+    std::unordered_map<std::string, WallTime, Hash, Equal> texts_;  // with the time of expiry
+    std::vector<Pattern> patterns_;
+    std::unique_ptr<JoinedPatterns> joined_;  // all of a regex list at once
 };
 
 using NamedLists = std::map<std::string, std::shared_ptr<const NamedList>, std::less<>>;

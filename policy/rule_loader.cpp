@@ -316,7 +316,7 @@ void RuleLoader::check_thresholds(const ConfigTable& table, Millipoints junk, Mi
 
 void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
     const auto name = table.text("name");
-    const auto kind_word = table.word("kind", {"ip", "domain", "address", "glob"});
+    const auto kind_word = table.word("kind", {"ip", "domain", "address", "glob", "regex"});
     const auto list_file = table.text("file");
     table.finish();
     for (const std::string_view key : {"name", "kind", "file"}) {
@@ -326,7 +326,7 @@ void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
     std::shared_ptr<const NamedList>& list = lists_[*name];  // null: its mistakes are reported once, here
     if (!kind_word || !list_file) return;
     ListKind kind = ListKind::ip;
-    for (const ListKind one : {ListKind::domain, ListKind::address, ListKind::glob}) {
+    for (const ListKind one : {ListKind::domain, ListKind::address, ListKind::glob, ListKind::regex}) {
         if (*kind_word == to_string(one)) kind = one;
     }
     const std::string path = list_file->starts_with('/') ? *list_file : parent_of(file.path) + *list_file;

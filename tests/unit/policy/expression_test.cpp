@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -270,70 +271,103 @@ TEST(Expression, TellsEveryMistakeWithItsPlace) {
         std::string_view suggestion;
     };
     const std::vector<Case> cases = {
-        {"",                                    0,  "the condition is empty",                   ""           },
-        {"   ",                                 3,  "the condition is empty",                   ""           },
-        {"spf.reslt == fail",                   0,  "unknown fact \"spf.reslt\"",               "spf.result" },
-        {"mail.is_null and spf.reslt == fail",  17, "unknown fact \"spf.reslt\"",               "spf.result" },
-        {"spf.result == fial",                  14, "spf.result is never \"fial\"",             "fail"       },
-        {"spf.result in [pass, sofftail]",      21, "spf.result is never \"sofftail\"",         "softfail"   },
-        {"dnsbl.zen has dorp",                  14, "dnsbl.zen never has \"dorp\"",             "drop"       },
-        {"spf.result = fail",                   11, "values are compared with two signs",       "=="         },
-        {"mail.is_null && test.flag",           13, "conditions are joined with a word",        "and"        },
-        {"mail.is_null || test.flag",           13, "conditions are joined with a word",        "or"         },
-        {"!mail.is_null",                       0,  "a condition is turned round",              "not"        },
-        {"spf.result == 'fail'",                14, "texts stand in double quotes",             ""           },
-        {"client.name == \"x",                  15, "this text has no closing quote",           ""           },
-        {"spf.result",                          0,  "spf.result is a word",                     ""           },
-        {"client.port and mail.is_null",        0,  "client.port is an integer",                ""           },
-        {"spf.result fail",                     11, "expected a comparison",                    ""           },
-        {"dkim.pass hsa \"x\"",                 10, "expected a comparison",                    "has"        },
-        {"client.port 25",                      12, "expected a comparison before",             "=="         },
-        {"spf.result == ",                      14, "expected a value",                         ""           },
-        {"spf.result < fail",                   11, "spf.result is a word, which has no order", ""           },
-        {"dkim.pass == \"x\"",                  10, "dkim.pass is a list of text",              "has"        },
-        {"dkim.results == \"x\"",               13, "dkim.results is a list of results",        ""           },
-        {"client.name has \"x\"",               16, "client.name is a text, not a list",        "=="         },
-        {"client.port == \"25\"",               15, "expected a number",                        ""           },
-        {"client.port > 10X",                   14, "expected a number",                        ""           },
-        {"client.port in [25, x]",              20, "expected a number",                        ""           },
-        {"client.ip == 192.0.2",                13, "client.ip is an address",                  ""           },
-        {"client.ip in 192.0.2.1/24",           22, "unexpected \"/\"",                         ""           },
-        {"spf.result == hardfail",              14, "spf.result is never \"hardfail\"; there",  ""           },
-        {"client.ip in list(zzz)",              18, "unknown list \"zzz\"; there is only",      ""           },
-        {"client.ip == \"192.0.2.0/24\"",       13, "client.ip is an address: a network",       "in"         },
-        {"client.ip in \"192.0.2.1/24\"",       13, "expected an address or network",           ""           },
-        {"client.ip in [\"192.0.2.1\", \"x\"]", 27, "expected an address or network",           ""           },
-        {"client.ip matches \"^192\"",          18, "client.ip is an address: only a text",     "in"         },
-        {"client.ip in list(partnres)",         18, "unknown list \"partnres\"",                "partners"   },
-        {"client.name in list(partners)",       20, "client.name is a text, but the list",      ""           },
-        {"client.name in list partners",        15, "client.name is a text: expected a text",   "\"list\""   },
-        {"client.name == exampel",              15, "client.name is a text: expected a text",   "\"exampel\""},
-        {"mail.domain == from.domian",          15, "unknown fact \"from.domian\"",             "from.domain"},
-        {"mail.domain == client.port",          15, "mail.domain is a text, but client.port",   ""           },
-        {"dkim.pass has client.port",           14, "client.port is an integer",                ""           },
-        {"dkim.pass has 5",                     14, "dkim.pass is a list of text: expected a",  "\"5\""      },
-        {"dkim.pass has from.doman",            14, "unknown fact \"from.doman\"",              "from.domain"},
-        {"dkim.pass has [from.doman]",          15, "unknown fact \"from.doman\"",              "from.domain"},
-        {"dkim.pass has [\"a\", from.domain]",  20, "a fact cannot stand in [brackets]",        ""           },
-        {"dkim.pass has example",               14, "dkim.pass is a list of text: expected a",  "\"example\""},
-        {"mail.domain in [\"a\", from.doman]",  21, "unknown fact \"from.doman\"",              "from.domain"},
-        {"dnsbl.zen has 5",                     14, "dnsbl.zen is a list of text: expected a",  ""           },
-        {"client.name matches \"a(b\"",         21, "bad regular expression",                   ""           },
-        {"client.name matches abc",             20, "expected a regular expression",            ""           },
-        {"client.name in []",                   16, "an empty list",                            ""           },
-        {"client.name in [\"a\" \"b\"]",        20, "expected \",\" or \"]\"",                  ""           },
-        {"spf.result is absnt",                 14, "expected \"absent\" or \"unknown\"",       "absent"     },
-        {"(mail.is_null",                       13, "expected \")\"",                           ""           },
-        {"mail.is_null)",                       12, "expected \"and\", \"or\" or the end",      ""           },
-        {"mail.is_null adn test.flag",          13, "expected \"and\", \"or\" or the end",      "and"        },
-        {"mail.is_null and",                    16, "expected a fact",                          ""           },
-        {"and mail.is_null",                    0,  "expected a fact",                          ""           },
-        {"mail.is_null == yes",                 16, "mail.is_null is a boolean",                ""           },
-        {"time.now > tomorrow",                 11, "time.now is a time: expected a date",      ""           },
-        {"time.now > 2026-13-01",               11, "time.now is a time: expected a date",      ""           },
-        {"mail.is_null # x",                    13, "unexpected \"#\"",                         ""           },
-        {"mail.is_null \x01",                   13, "a character that has no place here",       ""           },
-        {"dkim.pass in [\"x\"]",                14, "dkim.pass is a list of text, which",       "has"        },
+        {"",                                              0,  "the condition is empty",                             ""           },
+        {"   ",                                           3,  "the condition is empty",                             ""           },
+        {"spf.reslt == fail",                             0,  "unknown fact \"spf.reslt\"",                         "spf.result" },
+        {"mail.is_null and spf.reslt == fail",            17, "unknown fact \"spf.reslt\"",                         "spf.result" },
+        {"spf.result == fial",                            14, "spf.result is never \"fial\"",                       "fail"       },
+        {"spf.result in [pass, sofftail]",                21, "spf.result is never \"sofftail\"",                   "softfail"   },
+        {"dnsbl.zen has dorp",                            14, "dnsbl.zen never has \"dorp\"",                       "drop"       },
+        {"spf.result = fail",                             11, "values are compared with two signs",                 "=="         },
+        {"mail.is_null && test.flag",                     13, "conditions are joined with a word",                  "and"        },
+        {"mail.is_null || test.flag",                     13, "conditions are joined with a word",                  "or"         },
+        {"!mail.is_null",                                 0,  "a condition is turned round",                        "not"        },
+        {"spf.result == 'fail'",                          14, "texts stand in double quotes",                       ""           },
+        {"client.name == \"x",                            15, "this text has no closing quote",                     ""           },
+        {"spf.result",                                    0,  "spf.result is a word",                               ""           },
+        {"client.port and mail.is_null",                  0,  "client.port is an integer",                          ""           },
+        {"spf.result fail",                               11, "expected a comparison",                              ""           },
+        {"dkim.pass hsa \"x\"",                           10, "expected a comparison",                              "has"        },
+        {"client.port 25",                                12, "expected a comparison before",                       "=="         },
+        {"spf.result == ",                                14, "expected a value",                                   ""           },
+        {"spf.result < fail",                             11, "spf.result is a word, which has no order",           ""           },
+        {"dkim.pass == \"x\"",                            10, "dkim.pass is a list of text",                        "has"        },
+        {"dkim.results == \"x\"",                         13, "dkim.results is a list of results",                  ""           },
+        {"client.name has \"x\"",                         16, "client.name is a text, not a list",                  "=="         },
+        {"client.port == \"25\"",                         15, "expected a number",                                  ""           },
+        {"client.port > 10X",                             14, "expected a number",                                  ""           },
+        {"client.port in [25, x]",                        20, "expected a number",                                  ""           },
+        {"client.ip == 192.0.2",                          13, "client.ip is an address",                            ""           },
+        {"client.ip in 192.0.2.1/24",                     13, "expected an address or network",                     ""           },
+        {"spf.result == hardfail",                        14, "spf.result is never \"hardfail\"; there",            ""           },
+        {"client.ip in list(zzz)",                        18, "unknown list \"zzz\"; there is only",                ""           },
+        {"client.ip == \"192.0.2.0/24\"",                 13, "client.ip is an address: a network",                 "in"         },
+        {"client.ip in \"192.0.2.1/24\"",                 13, "expected an address or network",                     ""           },
+        {"client.ip in [\"192.0.2.1\", \"x\"]",           27, "expected an address or network",                     ""           },
+        {"client.ip matches \"^192\"",                    18, "client.ip is an address: only a text",               "in"         },
+        {"client.ip in list(partnres)",                   18, "unknown list \"partnres\"",                          "partners"   },
+        {"client.name in list(partners)",                 20, "client.name is a text, but the list",                ""           },
+        {"client.name in list partners",                  15, "client.name is a text: expected a text",             "\"list\""   },
+        {"client.name == exampel",                        15, "client.name is a text: expected a text",             "\"exampel\""},
+        {"mail.domain == from.domian",                    15, "unknown fact \"from.domian\"",                       "from.domain"},
+        {"mail.domain == client.port",                    15, "mail.domain is a text, but client.port",             ""           },
+        {"dkim.pass has client.port",                     14, "client.port is an integer",                          ""           },
+        {"dkim.pass has 5",                               14, "dkim.pass is a list of text: expected a",            "\"5\""      },
+        {"dkim.pass has from.doman",                      14, "unknown fact \"from.doman\"",                        "from.domain"},
+        {"dkim.pass has [from.doman]",                    15, "unknown fact \"from.doman\"",                        "from.domain"},
+        {"dkim.pass has [\"a\", from.domain]",            20, "a fact cannot stand in [brackets]",                  ""           },
+        {"dkim.pass has example",                         14, "dkim.pass is a list of text: expected a",            "\"example\""},
+        {"mail.domain in [\"a\", from.doman]",            21, "unknown fact \"from.doman\"",                        "from.domain"},
+        {"dnsbl.zen has 5",                               14, "dnsbl.zen is a list of text: expected a",            ""           },
+        {"client.name matches \"a(b\"",                   21, "bad regular expression",                             ""           },
+        {"client.name matches abc",                       20, "expected a regular expression",                      ""           },
+        {"client.name in []",                             16, "an empty list",                                      ""           },
+        {"client.name in [\"a\" \"b\"]",                  20, "expected \",\" or \"]\"",                            ""           },
+        {"spf.result is absnt",                           14, "expected \"absent\" or \"unknown\"",                 "absent"     },
+        {"(mail.is_null",                                 13, "expected \")\"",                                     ""           },
+        {"mail.is_null)",                                 12, "expected \"and\", \"or\" or the end",                ""           },
+        {"mail.is_null adn test.flag",                    13, "expected \"and\", \"or\" or the end",                "and"        },
+        {"mail.is_null and",                              16, "expected a fact",                                    ""           },
+        {"and mail.is_null",                              0,  "expected a fact",                                    ""           },
+        {"mail.is_null == yes",                           16, "mail.is_null is a boolean",                          ""           },
+        {"time.now > tomorrow",                           11, "time.now is a time: expected a date",                ""           },
+        {"time.now > 2026-13-01",                         11, "time.now is a time: expected a date",                ""           },
+        {"mail.is_null # x",                              13, "unexpected \"#\"",                                   ""           },
+        {"mail.is_null \x01",                             13, "a character that has no place here",                 ""           },
+        {"dkim.pass in [\"x\"]",                          14, "dkim.pass is a list of text, which",                 "has"        },
+        {"5 > 3",                                         0,  "neither side of this comparison is a fact",          ""           },
+        {"rcpt.count + mail.from > 3",                    13, "mail.from is a text, which cannot",                  ""           },
+        {"rcpt.count + \"3\" > 3",                        13, "expected a number or a fact",                        ""           },
+        {"rcpt.count + > 3",                              13, "expected a fact",                                    ""           },
+        {"time.now + time.now > 3",                       9,  "time.now is a time and time.now is a time",          ""           },
+        {"time.now - 5 > 3",                              15, "the result is a time: expected a date",              ""           },
+        {"time.now * 2 > 2026-01-01",                     9,  "time.now is a time and 2",                           ""           },
+        {"-mail.from == \"x\"",                           0,  "mail.from is a text, which has no opposite",         ""           },
+        {"rcpt.count == mail.from + 1",                   14, "mail.from is a text, which cannot",                  ""           },
+        {"rcpt.count == lower(mail.from)",                14, "rcpt.count is an integer, but lower()",              ""           },
+        {"lower(client.port) == \"x\"",                   6,  "client.port is an integer: lower() takes a text",    ""           },
+        {"lwer(mail.from) == \"x\"",                      0,  "unknown function \"lwer\"",                          "lower"      },
+        {"lower(mail.from == \"x\"",                      16, "expected \")\"",                                     ""           },
+        {"lower(mail.from) < \"x\"",                      17, "lower() is a text, which has no order",              ""           },
+        {"lower(mail.from) == x",                         20, "lower() is a text: expected a text",                 "\"x\""      },
+        {"lower(mail.from)",                              0,  "lower() is a text, so it cannot stand alone",        ""           },
+        {"domain_of(mail.from) in list(partners)",        29, "domain_of() is a text, but the list",                ""           },
+        {"count(mail.from) > 1",                          6,  "mail.from is a text, not a list",                    ""           },
+        {"count(dkim.pas) > 1",                           6,  "unknown fact \"dkim.pas\"",                          "dkim.pass"  },
+        {"count() > 1",                                   6,  "expected a fact that is a list",                     ""           },
+        {"count(dkim.pass)",                              6,  "count() is an integer, so it cannot stand alone",    ""           },
+        {"any(dkim.pass)",                                13, "expected \",\" and a condition",                     ""           },
+        {"any(dkim.pass, itme == \"x\")",                 15, "unknown fact \"itme\"",                              ""           },
+        {"any(dkim.results, result == pass)",             28, "result is a text: expected a text",                  "\"pass\""   },
+        {"any(dkim.results, resutl == \"pass\")",         18, "unknown fact \"resutl\"",                            ""           },
+        {"any(dnsbl.zen, item == xbll)",                  23, "item is never \"xbll\"",                             "xbl"        },
+        {"any(dkim.pass, any(dkim.weak, item == \"x\"))", 15, "any(), all() and count() cannot",                    ""           },
+        {"item == \"x\"",                                 0,  "unknown fact \"item\"",                              ""           },
+        {"any(dkim.pass, item == \"x\"",                  26, "expected \")\"",                                     ""           },
+        {"dkim.pass has list(partners)",                  19, "dkim.pass is a list of text, but the list partners", ""           },
+        {"mail.from has list(bad-domains)",               19, "mail.from is a text, not a list of text",            "in"         },
+        {"dkim.pass in list(bad-domains)",                18, "dkim.pass is a list of text, but the list",          "has"        },
+        {"dkim.results has \"x\"",                        17, "dkim.results is a list of results",                  "any"        },
     };
     for (const auto& [condition, offset, message, suggestion] : cases) {
         SCOPED_TRACE(condition);
@@ -387,6 +421,206 @@ TEST(Expression, TakesAValueOfTheWrongTypeAsUnknown) {
     Facts facts;
     facts.set(id_of(CoreFact::client_port), std::string("1"));
     EXPECT_EQ(compiled->evaluate(facts), unknown);
+}
+
+const Facts& facts_with_rows() {
+    static const Facts made = [] {
+        Facts facts = sample_facts();
+        facts.set(
+            id_of(CoreFact::dkim_results),
+            ResultList{
+                {{{"domain", "example.org"}, {"selector", "s"}, {"result", "fail"}},
+                 {{"domain", "a.spam.example"}, {"selector", "t"}, {"result", "pass"}},
+                 {{"domain", "list.example"}, {"result", "pass"}}},
+                ""
+        }
+        );
+        facts.set(id_of(CoreFact::rcpt_address), std::string("A.B@Sub.Example.co.uk"));
+        facts.set(id_of(CoreFact::rcpt_count), std::int64_t{3});
+        facts.set(
+            id_of(CoreFact::from_addresses),
+            TextList{
+                {"a@example.org", "b@spam.example"},
+                "cut off"
+        }
+        );
+        facts.set(id_of(CoreFact::rcpt_unknown_count), std::numeric_limits<std::int64_t>::max());
+        return facts;
+    }();
+    return made;
+}
+
+void check_with_rows(const std::vector<TruthCase>& cases) {
+    for (const auto& [condition, want] : cases) {
+        SCOPED_TRACE(condition);
+        const auto compiled = compile_expression(condition, dictionary(), lists());
+        ASSERT_TRUE(compiled) << compiled.error().offset << ": " << compiled.error().message;
+        EXPECT_EQ(compiled->evaluate(facts_with_rows()), want);
+    }
+}
+
+TEST(Expression, Calculates) {
+    check_with_rows({
+        {"rcpt.count + 1 == 4",                            yes    },
+        {"rcpt.count - 1 == 2",                            yes    },
+        {"rcpt.count -1 == 2",                             yes    },
+        {"rcpt.count * 2 + 1 == 7",                        yes    },
+        {"1 + rcpt.count * 2 == 7",                        yes    },
+        {"(1 + rcpt.count) * 2 == 8",                      yes    },
+        {"((1 + rcpt.count)) * 2 == 8 and (mail.is_null)", yes    },
+        {"rcpt.count / 2 == 1.5",                          yes    },
+        {"rcpt.count - 10 < -5",                           yes    },
+        {"-rcpt.count == -3",                              yes    },
+        {"10 - 2 - rcpt.count == 5",                       yes    },
+        {"5 > rcpt.count",                                 yes    },
+        {"2 * rcpt.count in [6, 7]",                       yes    },
+        {"message.size / 1M > 9.9",                        yes    },
+        {"message.size > rcpt.count * 3M",                 yes    },
+        {"test.real * 2 == 3",                             yes    },
+        {"time.now - 2d > 2026-05-30",                     yes    },
+        {"time.now - 2d > 2026-05-31",                     no     },
+        {"time.now + 1h < 2026-06-01T13:00:01Z",           yes    },
+        {"time.now - 2026-06-01 == 12h",                   yes    },
+        // What cannot be reckoned is unknown; what is absent stays absent.
+        {"rcpt.count / 0 > 1",                             unknown},
+        {"rcpt.count / (rcpt.count - 3) > 1",              unknown},
+        {"rcpt.unknown_count + 1 > 0",                     unknown},
+        {"rcpt.unknown_count * 2 > 0",                     unknown},
+        {"rcpt.unknown_count - 1 > 0",                     yes    },
+        {"mail.size + 1 > 0",                              unknown},
+        {"from.count + 1 > 0",                             no     },
+        {"from.count / 0 > 0",                             no     },
+        {"mail.size * from.count > 0",                     no     },
+        {"(rcpt.count / 0) is unknown",                    yes    },
+        {"(from.count + 1) is absent",                     yes    },
+        {"rcpt.count / 0 > 1 or mail.is_null",             yes    },
+    });
+}
+
+TEST(Expression, CallsFunctionsOfTexts) {
+    check_with_rows({
+        {"lower(client.name) matches \"^mail[.]example\"",                            yes    },
+        {"client.name matches \"^mail[.]example\"",                                   no     },
+        {"domain_of(rcpt.address) == \"sub.example.co.uk\"",                          yes    },
+        {"domain-of(rcpt.address) == \"sub.example.co.uk\"",                          yes    },
+        {"registrable_domain(domain_of(rcpt.address)) == \"example.co.uk\"",          yes    },
+        {"registrable-domain(domain-of(rcpt.address)) in [\"a\", \"EXAMPLE.co.uk\"]", yes    },
+        {"registrable_domain(from.domain) == registrable_domain(\"x.spam.example\")", yes    },
+        {"registrable_domain(from.domain) == registrable_domain(mail.domain)",        no     },
+        {"registrable_domain(\"co.uk\") == mail.domain",                              no     },
+        {"registrable_domain(mail.domain) in list(bad-domains)",                      no     },
+        {"registrable_domain(from.domain) in list(bad-domains)",                      yes    },
+        {"domain_of(mail.from) is absent",                                            yes    },
+        {"domain_of(mail.from) == \"\"",                                              no     },
+        {"domain_of(rcpt.address) == \"b\u00fccher.example\"",                        no     },
+        {"lower(iprev.result) == \"pass\"",                                           unknown},
+        {"lower(spf.explanation) == \"x\"",                                           no     },
+        {"mail.domain in dkim.pass",                                                  yes    },
+        {"from.domain in dkim.pass",                                                  no     },
+        {"registrable_domain(mail.domain) in dkim.pass",                              yes    },
+        {"mail.domain not in dkim.pass",                                              no     },
+        {"from.domain in from.addresses",                                             unknown},
+        {"dkim.pass has list(bad-domains)",                                           no     },
+        {"from.addresses has list(bad-domains)",                                      unknown},
+    });
+}
+
+TEST(Expression, AsksOfTheElementsOfLists) {
+    check_with_rows({
+        {"any(dkim.results, domain == from.domain and result == \"pass\")",     yes    },
+        {"any(dkim.results, domain == mail.domain and result == \"pass\")",     no     },
+        {"all(dkim.results, result == \"pass\")",                               no     },
+        {"all(dkim.results, domain matches \"[.]\" and not result == \"x\")",   yes    },
+        {"any(dkim.results, selector is absent)",                               yes    },
+        {"any(dkim.results, registrable_domain(domain) in list(bad-domains))",  yes    },
+        {"any(dkim.pass, item == mail.domain)",                                 yes    },
+        {"all(dkim.pass, item in [\"example.org\", \"list.example\"])",         yes    },
+        {"any(dnsbl.zen, item == xbl)",                                         yes    },
+        {"any(dnsbl.zen, item == sbl)",                                         unknown},
+        {"all(dnsbl.zen, item == xbl)",                                         unknown},
+        {"all(dnsbl.zen, item == sbl)",                                         no     },
+        {"any(dkim.pass, mail.size > 3)",                                       unknown},
+        {"any(dkim.pass, mail.size > 3 or item == mail.domain)",                yes    },
+        {"any(header.missing, item == date)",                                   no     },
+        {"all(header.missing, item == date)",                                   yes    },
+        {"any(dkim.weak, true)",                                                no     },
+        {"all(dkim.weak, true)",                                                no     },
+        {"not any(dkim.pass, item == \"x\") and any(dkim.pass, item != \"x\")", yes    },
+        {"count(dkim.pass) == 2",                                               yes    },
+        {"count(dkim.pass) + 1 > 2",                                            yes    },
+        {"count(dkim.results) >= 3",                                            yes    },
+        {"count(dkim.results, result == \"pass\") == 2",                        yes    },
+        {"count(dkim.results, mail.size > 3) == 0",                             unknown},
+        {"count(dkim.results, mail.size > 3) <= 3",                             yes    },
+        {"count(dkim.results, mail.size > 3) > 3",                              no     },
+        {"count(header.missing) == 0",                                          yes    },
+        {"count(dkim.weak) == 0",                                               no     },
+        {"count(dkim.weak) is absent",                                          yes    },
+        // Of a list of which a part is missing, at least as many are there as are there.
+        {"count(dnsbl.zen) >= 1",                                               yes    },
+        {"count(dnsbl.zen) > 1",                                                unknown},
+        {"count(dnsbl.zen) < 1",                                                no     },
+        {"count(dnsbl.zen) == 1",                                               unknown},
+        {"count(dnsbl.zen) != 0",                                               yes    },
+        {"0 < count(dnsbl.zen)",                                                yes    },
+        {"count(dnsbl.zen) + 0 >= 1",                                           unknown},
+        {"count(dnsbl.zen) is unknown",                                         yes    },
+        {"count(dnsbl.zen) > count(header.missing)",                            yes    },
+    });
+}
+
+/// Conditions made at random, of parts of every truth, obey Kleene's laws.
+TEST(Expression, ObeysKleenesLaws) {
+    const std::vector<std::string> parts = {
+        "mail.is_null",
+        "mail.smtputf8",
+        "helo.resolves",
+        "mail.size + 1 > 2",
+        "any(dnsbl.zen, item == sbl)",
+        "count(dkim.pass) > 1",
+        "from.domain in list(bad-domains)",
+        "rcpt.count / 0 == 1",
+        "true",
+        "false",
+        "spf.explanation == \"x\"",
+        "client.name matches \"x\"",
+        "iprev.result != pass",
+        "all(dkim.results, result == \"pass\")"
+    };
+    const auto truth_of = [](const std::string& text) {
+        const auto compiled = compile_expression(text, dictionary(), lists());
+        EXPECT_TRUE(compiled) << text << ": " << (compiled ? "" : compiled.error().message);
+        return compiled ? compiled->evaluate(facts_with_rows()) : Truth::no;
+    };
+    std::uint32_t state = 1;
+    const auto pick = [&state](std::size_t count) {
+        state = state * 1664525U + 1013904223U;
+        return (state >> 8U) % count;
+    };
+    const auto make = [&](auto&& self, int depth) -> std::string {
+        if (depth == 0) return parts[pick(parts.size())];
+        switch (pick(3)) {
+            case 0: return "not (" + self(self, depth - 1) + ")";
+            case 1: return "(" + self(self, depth - 1) + " and " + self(self, depth - 1) + ")";
+            default: return "(" + self(self, depth - 1) + " or " + self(self, depth - 1) + ")";
+        }
+    };
+    const auto opposite = [](Truth truth) { return truth == unknown ? unknown : (truth == yes ? no : yes); };
+    for (int round = 0; round < 500; ++round) {
+        const std::string a = make(make, 3), b = make(make, 2), c = make(make, 1);
+        SCOPED_TRACE(a + " | " + b + " | " + c);
+        const Truth of_a = truth_of(a), of_b = truth_of(b), of_c = truth_of(c);
+        EXPECT_EQ(truth_of("not " + a), opposite(of_a));
+        EXPECT_EQ(truth_of(a + " and " + b), std::min(of_a, of_b));
+        EXPECT_EQ(truth_of(a + " or " + b), std::max(of_a, of_b));
+        EXPECT_EQ(truth_of("not (" + a + " and " + b + ")"), truth_of("not " + a + " or not " + b));
+        EXPECT_EQ(
+            truth_of(a + " and (" + b + " or " + c + ")"),
+            truth_of("(" + a + " and " + b + ") or (" + a + " and " + c + ")")
+        );
+        EXPECT_EQ(truth_of("not not " + a), of_a);
+        EXPECT_EQ(truth_of(a + " or " + a + " and " + c), std::max(of_a, std::min(of_a, of_c)));
+    }
 }
 
 }  // namespace
