@@ -70,6 +70,33 @@ std::optional<Millipoints> CompiledRules::credit_after(Stage stage) const {
     return credits_after_.at(static_cast<std::size_t>(stage));
 }
 
+std::shared_ptr<const CompiledRules> CompiledRules::with_modes(
+    const std::vector<std::pair<std::size_t, RuleMode>>& modes
+) const {
+    auto made = std::make_shared<CompiledRules>(*this);
+    for (const auto& [index, mode] : modes) {
+        made->rules_.at(index).mode = mode;
+        for (Override& one : made->overrides_)
+            std::erase_if(one.modes, [at = index](const auto& of) { return of.first == at; });
+    }
+    made->complete();
+    return made;
+}
+
+std::shared_ptr<const CompiledRules> CompiledRules::with_thresholds(
+    std::optional<Millipoints> junk, std::optional<Millipoints> reject
+) const {
+    auto made = std::make_shared<CompiledRules>(*this);
+    if (junk) made->junk_threshold_ = *junk;
+    if (reject) made->reject_threshold_ = *reject;
+    for (Override& one : made->overrides_) {
+        if (junk) one.junk = junk;
+        if (reject) one.reject = reject;
+    }
+    made->complete();
+    return made;
+}
+
 void CompiledRules::complete() {
     by_stage_.clear();
     std::vector<bool> may_count(rules_.size());

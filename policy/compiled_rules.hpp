@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -109,6 +110,13 @@ public:
     /// What rules that are known only after `stage` may still take off; nullopt if one of them may decide
     /// otherwise.
     std::optional<Millipoints> credit_after(Stage stage) const;
+
+    /// Copies with something changed; see rule_variants.hpp. Modes are by index of rule.
+    std::shared_ptr<const CompiledRules> with_modes(const std::vector<std::pair<std::size_t, RuleMode>>& modes
+    ) const;
+    std::shared_ptr<const CompiledRules> with_thresholds(
+        std::optional<Millipoints> junk, std::optional<Millipoints> reject
+    ) const;
 
 private:
     friend class RuleLoader;

@@ -10,7 +10,6 @@
 #include "policy/verdict.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -78,28 +77,9 @@ Result<StoredRecord> decode_record(std::string_view octets);
 enum class RecordJson : std::uint8_t { full, without_dns };
 /// One JSON object on one line, without a line end: the contract of `explain --json` and `log --json`.
 std::string record_to_json(const StoredRecord& stored, RecordJson form);
+/// A text of peers for JSON, which is UTF-8 (RFC 8259 section 8.1): other octets are shown as \xHH.
+std::string json_text(std::string_view text);
 /// The line of `log`: time, verdict, client, from, to, rule, reply, id.
 std::string record_to_line(const StoredRecord& stored);
-/// The story of `explain`, many lines. `origin_of` gives FILE:LINE of a rule in force now, or empty.
-std::string record_to_story(
-    const StoredRecord& stored, const std::function<std::string(std::string_view)>& origin_of
-);
-
-/// A query of `log`: terms that must all hold: verdict:reject from:*@x to: ip:192.0.2.0/24 rule:spf-fail
-/// helo: id:
-class RecordQuery {
-public:
-    /// invalid with a message and suggestion for an unknown term.
-    static Result<RecordQuery> parse(const std::vector<std::string>& terms);
-    bool matches(const StoredRecord& stored) const;
-
-private:
-    struct Term {
-        std::string field;
-        std::string pattern;
-        bool negated = false;
-    };
-    std::vector<Term> terms_;
-};
 
 }  // namespace wicket

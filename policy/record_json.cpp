@@ -18,7 +18,7 @@ namespace {
 namespace json = boost::json;
 
 /// JSON is UTF-8 (RFC 8259 section 8.1), what peers say need not be: other octets are shown as \xHH.
-json::string json_text(std::string_view text) {
+json::string utf8_json(std::string_view text) {
     json::string made;
     made.reserve(text.size());
     while (!text.empty()) {
@@ -44,7 +44,7 @@ json::value json_number(double number) {
 json::array json_texts(const std::vector<std::string>& texts) {
     json::array made;
     for (const std::string& text : texts)
-        made.push_back(json_text(text));
+        made.push_back(utf8_json(text));
     return made;
 }
 
@@ -52,8 +52,8 @@ json::value json_reply(const Verdict& verdict, const SmtpReply& reply) {
     if (verdict.action == Action::none && reply.text.empty()) return nullptr;
     return json::object{
         {"code",     reply.code               },
-        {"enhanced", json_text(reply.enhanced)},
-        {"text",     json_text(reply.text)    }
+        {"enhanced", utf8_json(reply.enhanced)},
+        {"text",     utf8_json(reply.text)    }
     };
 }
 
@@ -61,7 +61,7 @@ json::array json_hits(const Verdict& verdict) {
     json::array made;
     for (const RuleHit& hit : verdict.hits) {
         json::object one{
-            {"rule",   json_text(hit.rule)    },
+            {"rule",   utf8_json(hit.rule)    },
             {"points", json_number(hit.points)},
             {"mode",   to_string(hit.mode)    }
         };
@@ -75,13 +75,13 @@ struct ToJson {
     json::value operator()(const Absent&) const { return nullptr; }
     json::value operator()(const Unknown& value) const {
         return json::object{
-            {"unknown", json_text(value.reason)}
+            {"unknown", utf8_json(value.reason)}
         };
     }
     json::value operator()(bool value) const { return value; }
     json::value operator()(std::int64_t value) const { return value; }
     json::value operator()(double value) const { return value; }
-    json::value operator()(const std::string& value) const { return json_text(value); }
+    json::value operator()(const std::string& value) const { return utf8_json(value); }
     json::value operator()(const IpAddress& value) const { return json::string(value.to_string()); }
     json::value operator()(WallTime value) const { return json::string(to_rfc3339(value)); }
     json::value operator()(const TextList& list) const { return json_texts(list.items); }
@@ -90,7 +90,7 @@ struct ToJson {
         for (const ResultRow& row : list.rows) {
             json::object one;
             for (const auto& [name, value] : row)
-                one[json_text(name)] = json_text(value);
+                one[utf8_json(name)] = utf8_json(value);
             made.push_back(std::move(one));
         }
         return made;
@@ -110,9 +110,9 @@ json::object json_facts(const Facts& facts, const FactDictionary& dictionary, js
     for (std::size_t at = 0; at < facts.size() && at < dictionary.rows().size(); ++at) {
         const FactValue& value = facts.get(static_cast<FactId>(at));
         if (std::holds_alternative<Absent>(value)) continue;
-        const json::string name = json_text(dictionary.rows()[at].name);
+        const json::string name = utf8_json(dictionary.rows()[at].name);
         made[name] = std::visit(ToJson{}, value);
-        if (const std::string* missing = missing_of(value)) incomplete[name] = json_text(*missing);
+        if (const std::string* missing = missing_of(value)) incomplete[name] = utf8_json(*missing);
     }
     return made;
 }
@@ -121,14 +121,14 @@ json::array json_recipients(const StoredRecord& stored, json::object& incomplete
     json::array made;
     for (const RecordRecipient& recipient : stored.record.recipients) {
         json::object one{
-            {"address", json_text(recipient.address)},
+            {"address", utf8_json(recipient.address)},
             {"verdict", to_string(recipient.verdict.action)},
-            {"rule", json_text(recipient.verdict.rule)},
+            {"rule", utf8_json(recipient.verdict.rule)},
             {"points", json_number(recipient.verdict.points)},
             {"hits", json_hits(recipient.verdict)},
             {"reply", json_reply(recipient.verdict, recipient.verdict.reply)},
             {"mailbox",
-             recipient.mailbox.empty() ? json::value(nullptr) : json::value(json_text(recipient.mailbox))},
+             recipient.mailbox.empty() ? json::value(nullptr) : json::value(utf8_json(recipient.mailbox))},
         };
         if (!recipient.verdict.unknown_rules.empty())
             one["unknown_rules"] = json_texts(recipient.verdict.unknown_rules);
@@ -144,10 +144,10 @@ json::array json_dns(const std::vector<DnsLookup>& lookups) {
     for (const DnsLookup& lookup : lookups) {
         json::array records;
         for (const std::string& record : lookup.answer.records) {
-            records.push_back(json_text(record_to_text(lookup.question.type, record)));
+            records.push_back(utf8_json(record_to_text(lookup.question.type, record)));
         }
         json::object one{
-            {"name",    json_text(lookup.question.name)},
+            {"name",    utf8_json(lookup.question.name)},
             {"type",    to_string(lookup.question.type)},
             {"status",  to_string(lookup.answer.status)},
             {"records", std::move(records)             },
@@ -155,7 +155,7 @@ json::array json_dns(const std::vector<DnsLookup>& lookups) {
             {"micros",  lookup.answer.micros           },
         };
         if (lookup.answer.is_authentic) one["authentic"] = true;
-        if (!lookup.answer.reason.empty()) one["reason"] = json_text(lookup.answer.reason);
+        if (!lookup.answer.reason.empty()) one["reason"] = utf8_json(lookup.answer.reason);
         made.push_back(std::move(one));
     }
     return made;
@@ -165,12 +165,12 @@ json::object json_client(const DecisionRecord& record) {
     json::value tls = nullptr;
     if (!record.tls_version.empty()) {
         tls = json::object{
-            {"version", json_text(record.tls_version)},
-            {"cipher",  json_text(record.tls_cipher) }
+            {"version", utf8_json(record.tls_version)},
+            {"cipher",  utf8_json(record.tls_cipher) }
         };
     }
     const auto text_or_null = [](const std::string& text) {
-        return text.empty() ? json::value(nullptr) : json::value(json_text(text));
+        return text.empty() ? json::value(nullptr) : json::value(utf8_json(text));
     };
     return {
         {"ip",   is_client_known(record) ? json::value(record.client_ip.to_string()) : json::value(nullptr)},
@@ -187,13 +187,18 @@ json::array json_events(const DecisionRecord& record) {
         made.push_back(json::object{
             {"micros", event.micros          },
             {"stage",  to_string(event.stage)},
-            {"what",   json_text(event.what) }
+            {"what",   utf8_json(event.what) }
         });
     }
     return made;
 }
 
 }  // namespace
+
+std::string json_text(std::string_view text) {
+    const json::string made = utf8_json(text);
+    return {made.data(), made.size()};
+}
 
 std::string record_to_json(const StoredRecord& stored, RecordJson form) {
     const DecisionRecord& record = stored.record;
@@ -202,20 +207,20 @@ std::string record_to_json(const StoredRecord& stored, RecordJson form) {
     json::object incomplete(&memory);
     json::array to(&memory);
     for (const RecordRecipient& recipient : record.recipients)
-        to.push_back(json_text(recipient.address));
+        to.push_back(utf8_json(recipient.address));
     json::object made(&memory);
     made["id"] = record.id.to_string();
     made["time"] = to_rfc3339(record.time);
     made["verdict"] = to_string(record.verdict.action);
     made["stage"] = to_string(record.verdict.stage);
-    made["rule"] = json_text(record.verdict.rule);
+    made["rule"] = utf8_json(record.verdict.rule);
     made["reply"] = json_reply(record.verdict, record.reply);
     made["points"] = json_number(record.verdict.points);
     made["hits"] = json_hits(record.verdict);
     made["unknown_rules"] = json_texts(record.verdict.unknown_rules);
     made["client"] = json_client(record);
-    made["listener"] = json_text(record.listener);
-    made["from"] = record.has_from ? json::value(json_text(record.from)) : json::value(nullptr);
+    made["listener"] = utf8_json(record.listener);
+    made["from"] = record.has_from ? json::value(utf8_json(record.from)) : json::value(nullptr);
     made["to"] = std::move(to);
     made["size"] = record.size;
     made["recipients"] = json_recipients(stored, incomplete);
@@ -224,7 +229,7 @@ std::string record_to_json(const StoredRecord& stored, RecordJson form) {
     if (form == RecordJson::full) made["dns"] = json_dns(record.lookups);
     made["events"] = json_events(record);
     if (!record.message_sha256.empty()) made["message_sha256"] = to_hex(record.message_sha256);
-    made["rules_hash"] = json_text(record.rules_hash);
+    made["rules_hash"] = utf8_json(record.rules_hash);
     made["policy_mode"] = record.policy_shadow ? "shadow" : "enforce";
     if (record.scan_passes != 0) made["scan_passes"] = record.scan_passes;
     if (record.is_open) made["open"] = true;

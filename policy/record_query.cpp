@@ -1,17 +1,22 @@
-// The query language of `log`: FIELD:PATTERN terms that must all hold; a `-` before a term turns it round.
+#include "policy/record_query.hpp"
+
+#include "base/config_reader.hpp"
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "policy/named_list.hpp"
-#include "policy/record.hpp"
+#include "policy/time_text.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <span>
 
 namespace wicket {
 namespace {
 
-const std::vector<std::string>& fields() {
+/// In the order of RecordQuery::Field.
+const std::vector<std::string>& query_fields() {
     static const std::vector<std::string> names = {
-        "verdict", "from", "to", "ip", "rule", "helo", "id", "stage", "fact"
+        "verdict", "from", "to", "ip", "rule", "helo", "id", "stage", "fact", "score", "since", "until"
     };
     return names;
 }
@@ -28,7 +33,7 @@ const std::vector<std::string>& stages() {
     return words;
 }
 
-std::unexpected<Error> mistake(std::string message, std::string_view suggestion) {
+std::unexpected<Error> mistake(std::string message, std::string_view suggestion = {}) {
     if (!suggestion.empty()) message += "; did you mean \"" + std::string(suggestion) + "\"?";
     return failure(ErrorCode::invalid, std::move(message));
 }
@@ -45,28 +50,15 @@ Result<> check_word(std::string_view what, const std::string& word, const std::v
     return mistake("unknown " + std::string(what) + " \"" + word + '"', nearest_word(word, words));
 }
 
-/// The names of block lists are those of their time, so any may have been.
-Result<> check_fact_name(const std::string& name) {
-    static const std::vector<std::string> names = [] {
-        std::vector<std::string> known = FactDictionary().names();
-        known.insert(known.end(), {"dmarc.result", "dmarc.policy", "arc.result", "arc.trusted"});
-        return known;
-    }();
-    if (name.starts_with("dnsbl.")) return {};
-    return check_word("fact", name, names);
-}
-
-Result<> check_pattern(const std::string& field, const std::string& pattern) {
-    if (field == "verdict") return check_word("verdict", pattern, verdicts());
-    if (field == "stage") return check_word("stage", pattern, stages());
-    if (field == "ip" && !is_glob(pattern) && !IpNetwork::parse(pattern)) {
-        return mistake(
-            "\"" + pattern + "\" is no address and no network such as 192.0.2.0/24 (host bits zero)", {}
-        );
-    }
-    if (field != "fact") return {};
-    if (!pattern.contains('=')) return mistake("fact: wants NAME=PATTERN, such as fact:spf.result=fail", {});
-    return check_fact_name(pattern.substr(0, pattern.find('=')));
+/// 5, -0.5, 64K, 2G, 1h (in seconds); nullopt for anything else.
+std::optional<double> parse_number(std::string_view text) {
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, number);
+    if (read.ec == std::errc() && read.ptr == end) return number;
+    if (const auto size = parse_size(text)) return static_cast<double>(*size);
+    if (const auto duration = parse_duration(text)) return static_cast<double>(duration->count()) / 1000.0;
+    return std::nullopt;
 }
 
 bool verdict_names_rule(const Verdict& verdict, std::string_view pattern) {
@@ -76,17 +68,158 @@ bool verdict_names_rule(const Verdict& verdict, std::string_view pattern) {
     });
 }
 
-bool any_fact_matches(
-    const Facts& facts, const FactDictionary& dictionary, std::string_view name, std::string_view pattern
-) {
+double seconds_of(WallTime time) {
+    return static_cast<double>(time.time_since_epoch().count()) / 1e6;
+}
+
+/// The names of block lists and pattern sets are those of their time, so any may have been.
+bool may_have_been_a_fact(std::string_view name) {
+    return name.starts_with("dnsbl.") || name.starts_with("pattern.");
+}
+
+}  // namespace
+
+Result<RecordQuery> RecordQuery::parse(const std::vector<std::string>& terms, WallTime now) {
+    RecordQuery query;
+    for (const std::string& written : terms) {
+        auto term = parse_term(written, now);
+        if (!term) return std::unexpected(term.error());
+        query.terms_.push_back(std::move(*term));
+    }
+    return query;
+}
+
+Result<RecordQuery::Term> RecordQuery::parse_term(std::string_view written, WallTime now) {
+    Term term;
+    std::string_view rest = written;
+    if (rest.starts_with('-')) {
+        term.negated = true;
+        rest.remove_prefix(1);
+    }
+    const std::size_t end = rest.find_first_of(":<>=");
+    const std::string name = wicket::lower_case(rest.substr(0, end));
+    const auto found = std::ranges::find(query_fields(), name);
+    if (found == query_fields().end()) {
+        const std::string near = nearest_word(name, query_fields());
+        return mistake(
+            "unknown term \"" + std::string(written) + "\"; terms are FIELD:PATTERN",
+            near.empty() ? near : near + ":"
+        );
+    }
+    term.field = static_cast<Field>(found - query_fields().begin());
+    if (end == std::string_view::npos)
+        return mistake("\"" + std::string(written) + "\" has no pattern", name + ":*");
+    if (rest[end] != ':' && term.field != Field::score)
+        return mistake("\"" + std::string(written) + "\": only score compares so", name + ":");
+    term.pattern = rest.substr(rest[end] == ':' ? end + 1 : end);
+    if (auto completed = complete(term, now); !completed) return std::unexpected(completed.error());
+    return term;
+}
+
+Result<> RecordQuery::complete(Term& term, WallTime now) {
+    switch (term.field) {
+        case Field::verdict: return check_word("verdict", term.pattern, verdicts());
+        case Field::stage: return check_word("stage", term.pattern, stages());
+        case Field::fact: return complete_fact(term, now);
+        case Field::ip:
+            if (is_glob(term.pattern)) return {};
+            term.network = IpNetwork::parse(term.pattern);
+            if (term.network || term.pattern == "unknown") return {};
+            return mistake(
+                "\"" + term.pattern + "\" is no address and no network such as 192.0.2.0/24 (host bits zero)"
+            );
+        case Field::since:
+        case Field::until: {
+            const auto moment = parse_moment(term.pattern, now);
+            if (!moment)
+                return mistake(
+                    "\"" + term.pattern + "\" is neither a duration such as 2h nor a date such as 2026-01-31"
+                );
+            term.time = *moment;
+            return {};
+        }
+        case Field::score: {
+            // Also score:5 and score:>5.
+            if (term.pattern.find_first_of("<>=") != 0) term.pattern.insert(0, 1, '=');
+            term.fact = "score";
+            term.pattern = term.fact + term.pattern;
+            return complete_fact(term, now);
+        }
+        default: return {};
+    }
+}
+
+/// NAME=PATTERN, NAME>NUMBER and the like.
+Result<> RecordQuery::complete_fact(Term& term, WallTime now) {
+    const std::size_t at = term.pattern.find_first_of("<>=");
+    if (at == std::string::npos)
+        return mistake(
+            "fact: wants NAME=PATTERN or a comparison, such as fact:spf.result=fail or fact:message.size>1M"
+        );
+    const char sign = term.pattern[at];
+    const bool is_or_equal = sign != '=' && term.pattern.substr(at + 1).starts_with('=');
+    term.fact = term.pattern.substr(0, at);
+    term.pattern.erase(0, at + (is_or_equal ? 2 : 1));
+    if (sign == '<') term.relation = is_or_equal ? Relation::less_or_equal : Relation::less;
+    if (sign == '>') term.relation = is_or_equal ? Relation::greater_or_equal : Relation::greater;
+    if (term.field == Field::score && sign == '=') term.relation = Relation::equal;
+
+    static const FactDictionary core;
+    static const std::vector<std::string> names = [] {
+        std::vector<std::string> known = core.names();
+        known.insert(known.end(), {"dmarc.result", "dmarc.policy", "arc.result", "arc.trusted"});
+        return known;
+    }();
+    if (term.field == Field::fact && !may_have_been_a_fact(term.fact))
+        if (auto checked = check_word("fact", term.fact, names); !checked) return checked;
+    if (term.relation == Relation::like) return {};
+    const auto known = core.find(term.fact);
+    const FactType type = known ? core.row(*known).type : FactType::real;
+    if (type == FactType::time) {
+        const auto moment = parse_moment(term.pattern, now);
+        if (!moment) return mistake("\"" + term.pattern + "\" is neither a duration nor a date");
+        term.number = seconds_of(*moment);
+        return {};
+    }
+    if (type != FactType::real && type != FactType::integer)
+        return mistake(term.fact + " is no number", "fact:" + term.fact + "=");
+    const auto number = parse_number(term.pattern);
+    if (!number) return mistake("\"" + term.pattern + "\" is no number");
+    term.number = *number;
+    return {};
+}
+
+bool RecordQuery::compares(Relation relation, double value, double with) {
+    switch (relation) {
+        case Relation::like:
+        case Relation::equal: return value == with;
+        case Relation::less: return value < with;
+        case Relation::less_or_equal: return value <= with;
+        case Relation::greater: return value > with;
+        case Relation::greater_or_equal: return value >= with;
+    }
+    std::unreachable();
+}
+
+bool RecordQuery::any_fact_holds(const Term& term, const Facts& facts, const FactDictionary& dictionary) {
     for (std::size_t at = 0; at < facts.size() && at < dictionary.rows().size(); ++at) {
         const FactValue& value = facts.get(static_cast<FactId>(at));
-        if (std::holds_alternative<Absent>(value) || !matches_glob(name, dictionary.rows()[at].name))
+        if (std::holds_alternative<Absent>(value) || !matches_glob(term.fact, dictionary.rows()[at].name))
             continue;
+        if (term.relation != Relation::like) {
+            const auto* integer = std::get_if<std::int64_t>(&value);
+            const auto* real = std::get_if<double>(&value);
+            const auto* time = std::get_if<WallTime>(&value);
+            if ((integer != nullptr && compares(term.relation, static_cast<double>(*integer), term.number)) ||
+                (real != nullptr && compares(term.relation, *real, term.number)) ||
+                (time != nullptr && compares(term.relation, seconds_of(*time), term.number)))
+                return true;
+            continue;
+        }
         const auto* list = std::get_if<TextList>(&value);
-        if (list == nullptr ? matches_glob(pattern, fact_to_text(value))
+        if (list == nullptr ? matches_glob(term.pattern, fact_to_text(value))
                             : std::ranges::any_of(list->items, [&](const std::string& item) {
-                                  return matches_glob(pattern, item);
+                                  return matches_glob(term.pattern, item);
                               })) {
             return true;
         }
@@ -94,85 +227,64 @@ bool any_fact_matches(
     return false;
 }
 
-bool term_matches(const std::string& field, const std::string& pattern, const StoredRecord& stored) {
+bool RecordQuery::holds(const Term& term, const StoredRecord& stored) {
     const DecisionRecord& record = stored.record;
-    const auto any_recipient = [&](auto test) { return std::ranges::any_of(record.recipients, test); };
-    if (field == "verdict") {
-        return matches_glob(pattern, to_string(record.verdict.action)) ||
-               any_recipient([&](const RecordRecipient& one) {
-                   return matches_glob(pattern, to_string(one.verdict.action));
-               });
-    }
-    if (field == "from")
-        return record.has_from &&
-               (matches_glob(pattern, record.from) || (pattern == "<>" && record.from.empty()));
-    if (field == "to") {
-        return any_recipient([&](const RecordRecipient& one) { return matches_glob(pattern, one.address); });
-    }
-    if (field == "ip") {
-        const auto network = IpNetwork::parse(pattern);
-        if (!is_client_known(record)) return matches_glob(pattern, "unknown");
-        return network ? network->contains(record.client_ip)
-                       : matches_glob(pattern, record.client_ip.to_string());
-    }
-    if (field == "rule") {
-        return verdict_names_rule(record.verdict, pattern) || any_recipient([&](const RecordRecipient& one) {
-                   return verdict_names_rule(one.verdict, pattern);
-               });
-    }
-    if (field == "helo") return matches_glob(pattern, record.helo);
-    if (field == "id") {
-        const std::string id = record.id.to_string();
-        return is_glob(pattern) ? matches_glob(pattern, id) : starts_with_ignoring_case(id, pattern);
-    }
-    if (field == "stage") {
-        return matches_glob(pattern, to_string(record.verdict.stage)) ||
-               any_recipient([&](const RecordRecipient& one) {
-                   return matches_glob(pattern, to_string(one.verdict.stage));
-               });
-    }
-    const auto equals = pattern.find('=');
-    const std::string_view name = std::string_view(pattern).substr(0, equals);
-    const std::string_view value = std::string_view(pattern).substr(equals + 1);
-    return any_fact_matches(record.facts, stored.dictionary, name, value) ||
-           any_recipient([&](const RecordRecipient& one) {
-               return one.facts != nullptr && any_fact_matches(*one.facts, stored.dictionary, name, value);
-           });
-}
-
-}  // namespace
-
-Result<RecordQuery> RecordQuery::parse(const std::vector<std::string>& terms) {
-    RecordQuery query;
-    for (const std::string& written : terms) {
-        Term term;
-        std::string_view rest = written;
-        if (rest.starts_with('-')) {
-            term.negated = true;
-            rest.remove_prefix(1);
+    const auto any_verdict = [&](auto test) {
+        return test(record.verdict) ||
+               std::ranges::any_of(record.recipients, test, &RecordRecipient::verdict);
+    };
+    switch (term.field) {
+        case Field::verdict:
+            return any_verdict([&](const Verdict& one) {
+                return matches_glob(term.pattern, to_string(one.action));
+            });
+        case Field::from:
+            return record.has_from &&
+                   (matches_glob(term.pattern, record.from) || (term.pattern == "<>" && record.from.empty()));
+        case Field::to:
+            return std::ranges::any_of(record.recipients, [&](const RecordRecipient& one) {
+                return matches_glob(term.pattern, one.address);
+            });
+        case Field::ip:
+            if (!is_client_known(record)) return matches_glob(term.pattern, "unknown");
+            return term.network ? term.network->contains(record.client_ip)
+                                : matches_glob(term.pattern, record.client_ip.to_string());
+        case Field::rule:
+            return any_verdict([&](const Verdict& one) { return verdict_names_rule(one, term.pattern); });
+        case Field::helo: return matches_glob(term.pattern, record.helo);
+        case Field::id: {
+            const std::string id = record.id.to_string();
+            return is_glob(term.pattern) ? matches_glob(term.pattern, id)
+                                         : starts_with_ignoring_case(id, term.pattern);
         }
-        const auto colon = rest.find(':');
-        term.field = wicket::lower_case(rest.substr(0, colon));
-        if (std::ranges::find(fields(), term.field) == fields().end()) {
-            const std::string near = nearest_word(term.field, fields());
-            return mistake(
-                "unknown term \"" + written + "\"; terms are FIELD:PATTERN", near.empty() ? near : near + ":"
-            );
-        }
-        if (colon == std::string_view::npos)
-            return mistake("\"" + written + "\" has no pattern", term.field + ":*");
-        term.pattern = rest.substr(colon + 1);
-        if (auto checked = check_pattern(term.field, term.pattern); !checked)
-            return std::unexpected(checked.error());
-        query.terms_.push_back(std::move(term));
+        case Field::stage:
+            return any_verdict([&](const Verdict& one) {
+                return matches_glob(term.pattern, to_string(one.stage));
+            });
+        case Field::score:
+            return any_verdict([&](const Verdict& one) {
+                return compares(term.relation, one.points, term.number);
+            });
+        case Field::since: return record.time >= term.time;
+        case Field::until: return record.time < term.time;
+        case Field::fact:
+            return any_fact_holds(term, record.facts, stored.dictionary) ||
+                   std::ranges::any_of(record.recipients, [&](const RecordRecipient& one) {
+                       return one.facts != nullptr && any_fact_holds(term, *one.facts, stored.dictionary);
+                   });
     }
-    return query;
+    std::unreachable();
 }
 
 bool RecordQuery::matches(const StoredRecord& stored) const {
-    return std::ranges::all_of(terms_, [&](const Term& term) {
-        return term_matches(term.field, term.pattern, stored) != term.negated;
-    });
+    return std::ranges::all_of(terms_, [&](const Term& term) { return holds(term, stored) != term.negated; });
+}
+
+WallTime RecordQuery::since() const {
+    WallTime since{};
+    for (const Term& term : terms_)
+        if (term.field == Field::since && !term.negated) since = std::max(since, term.time);
+    return since;
 }
 
 }  // namespace wicket

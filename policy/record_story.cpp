@@ -1,15 +1,16 @@
-// The story of `explain`: what a person needs to see why this was decided.
+#include "policy/record_story.hpp"
+
 #include "base/log.hpp"
 #include "base/message_bytes.hpp"
-#include "policy/record.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
+#include <set>
+#include <utility>
 
 namespace wicket {
 namespace {
-
-using OriginOf = std::function<std::string(std::string_view)>;
 
 // One value fills no more of the screen than this; --json has it whole.
 constexpr std::size_t value_limit_octets = 300;
@@ -54,18 +55,22 @@ std::string_view headline_verb(Action action) {
 
 class Story {
 public:
-    Story(const StoredRecord& stored, const OriginOf& origin_of) : stored_(stored), origin_of_(origin_of) {}
+    Story(const StoredRecord& stored, const StoryContext& context)
+        : stored_(stored), context_(context), evidence_(stored, context.zones) {}
 
     std::string tell() {
         tell_head();
         tell_decision("Decision", record_.verdict);
         for (const RecordRecipient& recipient : record_.recipients)
             tell_recipient(recipient);
+        tell_rule();
+        tell_flips();
         tell_events();
         tell_facts("Facts", record_.facts);
         tell_unknown();
         tell_dns();
         tell_rest();
+        tell_letter();
         return std::move(text_);
     }
 
@@ -77,7 +82,7 @@ private:
     }
 
     std::string rule_text(const std::string& rule) const {
-        const std::string origin = origin_of_ ? origin_of_(rule) : std::string();
+        const std::string origin = context_.origin_of ? context_.origin_of(rule) : std::string();
         return origin.empty() ? shown(rule) : fmt::format("{} ({})", shown(rule), shown(origin));
     }
 
@@ -117,17 +122,69 @@ private:
         add("");
         add("{}: {} at {}", title, to_string(verdict.action), to_string(verdict.stage));
         if (!verdict.rule.empty()) add("  decided by {}", rule_text(verdict.rule));
-        double sum = 0;
+        std::string sum;
+        std::size_t summands = 0;
         for (const RuleHit& hit : verdict.hits) {
             const bool counts = hit.mode == RuleMode::enforce;
-            if (counts) sum += hit.points;
+            if (counts && hit.points != 0) {
+                sum += summands == 0
+                           ? fmt::format("{:g}", hit.points)
+                           : fmt::format(" {} {:g}", hit.points < 0 ? '-' : '+', std::abs(hit.points));
+                ++summands;
+            }
             const std::string effect =
                 hit.action != Action::none ? std::string(to_string(hit.action)) : points_text(hit.points);
             add("  {:>10}  {}{}", effect, rule_text(hit.rule), counts ? "" : "  [shadow: without effect]");
         }
-        if (sum != 0 || verdict.points != 0) add("  {:>10}  in total", fmt::format("{:g}", verdict.points));
+        if (summands != 0 || verdict.points != 0) {
+            if (summands > 1)
+                add("  {:>10}  in total: {} = {:g}{}",
+                    fmt::format("{:g}", verdict.points),
+                    sum,
+                    verdict.points,
+                    thresholds_text());
+            else
+                add("  {:>10}  in total{}", fmt::format("{:g}", verdict.points), thresholds_text());
+        }
         for (const std::string& rule : verdict.unknown_rules)
             add("  {:>10}  {}", "unknown", rule_text(rule));
+    }
+
+    std::string thresholds_text() const {
+        if (!context_.junk_threshold || !context_.reject_threshold) return {};
+        return fmt::format(
+            "; junk from {:g}, refused from {:g}", *context_.junk_threshold, *context_.reject_threshold
+        );
+    }
+
+    void tell_rule() {
+        if (context_.rule_text.empty() && context_.rules_note.empty()) return;
+        add("");
+        add("The deciding rule{}{}", context_.rule_place.empty() ? "" : ", ", shown(context_.rule_place));
+        if (!context_.rules_note.empty()) add("  ({})", context_.rules_note);
+        std::string_view rest = context_.rule_text;
+        while (!rest.empty()) {
+            const std::size_t end = rest.find('\n');
+            add("  | {}", escape_for_log(rest.substr(0, end), 1000));
+            rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+        }
+    }
+
+    void tell_flips() {
+        if (context_.flips.empty() && context_.flips_note.empty()) return;
+        add("");
+        add("The nearest flip: what alone would have changed it");
+        for (const std::string& flip : context_.flips)
+            add("  {}", shown(flip));
+        if (context_.flips.empty()) add("  {}", context_.flips_note);
+    }
+
+    void tell_letter() {
+        if (context_.letter.empty()) return;
+        add("");
+        add("For the sender");
+        add("");
+        text_ += context_.letter;
     }
 
     void tell_recipient(const RecordRecipient& recipient) {
@@ -172,7 +229,14 @@ private:
             if (list != nullptr && !list->missing.empty()) {
                 unknown_.push_back(fmt::format("{}: incomplete, {}", shown(row.name), shown(list->missing)));
             }
+            tell_evidence(row.name);
         }
+    }
+
+    /// The questions behind a fact, under the first one that rests on them.
+    void tell_evidence(std::string_view fact) {
+        for (const std::size_t at : evidence_.of(fact))
+            if (told_lookups_.insert(at).second) add("      {}", lookup_to_text(record_.lookups[at]));
     }
 
     void tell_unknown() {
@@ -184,28 +248,14 @@ private:
     }
 
     void tell_dns() {
-        if (record_.lookups.empty()) return;
-        add("");
-        add("DNS questions");
-        for (const DnsLookup& lookup : record_.lookups) {
-            std::string answer;
-            for (const std::string& record : lookup.answer.records) {
-                if (!answer.empty()) answer += ", ";
-                answer += shown(record_to_text(lookup.question.type, record));
+        bool is_first = true;
+        for (std::size_t at = 0; at < record_.lookups.size(); ++at) {
+            if (told_lookups_.contains(at)) continue;
+            if (std::exchange(is_first, false)) {
+                add("");
+                add("Other DNS questions");
             }
-            if (answer.empty()) answer = to_string(lookup.answer.status);
-            if (!lookup.answer.reason.empty()) answer += " (" + shown(lookup.answer.reason) + ")";
-            const std::string timing =
-                lookup.answer.micros == 0
-                    ? "cached"
-                    : fmt::format("{:.1f} ms", static_cast<double>(lookup.answer.micros) / 1000.0);
-            add("  {} {}: {}  [ttl {}, {}{}]",
-                shown(lookup.question.name),
-                to_string(lookup.question.type),
-                answer,
-                lookup.answer.ttl_seconds,
-                timing,
-                lookup.answer.is_authentic ? ", DNSSEC" : "");
+            add("  {}", lookup_to_text(record_.lookups[at]));
         }
     }
 
@@ -219,15 +269,17 @@ private:
 
     const StoredRecord& stored_;
     const DecisionRecord& record_ = stored_.record;
-    const OriginOf& origin_of_;
+    const StoryContext& context_;
+    FactEvidence evidence_;
+    std::set<std::size_t> told_lookups_;
     std::string text_;
     std::vector<std::string> unknown_;
 };
 
 }  // namespace
 
-std::string record_to_story(const StoredRecord& stored, const OriginOf& origin_of) {
-    return Story(stored, origin_of).tell();
+std::string record_to_story(const StoredRecord& stored, const StoryContext& context) {
+    return Story(stored, context).tell();
 }
 
 }  // namespace wicket

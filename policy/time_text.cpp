@@ -1,5 +1,6 @@
 #include "policy/time_text.hpp"
 
+#include "base/config_reader.hpp"
 #include "base/text.hpp"
 
 namespace wicket {
@@ -82,6 +83,11 @@ std::optional<WallTime> parse_time(std::string_view text) {
     const auto time_of_day = parse_time_of_day(text);
     if (!time_of_day) return std::nullopt;
     return midnight + *time_of_day;
+}
+
+std::optional<WallTime> parse_moment(std::string_view text, WallTime now) {
+    if (const auto duration = parse_duration(text)) return now - *duration;
+    return parse_time(text);
 }
 
 }  // namespace wicket

@@ -12,4 +12,7 @@ namespace wicket {
 /// anything else.
 std::optional<WallTime> parse_time(std::string_view text);
 
+/// The same, or a duration before `now`: 90m, 2h, 7d.
+std::optional<WallTime> parse_moment(std::string_view text, WallTime now);
+
 }  // namespace wicket

@@ -1,6 +1,8 @@
 // Octets of the store read as a decision record: an error, or a record that can be told in every form, and
 // that stays the same when it is written and read again.
-#include "policy/record.hpp"
+#include "policy/record_query.hpp"
+#include "policy/record_story.hpp"
+#include "policy/sender_letter.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string json = wicket::record_to_json(*stored, wicket::RecordJson::full);
     if (wicket::record_to_line(*stored).find('\n') != std::string::npos) std::abort();
     static_cast<void>(wicket::record_to_story(*stored, {}));
-    static const auto query =
-        wicket::RecordQuery::parse({"verdict:reject", "-ip:192.0.2.0/24", "from:*@*", "fact:*=*a*"});
+    static_cast<void>(wicket::sender_letter(stored->record));
+    static const auto query = wicket::RecordQuery::parse(
+        {"verdict:reject", "-ip:192.0.2.0/24", "from:*@*", "fact:*=*a*", "score>-5", "fact:message.size>1"},
+        wicket::WallTime{}
+    );
     static_cast<void>(query->matches(*stored));
     const auto again = wicket::decode_record(wicket::encode_record(stored->record, stored->dictionary));
     if (!again || wicket::record_to_json(*again, wicket::RecordJson::full) != json) std::abort();

@@ -1,0 +1,70 @@
+#include "policy/rule_variants.hpp"
+
+#include "policy/compiled_rules.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+namespace wicket {
+namespace {
+
+const CompiledRules& made_by_loader(const RuleSet& rules) {
+    const auto* made = dynamic_cast<const CompiledRules*>(&rules);
+    if (made == nullptr) throw std::logic_error("a RuleSet that load_rules did not make");
+    return *made;
+}
+
+double shown_points(Millipoints points) {
+    return static_cast<double>(points) / 1000.0;
+}
+
+std::optional<Millipoints> to_thousandths(std::optional<double> points) {
+    if (!points) return std::nullopt;
+    return std::llround(*points * 1000);
+}
+
+}  // namespace
+
+Thresholds thresholds_for(const RuleSet& rules, const Facts& facts) {
+    const CompiledRules& made = made_by_loader(rules);
+    std::optional<Millipoints> junk;
+    std::optional<Millipoints> reject;
+    for (const Override& one : made.overrides()) {
+        if (!one.scope.includes(facts)) continue;
+        if (!junk) junk = one.junk;
+        if (!reject) reject = one.reject;
+    }
+    return {
+        shown_points(junk.value_or(made.junk_threshold())),
+        shown_points(reject.value_or(made.reject_threshold()))
+    };
+}
+
+std::shared_ptr<const RuleSet> with_modes(
+    const RuleSet& rules, const std::vector<std::pair<std::string, RuleMode>>& modes
+) {
+    const CompiledRules& made = made_by_loader(rules);
+    std::vector<std::pair<std::size_t, RuleMode>> by_index;
+    for (const auto& [id, mode] : modes) {
+        const auto found = std::ranges::find(made.rules(), id, &Rule::id);
+        if (found != made.rules().end())
+            by_index.emplace_back(static_cast<std::size_t>(found - made.rules().begin()), mode);
+    }
+    return made.with_modes(by_index);
+}
+
+std::shared_ptr<const RuleSet> with_thresholds(
+    const RuleSet& rules, std::optional<double> junk, std::optional<double> reject
+) {
+    return made_by_loader(rules).with_thresholds(to_thousandths(junk), to_thousandths(reject));
+}
+
+std::vector<RuleBrief> briefs_of(const RuleSet& rules) {
+    std::vector<RuleBrief> briefs;
+    for (const Rule& rule : made_by_loader(rules).rules())
+        briefs.push_back({rule.id, rules.origin_of(rule.id), rule.mode, rule.action, rule.stage});
+    return briefs;
+}
+
+}  // namespace wicket

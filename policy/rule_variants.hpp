@@ -1,0 +1,42 @@
+// A rule set with one thing changed, to ask what would have been: a rule off, another threshold. Any thread.
+#pragma once
+
+#include "policy/rules.hpp"
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace wicket {
+
+struct Thresholds {
+    double junk = 0;
+    double reject = 0;
+};
+
+/// Those that apply to these facts, overrides included.
+Thresholds thresholds_for(const RuleSet& rules, const Facts& facts);
+
+/// The same rules with these in another mode, whatever overrides say; ids that it does not have are passed
+/// over. `hash` and everything else stay.
+std::shared_ptr<const RuleSet> with_modes(
+    const RuleSet& rules, const std::vector<std::pair<std::string, RuleMode>>& modes
+);
+/// The same rules with other thresholds, for everybody.
+std::shared_ptr<const RuleSet> with_thresholds(
+    const RuleSet& rules, std::optional<double> junk, std::optional<double> reject
+);
+
+/// What a table of rules shows of each.
+struct RuleBrief {
+    std::string id;
+    std::string origin;  // FILE:LINE
+    RuleMode mode = RuleMode::enforce;
+    Action action = Action::none;  // none: it has points, or marks
+    Stage stage = Stage::end;
+};
+/// In file order.
+std::vector<RuleBrief> briefs_of(const RuleSet& rules);
+
+}  // namespace wicket

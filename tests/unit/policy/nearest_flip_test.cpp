@@ -1,0 +1,189 @@
+#include "policy/nearest_flip.hpp"
+
+#include "policy/rule_variants.hpp"
+
+#include <gtest/gtest.h>
+
+namespace wicket {
+namespace {
+
+std::shared_ptr<const RuleSet> compile_for_flips(const std::string& text) {
+    Diagnostics diagnostics;
+    auto rules = compile_rules(
+        {
+            {"rules.toml", text}
+    },
+        diagnostics
+    );
+    for (const Diagnostic& one : diagnostics.sorted())
+        if (one.severity == Severity::error) ADD_FAILURE() << render(one);
+    return rules;
+}
+
+constexpr std::string_view points_rules = R"([thresholds]
+junk = 5
+reject = 12
+[dnsbl.zen]
+zone = "zen.example"
+listed = { sbl = "127.0.0.2", xbl = "127.0.0.4" }
+[[rule]]
+id = "zen"
+points = { 'dnsbl.zen has sbl' = 9, 'dnsbl.zen has xbl' = 6 }
+[[rule]]
+id = "spf"
+points = { 'spf.result == fail' = 4, 'spf.result == softfail' = 1 }
+[[rule]]
+id = "strict"
+when = 'spf.result == softfail'
+then = "reject"
+mode = "shadow"
+)";
+
+/// A record under the rules' own dictionary, with what they say of it.
+struct Recorded {
+    StoredRecord stored;
+
+    Recorded(const RuleSet& rules, const Facts& facts, Stage stage) {
+        stored.dictionary = rules.dictionary();
+        stored.record.facts = facts;
+        stored.record.verdict = decide(rules, facts, stage);
+        stored.record.recipients = {
+            {"u@example.test", stored.record.verdict, "", nullptr}
+        };
+    }
+    std::vector<Flip> flips(const RuleSet& rules, std::size_t limit = 20) const {
+        const auto subjects = subjects_of(stored, rules.dictionary());
+        return nearest_flips(rules, leading_subject(subjects, stored.record), limit);
+    }
+};
+
+std::vector<std::string> texts_of(const std::vector<Flip>& flips) {
+    std::vector<std::string> texts;
+    for (const Flip& flip : flips)
+        texts.push_back(flip_to_text(flip));
+    return texts;
+}
+
+TEST(NearestFlip, TellsTheSmallestChangeFirst) {
+    const auto rules = compile_for_flips(std::string(points_rules));
+    Facts facts;
+    facts.set(
+        *rules->dictionary().find("dnsbl.zen"),
+        TextList{
+            {"sbl", "xbl"},
+            ""
+    }
+    );
+    facts.set(id_of(CoreFact::spf_result), std::string("fail"));
+    const Recorded recorded(*rules, facts, Stage::end);
+    ASSERT_EQ(recorded.stored.record.verdict.action, Action::reject);  // 13 points
+    const auto flips = recorded.flips(*rules);
+    const std::vector<std::string> want = {
+        "if the threshold reject were above 13 instead of 12: junk by threshold:junk",
+        "if dnsbl.zen were xbl instead of sbl, xbl: junk by threshold:junk",
+        "without the rule spf: junk by threshold:junk",
+        "if spf.result were pass or neutral or none or temperror instead of fail: junk by threshold:junk",
+        "without the rule zen: accept by default",
+    };
+    auto texts = texts_of(flips);
+    ASSERT_GE(texts.size(), want.size());
+    EXPECT_EQ(texts[0], want[0]);
+    for (const std::string& one : want)
+        EXPECT_NE(std::ranges::find(texts, one), texts.end()) << one << "\n"
+                                                              << fmt::format("{}", fmt::join(texts, "\n"));
+    for (std::size_t at = 1; at < flips.size(); ++at)
+        EXPECT_LE(
+            std::tuple(flips[at - 1].hits_changed, flips[at - 1].points_moved),
+            std::tuple(flips[at].hits_changed, flips[at].points_moved)
+        );
+    EXPECT_EQ(recorded.flips(*rules, 2).size(), 2U);
+    // Who somebody is, is not changed.
+    for (const Flip& flip : flips)
+        EXPECT_FALSE(flip.what.starts_with("client.") || flip.what.starts_with("rcpt.")) << flip.what;
+}
+
+TEST(NearestFlip, EveryFlipIsTrue) {
+    const auto rules = compile_for_flips(std::string(points_rules));
+    Facts facts;
+    facts.set(*rules->dictionary().find("dnsbl.zen"), TextList{{"xbl"}, ""});
+    facts.set(id_of(CoreFact::spf_result), std::string("softfail"));
+    const Recorded recorded(*rules, facts, Stage::end);
+    ASSERT_EQ(recorded.stored.record.verdict.action, Action::junk);  // 7 points
+    std::size_t rules_seen = 0;
+    for (const Flip& flip : recorded.flips(*rules)) {
+        SCOPED_TRACE(flip_to_text(flip));
+        EXPECT_NE(flip.verdict, Action::junk);
+        if (flip.kind != Flip::Kind::rule) continue;
+        ++rules_seen;
+        const auto mode = flip.to == "off" ? RuleMode::off : RuleMode::enforce;
+        const Verdict verdict = decide(
+            *with_modes(
+                *rules,
+                {
+                    {flip.what, mode}
+        }
+            ),
+            facts,
+            Stage::end
+        );
+        EXPECT_EQ(verdict.action, flip.verdict);
+        EXPECT_EQ(verdict.rule, flip.rule);
+    }
+    EXPECT_EQ(rules_seen, 2U);  // zen off; strict enforced
+}
+
+TEST(NearestFlip, OfARefusalAtRcptItGoesOn) {
+    const auto rules = compile_for_flips(
+        "[[rule]]\nid = \"a\"\nwhen = 'client.port > 1'\nthen = \"reject\"\nat = \"connect\"\n"
+    );
+    Facts facts;
+    facts.set(id_of(CoreFact::client_port), std::int64_t{2});
+    const Recorded recorded(*rules, facts, Stage::rcpt);
+    const auto texts = texts_of(recorded.flips(*rules));
+    ASSERT_FALSE(texts.empty());
+    EXPECT_EQ(texts[0], "without the rule a: it would have gone on to the next stage");
+}
+
+TEST(NearestFlip, SaysNothingWhereTheRulesSayOtherwise) {
+    const auto rules = compile_for_flips(std::string(points_rules));
+    Facts facts;
+    facts.set(id_of(CoreFact::spf_result), std::string("fail"));
+    Recorded recorded(*rules, facts, Stage::end);
+    EXPECT_FALSE(recorded.flips(*rules).empty());
+    recorded.stored.record.recipients[0].verdict.rule = "gone";
+    EXPECT_TRUE(recorded.flips(*rules).empty());
+}
+
+TEST(RuleVariants, ChangeOneThingAndNothingElse) {
+    const auto rules = compile_for_flips(
+        std::string(points_rules) +
+        "[[override]]\ndomains = [\"strict.test\"]\nthresholds = { junk = 3 }\nmodes = { spf = \"off\" }\n"
+    );
+    Facts facts;
+    facts.set(id_of(CoreFact::spf_result), std::string("fail"));
+    EXPECT_EQ(thresholds_for(*rules, facts).junk, 5);
+    facts.set(id_of(CoreFact::rcpt_domain), std::string("strict.test"));
+    EXPECT_EQ(thresholds_for(*rules, facts).junk, 3);
+    EXPECT_EQ(thresholds_for(*rules, facts).reject, 12);
+    EXPECT_EQ(decide(*rules, facts, Stage::end).points, 0);
+    const auto on = with_modes(
+        *rules,
+        {
+            {"spf",          RuleMode::enforce},
+            {"no such rule", RuleMode::off    }
+    }
+    );
+    EXPECT_EQ(decide(*on, facts, Stage::end).points, 4);
+    EXPECT_EQ(decide(*on, facts, Stage::end).action, Action::junk);
+    EXPECT_EQ(on->hash(), rules->hash());
+    const auto high = with_thresholds(*on, 4.5, std::nullopt);
+    EXPECT_EQ(decide(*high, facts, Stage::end).action, Action::accept);
+    EXPECT_EQ(decide(*rules, facts, Stage::end).points, 0);
+    ASSERT_EQ(briefs_of(*rules).size(), 3U);
+    EXPECT_EQ(briefs_of(*rules)[2].id, "strict");
+    EXPECT_EQ(briefs_of(*rules)[2].mode, RuleMode::shadow);
+    EXPECT_EQ(briefs_of(*rules)[2].action, Action::reject);
+}
+
+}  // namespace
+}  // namespace wicket
