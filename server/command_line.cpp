@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "policy/record_groups.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -31,6 +32,8 @@ struct Words {
     std::string verb, address, id;
     std::string log_format = "text";
     LogOptions log;
+    SuspectsOptions suspects;
+    std::string since;
     std::vector<std::string> negated_terms;
 };
 
@@ -47,6 +50,13 @@ CLI::App* add_command(
     command->add_flag("--json", words.is_json, "JSON, one object a line");
     command->footer("Example:\n  " + example);
     return command;
+}
+
+std::string joined_fields() {
+    std::string text;
+    for (const std::string& field : RecordGroups::fields())
+        text += field + ", ";
+    return text + "fact:NAME";
 }
 
 void add_commands(CLI::App& app, Words& words) {
@@ -84,12 +94,34 @@ void add_commands(CLI::App& app, Words& words) {
         words,
         "log",
         "Decisions, newest last; terms FIELD:PATTERN must all hold, a leading - negates one",
-        "mailwicket log verdict:reject -from:*@example.org ip:192.0.2.0/24 --since 1h"
+        "mailwicket log verdict:reject -from:*@example.org ip:192.0.2.0/24 --since 1h\n"
+        "  mailwicket log 'score>8' fact:spf.result=fail --by sender-domain\n"
+        "  mailwicket log verdict:reject --since 7d --chart"
     );
-    log->add_option("query", words.log.query, "verdict: from: to: ip: rule: helo: id: stage: fact:NAME=");
+    log->add_option(
+        "query",
+        words.log.query,
+        "verdict: from: to: ip: rule: helo: id: stage: fact:NAME=PATTERN 'fact:NAME>NUMBER' 'score>N' since: "
+        "until:"
+    );
     log->add_option("--since", words.log.since, "90m, 2h, 7d, or 2026-01-31");
     log->add_flag("-f,--follow", words.log.follows, "wait for more");
+    log->add_option("--by", words.log.by, "count by " + joined_fields());
+    log->add_flag("--chart", words.log.charts, "count over time");
     log->prefix_command(false);
+    CLI::App* suspects = add_command(
+        app,
+        words,
+        "suspects",
+        "Refusals ranked by signs that they were mistakes; terms as of log",
+        "mailwicket suspects --since 7d rule:spamhaus-zen"
+    );
+    suspects->add_option("query", words.suspects.query, "terms as of log");
+    suspects->add_option("--since", words.suspects.since, "2h, 7d, or 2026-01-31")->capture_default_str();
+    suspects->add_option("-n,--count", words.suspects.count, "so many")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 100'000));
+    suspects->add_flag("--deferred", words.suspects.deferred_too, "greylisted and deferred ones too");
     add_command(
         app,
         words,
@@ -102,9 +134,15 @@ void add_commands(CLI::App& app, Words& words) {
     add_command(
         app, words, "facts", "The dictionary of all facts that rules can speak of", "mailwicket facts --json"
     );
-    CLI::App* rules =
-        add_command(app, words, "rules", "Run the [[test]] blocks of the rules", "mailwicket rules test");
-    rules->add_option("verb", words.verb, "test")->required()->check(CLI::IsMember({"test"}));
+    CLI::App* rules = add_command(
+        app,
+        words,
+        "rules",
+        "Run the [[test]] blocks of the rules, or count how often each rule hit and decided",
+        "mailwicket rules test\n  mailwicket rules hits --since 7d"
+    );
+    rules->add_option("verb", words.verb, "test or hits")->required()->check(CLI::IsMember({"test", "hits"}));
+    rules->add_option("--since", words.since, "of hits: 2h, 7d, or 2026-01-31; default: everything");
     add_command(app, words, "verify", "Read the whole store and name what is damaged", "mailwicket verify");
     add_command(
         app, words, "status", "Counters and process ids of the running server", "mailwicket status --json"
@@ -135,28 +173,30 @@ int run(const std::string& command, Words& words) {
         }
         return account_command(words.context, words.verb, words.address);
     }
-    if (command == "log") {
-        words.log.query.insert(words.log.query.end(), words.negated_terms.begin(), words.negated_terms.end());
-        return log_command(words.context, words.log);
-    }
+    for (std::vector<std::string>* query : {&words.log.query, &words.suspects.query})
+        query->insert(query->end(), words.negated_terms.begin(), words.negated_terms.end());
+    if (command == "log") return log_command(words.context, words.log);
     if (command == "explain") return explain_command(words.context, words.id);
     if (command == "facts") return facts_command(words.context);
+    if (command == "suspects") return suspects_command(words.context, words.suspects);
+    if (command == "rules" && words.verb == "hits") return rules_hits_command(words.context, words.since);
     if (command == "rules") return rules_test_command(words.context);
     if (command == "verify") return verify_command(words.context);
     return status_command(words.context);
 }
 
-/// "-verdict:accept" is a term of `log` that is turned round, though it looks like an option.
+/// "-verdict:accept" and "-score>5" are terms that are turned round, though they look like options.
 bool is_negated_term(std::string_view word) {
-    const std::size_t colon = word.find(':');
-    if (!word.starts_with('-') || colon == std::string_view::npos || colon < 2) return false;
-    return std::ranges::all_of(word.substr(1, colon - 1), [](char c) { return is_letter_or_digit(c); });
+    const std::size_t end = word.find_first_of(":<>=");
+    if (!word.starts_with('-') || end == std::string_view::npos || end < 2) return false;
+    return std::ranges::all_of(word.substr(1, end - 1), [](char c) { return is_letter_or_digit(c); });
 }
 
 /// Takes such terms out of the arguments, which are left for the reader of options.
 std::vector<std::string> split_negated_terms(int argc, char** argv, Words& words) {
     std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
-    if (arguments.empty() || arguments.front() != "log") return arguments;
+    if (arguments.empty() || (arguments.front() != "log" && arguments.front() != "suspects"))
+        return arguments;
     std::vector<std::string> rest;
     for (std::string& word : arguments)
         (is_negated_term(word) ? words.negated_terms : rest).push_back(std::move(word));

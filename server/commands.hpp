@@ -26,12 +26,24 @@ struct LogOptions {
     std::vector<std::string> query;
     std::string since;  // a duration, or an RFC 3339 date or time; empty: everything
     bool follows = false;
+    std::string by;       // of RecordGroups; empty: no groups
+    bool charts = false;  // counts over time
 };
 int log_command(const CommandContext& context, const LogOptions& options);
+struct SuspectsOptions {
+    std::vector<std::string> query;
+    std::string since = "14d";
+    std::size_t count = 20;
+    bool deferred_too = false;
+};
+/// Refusals ranked by signs that they were mistakes.
+int suspects_command(const CommandContext& context, const SuspectsOptions& options);
 int explain_command(const CommandContext& context, const std::string& id);
 int facts_command(const CommandContext& context);
 /// Runs the [[test]] blocks.
 int rules_test_command(const CommandContext& context);
+/// Per rule and per block list: how often it hit, decided, and decided alone.
+int rules_hits_command(const CommandContext& context, const std::string& since);
 /// Reads every message and row of the store and names what is damaged.
 int verify_command(const CommandContext& context);
 /// What the running server counts, and the ids of its processes.

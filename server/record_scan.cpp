@@ -1,0 +1,62 @@
+#include "server/record_scan.hpp"
+
+#include "policy/time_text.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace wicket {
+
+void add_folds(DecisionLog& log, StoredRecord& stored) {
+    const auto folded = log.folded(stored.record.id);
+    if (!folded || folded->count == 0) return;
+    stored.record.folded_count = folded->count + 1;
+    stored.record.folded_last = folded->last;
+}
+
+Result<> RecordScan::run(
+    const RecordQuery& query, WallTime since, const std::function<bool(const StoredRecord&)>& visit
+) {
+    return log_.scan(
+        std::max(since, query.since()),
+        [&](const RecordId& id, Result<std::string_view> octets) {
+            if (progress_ != nullptr) progress_->count();
+            auto stored =
+                octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
+            if (!stored) {
+                note_unreadable(id, stored.error());
+                return true;
+            }
+            if (!query.matches(*stored)) return true;
+            add_folds(log_, *stored);
+            return visit(*stored);
+        }
+    );
+}
+
+void RecordScan::note_unreadable(const RecordId& id, const Error& error) {
+    ++unreadable_;
+    if (progress_ != nullptr) progress_->hide();
+    print_error(
+        {ErrorCode::corrupt, fmt::format("the record {} cannot be read: {}", id.to_string(), error.message)},
+        form_
+    );
+}
+
+void RecordScan::tell_unreadable() const {
+    if (unreadable_ != 0)
+        print_error({ErrorCode::corrupt, fmt::format("{} records could not be read", unreadable_)}, form_);
+}
+
+Result<WallTime> parse_since(const std::string& text) {
+    if (text.empty()) return WallTime{};
+    if (const auto moment = parse_moment(text, system_clock().wall())) return *moment;
+    return failure(
+        ErrorCode::invalid,
+        fmt::format(
+            "--since {}: a duration such as 90m, 2h, 7d, or a date such as 2026-01-31 is wanted", text
+        )
+    );
+}
+
+}  // namespace wicket

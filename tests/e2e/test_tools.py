@@ -1,0 +1,232 @@
+"""The tools of who tunes rules and reviews refusals: log, explain, suspects, allow, rules hits."""
+import json
+import re
+import subprocess
+
+from harness import MESSAGE, Server, Smtp, check, equal, wait_until
+
+RULES = '''
+[thresholds]
+junk = 5
+reject = 8
+
+[[rule]]
+id = "spf"
+points = { 'spf.result == fail' = 6, 'spf.result == softfail' = 1 }
+why = "SPF does not permit {client.ip}"
+fix = "Name it in the SPF record"
+
+[[rule]]
+id = "unresolved"
+when = 'helo.resolves == false'
+points = 3
+
+[[rule]]
+id = "blocked"
+when = 'mail.domain == "blocked.test"'
+then = "reject"
+why = "blocked.test may not send"
+'''
+ZONE = {
+    ('sender.test', 'TXT'): ['v=spf1 -all'],
+    ('good.test', 'TXT'): ['v=spf1 ip4:192.0.2.0/24 -all'],
+    ('mail.good.test', 'A'): ['192.0.2.7'],
+}
+
+
+def send(server, address, sender, recipients, name='mail.good.test', message=MESSAGE):
+    with Smtp(server) as client:
+        client.become(address)
+        client.hello(name)
+        return client.send_mail(sender, recipients, message)
+
+
+def traffic(server):
+    """ids by what became of them: accept, reject (points), junk, blocked."""
+    alice = ['alice@example.test']
+    ids = {
+        'accept': send(server, '192.0.2.7', 'ann@good.test', alice).id,
+        'reject': send(server, '198.51.100.9', 'ann@sender.test', alice, name='nowhere.test').id,
+        'junk': send(server, '198.51.100.9', 'ann@sender.test', ['bob@example.test']).id,
+        'blocked': send(server, '198.51.100.10', 'x@blocked.test', alice).id,
+    }
+    wait_until(lambda: len([r for r in server.log() if r['verdict'] != 'none']) == 4, 'four decisions')
+    return ids
+
+
+def lines(server, *words):
+    return [json.loads(line) for line in server.command(*words, '--json').stdout.splitlines()]
+
+
+def test_log_finds_by_score_time_and_numbers():
+    with Server(rules=RULES, zone=ZONE) as server:
+        ids = traffic(server)
+
+        def found(*query):
+            return {r['id'] for r in server.log(*query)}
+        equal(found('score>8'), {ids['reject']}, 'score>8')
+        equal(found('score>=6'), {ids['reject'], ids['junk']}, 'score>=6')
+        equal(found('-score<6'), {ids['reject'], ids['junk']}, '-score<6')
+        equal(found('fact:message.size>10', '-score>0'), {ids['accept']}, 'size')
+        equal(found('fact:message.size>1M'), set(), 'size over 1M')
+        equal(found('since:1h', 'from:*@sender.test'), {ids['reject'], ids['junk']}, 'since')
+        equal(found('until:1h'), set(), 'until')
+        equal(found('verdict:reject', '-rule:spf'), {ids['blocked']}, '-rule')
+        bad = server.command('log', 'scroe>5', check_code=64)
+        check('did you mean "score:"' in bad.stderr, bad.stderr)
+
+
+def test_log_counts_by_groups():
+    with Server(rules=RULES, zone=ZONE) as server:
+        traffic(server)
+        rows = lines(server, 'log', '--by', 'sender-domain', 'verdict:*', '-verdict:none')
+        equal([(r['value'], r['count']) for r in rows[:-1]], [('sender.test', 2), ('blocked.test', 1), ('good.test', 1)], 'groups')
+        equal(rows[-1], {'summary': {'by': 'sender-domain', 'total': 4, 'others': 0}}, 'summary')
+        equal(rows[0]['share'], 0.5, 'share')
+        check(rows[0]['first'] < rows[0]['last'], 'first and last')
+        table = server.command('log', '--by', 'verdict', '-verdict:none').stdout
+        check(re.search(r'^ +2 +50\.0%  \d{4}-\d\d-\d\d \d\d:\d\d  \d{4}-\d\d-\d\d \d\d:\d\d  reject$', table, re.M), table)
+        check('did you mean "recipient"' in server.command('log', '--by', 'recipent', check_code=64).stderr, 'suggestion')
+        server.command('log', '--by', 'rule', '--chart', check_code=64)
+        server.command('log', '--by', 'rule', '-f', check_code=64)
+
+
+def test_log_draws_counts_over_time():
+    with Server(rules=RULES, zone=ZONE) as server:
+        traffic(server)
+        rows = lines(server, 'log', '--chart', '-verdict:none')
+        equal([sum(r[key] for r in rows) for key in ('count', 'taken', 'set_aside', 'refused')], [4, 1, 1, 2], 'counts')
+
+        def drawn(**environment):
+            words = [server.binary, 'log', '--chart', '-verdict:none', '-c', str(server.config)]
+            return subprocess.run(words, env={'COLUMNS': '70', **environment}, capture_output=True, text=True, check=True).stdout
+        ascii_chart = drawn(LC_ALL='C')
+        check('#' in ascii_chart and ascii_chart.isascii(), ascii_chart)
+        check('\u2588' in drawn(LC_ALL='C.UTF-8'), 'no blocks')
+        check(all(len(line) <= 70 for line in ascii_chart.splitlines()), f'too wide: {ascii_chart}')
+
+
+def test_explain_shows_the_rule_the_sum_and_the_evidence():
+    with Server(rules=RULES, zone=ZONE) as server:
+        ids = traffic(server)
+        story = server.command('explain', ids['reject']).stdout
+        for wanted in ('9  in total: 6 + 3 = 9', 'For the sender', '[thresholds]', 'reject = 8', f'name the id {ids["reject"]}'):
+            check(wanted in ' '.join(story.split()) or wanted in story, f'no {wanted!r} in {story}')
+        facts = story[story.index('\nFacts'):]
+        check(re.search(r'spf\.result +fail\n +sender\.test TXT: v=spf1 -all', facts), f'no evidence of spf.result: {facts}')
+        check(re.search(r'helo\.resolves +false\n +nowhere\.test', facts), f'no evidence of helo.resolves: {facts}')
+        record = server.explain(ids['blocked'])
+        check(record['rule_text'].startswith('[[rule]]\nid = "blocked"\n'), record['rule_text'])
+        check(re.search(r'rules\.toml:\d+$', record['rule_place']), record['rule_place'])
+        check('rules_note' not in record, 'a note')
+        check('blocked.test may not send' in record['letter'].replace('\n', ' '), record['letter'])
+        check('alice@example.test' in record['letter'], record['letter'])
+        check(re.search(r'The nearest flip.*\n +if the threshold reject were above 9 instead of 8: it would have gone on', story), story)
+        flips = server.explain(ids['blocked'])['flips']
+        equal([(f['kind'], f['what'], f['to']) for f in flips], [('rule', 'blocked', 'off')], 'flips')
+        flips = server.explain(ids['junk'])['flips']
+        equal((flips[0]['kind'], flips[0]['what'], flips[0]['verdict']), ('threshold', 'junk', 'accept'), 'the nearest flip of junk')
+        check(any((f['what'], f['to'].split(' or ')[0], f['verdict']) == ('spf.result', 'softfail', 'accept') for f in flips), f'flips of junk: {flips}')
+
+
+def test_explain_says_that_the_rules_have_changed():
+    with Server(rules=RULES, zone=ZONE) as server:
+        ids = traffic(server)
+        rules = server.folder / 'rules/rules.toml'
+        rules.write_text(RULES.replace("reject = 8", "reject = 20"))
+        record = server.explain(ids['reject'])
+        check('changed since' in record['rules_note'], record['rules_note'])
+        equal(record['flips'], [], 'flips under other rules')
+        rules.write_text('[[rule')
+        record = server.explain(ids['reject'])
+        check('mistakes' in record['rules_note'] and record['letter'], record['rules_note'])
+
+
+def test_explain_of_what_no_rule_decided():
+    with Server(rules=RULES, zone=ZONE) as server:
+        reply = send(server, '192.0.2.7', 'ann@good.test', ['nobody@example.test'])
+        story = server.command('explain', reply.id).stdout
+        check('no rule decided this, and none can change it' in story, story)
+        check('There is no such user here' in story, story)
+
+
+def test_suspects_ranks_refusals_by_their_signs():
+    rules = RULES + '''
+[[rule]]
+id = "too-eager"
+when = 'mail.from == "bob@good.test"'
+then = "reject"
+'''
+    with Server(rules=rules, zone=ZONE) as server:
+        ids = traffic(server)
+        mistake = send(server, '192.0.2.8', 'bob@good.test', ['alice@example.test']).id
+        again = send(server, '192.0.2.8', 'bob@good.test', ['alice@example.test']).id
+        unknown = send(server, '192.0.2.8', 'ann@good.test', ['nobody@example.test']).id
+        wait_until(lambda: len([r for r in server.log() if r['verdict'] != 'none']) == 7, 'all decisions')
+        *rows, summary = lines(server, 'suspects')
+        equal(rows[0]['id'], again, 'the first is the latest try of what the sender\'s domain proved')
+        signs = {s['sign']: s['weight'] for s in rows[0]['signs']}
+        check({'spf_pass', 'domain_accepted', 'single_rule'} <= set(signs), f'signs {signs}')
+        equal((rows[0]['weight'], rows[0]['tries'], rows[0]['rule']), (sum(signs.values()), 2, 'too-eager'), 'row')
+        found = {r['id'] for r in rows}
+        check(mistake not in found and unknown not in found and ids['accept'] not in found, f'found {found}')
+        equal(summary['summary'] | {'shown': 0}, {'refusals': 5, 'shown': 0, 'capped': False}, 'summary')
+        equal(len(lines(server, 'suspects', '-n', '1')), 2, 'rows of -n 1')
+        equal([r['id'] for r in lines(server, 'suspects', 'rule:spf', '-verdict:junk')[:-1]], [ids['reject']], 'with a query')
+        text = server.command('suspects', '-n', '1').stdout
+        check(again in text and 'without one rule it would have passed: too-eager' in text, text)
+
+
+LIST_RULES = RULES + '''
+[dnsbl.one]
+zone = "one.lists.test"
+listed = { bad = "127.0.0.2" }
+private = true
+probe = false
+
+[dnsbl.two]
+zone = "two.lists.test"
+listed = { bad = "127.0.0.2" }
+private = true
+probe = false
+
+[[rule]]
+id = "one"
+when = 'dnsbl.one has bad'
+points = 9
+
+[[rule]]
+id = "two"
+when = 'dnsbl.two has bad'
+points = 1
+'''
+
+
+def test_rules_hits_counts_rules_and_lists():
+    zone = {**ZONE, ('9.100.51.198.one.lists.test', 'A'): ['127.0.0.2'], ('9.100.51.198.two.lists.test', 'A'): ['127.0.0.2'],
+            ('7.100.51.198.one.lists.test', 'A'): ['127.0.0.2']}
+    with Server(rules=LIST_RULES, zone=zone) as server:
+        alice = ['alice@example.test']
+        both = send(server, '198.51.100.9', 'ann@good.test', alice)
+        equal(both.code, 550, 'listed twice')
+        equal(send(server, '198.51.100.7', 'ann@good.test', alice).code, 550, 'listed once')
+        equal(send(server, '192.0.2.7', 'ann@good.test', alice).code, 250, 'not listed')
+        wait_until(lambda: len([r for r in server.log() if r['verdict'] != 'none']) == 3, 'all decisions')
+        rows = lines(server, 'rules', 'hits')
+        rules = {r['rule']: r for r in rows if 'rule' in r}
+        equal(list(rules), ['spf', 'unresolved', 'blocked', 'one', 'two'], 'rules in file order')
+        equal([rules['one'][key] for key in ('hits', 'deciding', 'alone', 'suspects')], [2, 2, 2, 0], 'one')
+        equal([rules['two'][key] for key in ('hits', 'deciding', 'alone')], [1, 1, 0], 'two')
+        equal((rules['blocked']['hits'], rules['blocked']['last']), (0, None), 'without hits')
+        check(re.search(r'rules\.toml:\d+$', rules['one']['origin']), rules['one'])
+        lists = {r['list']: r for r in rows if 'list' in r}
+        equal([lists['dnsbl.one'][key] for key in ('known', 'hits', 'alone', 'overlap')], [3, 2, 1, {'dnsbl.two': 1}], 'list one')
+        equal([lists['dnsbl.two'][key] for key in ('known', 'hits', 'alone')], [3, 1, 0], 'list two')
+        check(lists['dnsbl.one']['answers'] == 3 and 0 < lists['dnsbl.one']['median_micros'] <= lists['dnsbl.one']['p99_micros'], lists)
+        server.dns.fault = 'servfail'
+        send(server, '198.51.100.12', 'ann@good.test', alice)
+        wait_until(lambda: [r for r in lines(server, 'rules', 'hits') if r.get('list') == 'dnsbl.one' and r['timed_out'] == 1], 'a time-out')
+        table = server.command('rules', 'hits').stdout
+        check(re.search(r'^ +2 +2 +2 +0  \d{4}-\d\d-\d\dT\d\d:\d\d  enforce  one$', table, re.M), table)
+        check('never' in table and 'two 50%' in table, table)
+        equal([r['hits'] for r in lines(server, 'rules', 'hits', '--since', '2099-01-01') if 'rule' in r], [0] * 5, 'since')
