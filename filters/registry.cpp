@@ -34,17 +34,22 @@ void add_dkim(const FilterSetup& setup, Filters& filters) {
     filters.push_back(std::make_shared<DkimCheck>(setup.scans));
 }
 
+void add_patterns(const FilterSetup& setup, Filters& filters) {
+    if (setup.patterns) filters.push_back(std::make_shared<PatternCheck>(setup.scans, setup.patterns));
+}
+
 struct Row {
     std::string_view name;
     void (*add)(const FilterSetup&, Filters&);
 };
 
 constexpr Row registry[] = {
-    {"dnsbl", add_dns_lists},
-    {"iprev", add_iprev    },
-    {"helo",  add_helo     },
-    {"spf",   add_spf      },
-    {"dkim",  add_dkim     },
+    {"dnsbl",   add_dns_lists},
+    {"iprev",   add_iprev    },
+    {"helo",    add_helo     },
+    {"spf",     add_spf      },
+    {"dkim",    add_dkim     },
+    {"pattern", add_patterns },
 };
 
 }  // namespace

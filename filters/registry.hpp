@@ -16,6 +16,7 @@ struct FilterSetup {
     std::vector<std::string> our_names;  // lower case
     std::vector<std::shared_ptr<DnsListHealth>> dns_lists;
     std::shared_ptr<const ScanTogether> scans;
+    std::shared_ptr<const PatternSet> patterns = nullptr;  // nullptr: there are none
     std::vector<std::string> off = {};  // names of checks that are left out; their facts are absent
 };
 

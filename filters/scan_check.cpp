@@ -5,6 +5,7 @@
 #include "mail/dkim_tags.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace wicket {
 namespace {
@@ -42,6 +43,15 @@ std::vector<DnsQuestion> first_spf_questions(std::string_view mail_from, std::st
     return questions;
 }
 
+/// Which of the members makes a fact.
+std::map<FactId, std::size_t> makers_of(const std::vector<const Filter*>& members) {
+    std::map<FactId, std::size_t> maker;
+    for (std::size_t at = 0; at < members.size(); ++at)
+        for (const FactId fact : members[at]->makes())
+            maker.emplace(fact, at);
+    return maker;
+}
+
 }  // namespace
 
 boost::asio::awaitable<std::vector<Observation>> ScanTogether::examine_together(
@@ -55,15 +65,12 @@ boost::asio::awaitable<std::vector<Observation>> ScanTogether::examine_together(
         check.join(job, *facts, tools, seen[at]);
     }
     if (job.checks.empty()) co_return seen;
+    job.dictionary = dictionary_;
     ScanOutcome outcome = co_await pool_->run(std::move(job));
-    for (auto& [fact, value] : outcome.observation.facts) {
-        for (std::size_t at = 0; at < members.size(); ++at) {
-            const std::vector<FactId> makes = members[at]->makes();
-            if (std::ranges::find(makes, fact) == makes.end()) continue;
-            seen[at].facts.emplace_back(fact, std::move(value));
-            break;
-        }
-    }
+    const std::map<FactId, std::size_t> maker = makers_of(members);
+    for (auto& [fact, value] : outcome.observation.facts)
+        if (const auto found = maker.find(fact); found != maker.end())
+            seen[found->second].facts.emplace_back(fact, std::move(value));
     seen.front().lookups = std::move(outcome.observation.lookups);
     seen.front().scan_passes = outcome.passes;
     if (outcome.is_poison) seen.back().facts.emplace_back(id_of(CoreFact::message_poisonous), true);
@@ -152,6 +159,26 @@ void DkimCheck::join(ScanJob& job, const Facts& /*facts*/, const FilterTools& to
     for (const DkimSignatureHeader& signature : headers.signatures)
         if (signature.key_question)
             job.hints.emplace_back(name(), DnsQuestion{*signature.key_question, DnsType::txt});
+}
+
+std::vector<FactId> PatternCheck::needs() const {
+    return {id_of(CoreFact::message_size)};
+}
+
+std::vector<FactId> PatternCheck::makes() const {
+    std::vector<FactId> facts;
+    for (const Pattern& pattern : patterns_->patterns)
+        facts.push_back(pattern.fact);
+    return facts;
+}
+
+void PatternCheck::join(
+    ScanJob& job, const Facts& /*facts*/, const FilterTools& tools, Observation& /*seen*/
+) const {
+    if (!tools.message) return;
+    job.checks.emplace_back(name());
+    job.message = tools.message;
+    job.patterns = patterns_;
 }
 
 }  // namespace wicket

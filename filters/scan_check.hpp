@@ -14,8 +14,11 @@ namespace wicket {
 /// Runs the checks that begin together as one job of the pool. Shared by all checks of one server; any loop.
 class ScanTogether : public FilterGroup {
 public:
-    /// `pool` nullptr where the graph is only to be checked.
-    explicit ScanTogether(std::shared_ptr<ScanPool> pool) : pool_(std::move(pool)) {}
+    /// `pool` nullptr where the graph is only to be checked; `dictionary` nullptr: the core facts alone.
+    explicit ScanTogether(
+        std::shared_ptr<ScanPool> pool, std::shared_ptr<const FactDictionary> dictionary = nullptr
+    )
+        : pool_(std::move(pool)), dictionary_(std::move(dictionary)) {}
 
     boost::asio::awaitable<std::vector<Observation>> examine_together(
         std::vector<const Filter*> members, FactsSnapshot facts, FilterTools tools
@@ -23,6 +26,7 @@ public:
 
 private:
     std::shared_ptr<ScanPool> pool_;
+    std::shared_ptr<const FactDictionary> dictionary_;
 };
 
 /// What such checks have in common.
@@ -62,6 +66,21 @@ public:
     std::vector<FactId> needs() const override;
     std::vector<FactId> makes() const override;
     void join(ScanJob& job, const Facts& facts, const FilterTools& tools, Observation& seen) const override;
+};
+
+/// Looks for the patterns of a rule set in the message. Only where there are any.
+class PatternCheck : public ScanCheck {
+public:
+    PatternCheck(std::shared_ptr<const ScanTogether> scans, std::shared_ptr<const PatternSet> patterns)
+        : ScanCheck(std::move(scans)), patterns_(std::move(patterns)) {}
+
+    std::string_view name() const override { return "pattern"; }
+    std::vector<FactId> needs() const override;
+    std::vector<FactId> makes() const override;
+    void join(ScanJob& job, const Facts& facts, const FilterTools& tools, Observation& seen) const override;
+
+private:
+    std::shared_ptr<const PatternSet> patterns_;
 };
 
 }  // namespace wicket

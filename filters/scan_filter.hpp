@@ -16,15 +16,18 @@
 
 namespace wicket {
 
+class PatternMatcher;
+
 /// What a job is about. Message filters see `message` whole; a job at MAIL has none.
 struct ScanInput {
     IpAddress client_ip;
-    std::string client_name;   // verified PTR name, or empty
-    std::string helo;          // domain or literal as given
-    std::string mail_from;     // "local@domain", or empty for the null reverse-path
-    std::string our_hostname;  // for macros and explanations
-    WallTime time;             // of the transaction: signatures expire against it
-    std::string_view message;  // as received, CRLF lines; empty at MAIL
+    std::string client_name;                   // verified PTR name, or empty
+    std::string helo;                          // domain or literal as given
+    std::string mail_from;                     // "local@domain", or empty for the null reverse-path
+    std::string our_hostname;                  // for macros and explanations
+    WallTime time;                             // of the transaction: signatures expire against it
+    std::string_view message;                  // as received, CRLF lines; empty at MAIL
+    const PatternMatcher* patterns = nullptr;  // what the check "pattern" looks for; nullptr: nothing
 };
 
 using DnsAnswers = std::map<DnsQuestion, DnsAnswer>;

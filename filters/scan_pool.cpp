@@ -21,10 +21,10 @@ boost::asio::awaitable<ScanOutcome> run_job(std::shared_ptr<ScanPoolParts> parts
 }
 
 /// What a job comes to that ended in a bug of ours.
-ScanOutcome failed_outcome(const ScanPoolParts& parts, const std::vector<std::string>& checks) {
+ScanOutcome failed_outcome(const FactDictionary& dictionary, const std::vector<std::string>& checks) {
     ScanOutcome outcome;
     for (const std::string& check : checks)
-        ScanJobRun::make_unknown(parts.dictionary, check, "internal error", outcome);
+        ScanJobRun::make_unknown(dictionary, check, "internal error", outcome);
     return outcome;
 }
 
@@ -38,13 +38,14 @@ public:
             [](auto handler, std::shared_ptr<ScanPoolParts> parts, ScanJob one) {
                 const auto shared = std::make_shared<decltype(handler)>(std::move(handler));
                 const std::vector<std::string> checks = one.checks;
+                const std::shared_ptr<const FactDictionary> dictionary = one.dictionary;
                 boost::asio::co_spawn(
                     parts->loop,
                     run_job(parts, std::move(one)),
-                    [shared, parts, checks](std::exception_ptr error, ScanOutcome outcome) {
+                    [shared, parts, checks, dictionary](std::exception_ptr error, ScanOutcome outcome) {
                         if (error) {
                             log_error("a scan job ended in an exception");
-                            outcome = failed_outcome(*parts, checks);
+                            outcome = failed_outcome(dictionary ? *dictionary : parts->dictionary, checks);
                         }
                         const auto executor = boost::asio::get_associated_executor(*shared);
                         boost::asio::post(executor, [shared, outcome = std::move(outcome)]() mutable {

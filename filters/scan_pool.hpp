@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "filters/dns_evidence.hpp"
 #include "mail/fact_dictionary.hpp"
+#include "mail/pattern.hpp"
 #include "net/resolver.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -25,7 +26,7 @@
 
 namespace wicket {
 
-/// What is to be scanned; the checks are names of ScanFilters ("spf", "dkim").
+/// What is to be scanned; the checks are names of ScanFilters ("spf", "dkim", "pattern").
 struct ScanJob {
     std::vector<std::string> checks;
     IpAddress client_ip;
@@ -34,6 +35,10 @@ struct ScanJob {
     std::string mail_from;
     WallTime time;
     SharedMessage message;  // nullptr for SPF alone
+    /// What the check "pattern" looks for; its facts are of `dictionary`.
+    std::shared_ptr<const PatternSet> patterns = nullptr;
+    /// That of the rule set in force; nullptr: the core facts alone.
+    std::shared_ptr<const FactDictionary> dictionary = nullptr;
     /// Questions that a check will surely ask (keys of all signatures): resolved before the first pass.
     std::vector<std::pair<std::string, DnsQuestion>> hints = {};
     SteadyTime deadline;

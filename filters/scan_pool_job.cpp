@@ -22,9 +22,18 @@ std::size_t budget_of(const std::string& check) {
     return check == "dkim" ? dkim_question_budget : spf_question_budget;
 }
 
+/// Whose questions are worth remembering: those that the sender's domain makes it ask.
+bool asks_about_sender(const std::string& check) {
+    return check == "spf";
+}
+
 /// SPF is about the envelope alone.
 bool reads_message(const std::string& check) {
     return check != "spf";
+}
+
+bool looks_for_patterns(const std::vector<std::string>& checks) {
+    return std::ranges::find(checks, "pattern") != checks.end();
 }
 
 std::string domain_of(const std::string& mail_from) {
@@ -121,7 +130,15 @@ void ScanJobRun::take_answer(DnsQuestion question, DnsAnswer answer) {
     answers_[std::move(question)] = std::move(answer);
 }
 
+void ScanJobRun::leave_out_poison() {
+    if (!parts_->crashes.has_inputs()) return;
+    const SteadyTime now = system_clock().steady();
+    for (const std::string& check : std::vector(pending_))
+        if (parts_->crashes.count_input(inputs_hash(check), now) >= poison_crash_count) call_poison(check);
+}
+
 boost::asio::awaitable<std::vector<DnsQuestion>> ScanJobRun::round() {
+    leave_out_poison();
     const std::vector<std::string> checks = pending_;
     if (checks.size() > 1) {
         const auto worker = co_await parts_->workers->acquire(ScanWorkers::Freshness::any, job_.deadline);
@@ -140,11 +157,6 @@ boost::asio::awaitable<std::vector<DnsQuestion>> ScanJobRun::round() {
 }
 
 boost::asio::awaitable<std::vector<DnsQuestion>> ScanJobRun::round_alone(std::string check) {
-    if (parts_->crashes.has_inputs() &&
-        parts_->crashes.count_input(inputs_hash(check), system_clock().steady()) >= poison_crash_count) {
-        call_poison(check);
-        co_return std::vector<DnsQuestion>();
-    }
     WorkerFault fault = WorkerFault::crashed;
     for (unsigned count = 0; count < try_limit; ++count) {
         const auto freshness = count == 0 ? ScanWorkers::Freshness::any : ScanWorkers::Freshness::fresh;
@@ -171,6 +183,14 @@ boost::asio::awaitable<ScanJobRun::PassResult> ScanJobRun::pass(
 ) {
     JobFrame frame;
     frame.checks = checks;
+    if (job_.patterns && looks_for_patterns(checks)) {
+        frame.patterns = job_.patterns->hash;
+        if (const auto fault = co_await worker->teach(job_.patterns)) {
+            parts_->crash_count.fetch_add(1, std::memory_order_relaxed);
+            parts_->workers->discard(worker);
+            co_return *fault;
+        }
+    }
     frame.input = {
         .client_ip = job_.client_ip,
         .client_name = job_.client_name,
@@ -211,7 +231,7 @@ boost::asio::awaitable<ScanJobRun::PassResult> ScanJobRun::pass(
         parts_->workers->discard(worker);
         co_return *fault;
     }
-    auto results = decode_result(std::get<std::string>(answer), checks, parts_->dictionary);
+    auto results = decode_result(std::get<std::string>(answer), checks, dictionary());
     if (!results) {
         parts_->crash_count.fetch_add(1, std::memory_order_relaxed);
         parts_->workers->discard(worker);
@@ -260,6 +280,8 @@ bool ScanJobRun::note_fault(const std::string& check, WorkerFault fault, bool wa
     if (fault == WorkerFault::killed || fault == WorkerFault::not_sent) return true;
     const SteadyTime now = system_clock().steady();
     parts_->crashes.add(check, now);
+    // The patterns are ours, and the message was not looked at yet.
+    if (fault == WorkerFault::not_taught) return false;
     parts_->crashes.add(network(), now);
     // A worker that ran over its budget may do so again, and the client waits.
     if (!is_crash(fault)) return false;
@@ -288,7 +310,7 @@ void ScanJobRun::call_poison(const std::string& check) {
 
 void ScanJobRun::fail(const std::string& check, const std::string& reason) {
     if (std::erase(pending_, check) == 0) return;
-    make_unknown(parts_->dictionary, check, reason, outcome_);
+    make_unknown(dictionary(), check, reason, outcome_);
 }
 
 void ScanJobRun::make_unknown(
@@ -299,8 +321,7 @@ void ScanJobRun::make_unknown(
 ) {
     for (std::size_t id = 0; id < dictionary.rows().size(); ++id) {
         // What crashed is said by the outcome itself.
-        if (dictionary.rows()[id].filter != check || dictionary.rows()[id].type == FactType::boolean)
-            continue;
+        if (dictionary.rows()[id].filter != check || id == id_of(CoreFact::message_poisonous)) continue;
         outcome.observation.facts.emplace_back(
             static_cast<FactId>(id), unknown_value(dictionary.rows()[id], reason)
         );
@@ -309,7 +330,7 @@ void ScanJobRun::make_unknown(
 }
 
 void ScanJobRun::learn(const std::string& check) {
-    if (!learnt_.contains(check) || check == "dkim") return;
+    if (!learnt_.contains(check) || !asks_about_sender(check)) return;
     std::vector<DnsQuestion> questions;
     for (const DnsQuestion& question : asked_[check]) {
         if (!is_about_client(question)) questions.push_back(question);
@@ -344,6 +365,12 @@ Sha256 ScanJobRun::inputs_hash(const std::string& check) const {
         // The message's own octets are what is asked about, whoever brings them.
         inputs = check + '\n';
         inputs.append(reinterpret_cast<const char*>(body.data()), body.size());
+    }
+    if (check == "pattern") {
+        // No answer of the DNS is looked at; other patterns may crash otherwise.
+        const Sha256 patterns = job_.patterns ? job_.patterns->hash : Sha256{};
+        inputs.append(reinterpret_cast<const char*>(patterns.data()), patterns.size());
+        return sha256_of(inputs);
     }
     for (const auto& [question, answer] : answers_) {
         inputs += question.name + '\n' + to_string(question.type) + std::string(to_string(answer.status));

@@ -66,6 +66,8 @@ private:
     using PassResult = std::variant<std::vector<CheckResult>, WorkerFault>;
 
     void leave_out_switched_off();
+    /// What is known to crash workers takes no further one with it.
+    void leave_out_poison();
     std::vector<DnsQuestion> first_questions();
     boost::asio::awaitable<void> resolve(std::vector<DnsQuestion> questions);
     boost::asio::awaitable<void> resolve_one(DnsQuestion question, std::shared_ptr<const ScanCountdown> all);
@@ -87,6 +89,9 @@ private:
     std::string network() const;
     Sha256 inputs_hash(const std::string& check) const;
     void call_poison(const std::string& check);
+    const FactDictionary& dictionary() const {
+        return job_.dictionary ? *job_.dictionary : parts_->dictionary;
+    }
     Result<FileDescriptor> message_file() const;
     bool is_late() const { return system_clock().steady() >= job_.deadline; }
 

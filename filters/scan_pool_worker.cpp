@@ -6,6 +6,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -94,6 +95,7 @@ std::string_view describe(WorkerFault fault) {
         case WorkerFault::over_wall: return "the scan worker took too long";
         case WorkerFault::over_cpu: return "the scan worker used too much CPU";
         case WorkerFault::not_sent: return "the job could not be sent to a scan worker";
+        case WorkerFault::not_taught: return "the scan worker could not take the patterns";
         case WorkerFault::bad_answer: break;
     }
     return "the scan worker gave no proper answer";
@@ -236,12 +238,14 @@ boost::asio::awaitable<bool> ScanWorkerHandle::wait_ready(std::chrono::milliseco
     co_return false;
 }
 
-bool ScanWorkerHandle::send(std::string& frame, int body) {
-    iovec part{.iov_base = frame.data(), .iov_len = frame.size()};
+bool ScanWorkerHandle::send(char kind, std::string& frame, int body) {
+    std::array<iovec, 2> parts{};
+    parts[0] = {.iov_base = &kind, .iov_len = 1};
+    parts[1] = {.iov_base = frame.data(), .iov_len = frame.size()};
     alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
     msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
     if (body >= 0) {
         message.msg_control = control.data();
         message.msg_controllen = control.size();
@@ -256,7 +260,7 @@ bool ScanWorkerHandle::send(std::string& frame, int body) {
         // The worker is idle, so its buffer is empty.
         sent = sendmsg(channel_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
-    return sent == static_cast<ssize_t>(frame.size());
+    return sent == static_cast<ssize_t>(frame.size() + 1);
 }
 
 boost::asio::awaitable<std::string> ScanWorkerHandle::receive() {
@@ -276,12 +280,44 @@ boost::asio::awaitable<std::string> ScanWorkerHandle::receive() {
     co_return std::string();
 }
 
+boost::asio::awaitable<std::optional<WorkerFault>> ScanWorkerHandle::teach(
+    std::shared_ptr<const PatternSet> patterns
+) {
+    const auto self = shared_from_this();
+    const auto known = std::ranges::find(taught_, patterns->hash);
+    if (known != taught_.end()) {
+        std::rotate(known, known + 1, taught_.end());
+        co_return std::nullopt;
+    }
+    PatternsFrame frame{*patterns};
+    if (taught_.size() == pattern_sets_held_limit) frame.drop = taught_.front();
+    auto octets = encode_patterns(frame);
+    if (!octets) co_return WorkerFault::not_taught;
+    auto answer = co_await converse(front_sends_patterns, std::move(*octets), -1);
+    if (const auto* const fault = std::get_if<WorkerFault>(&answer)) {
+        const bool is_from_outside = *fault == WorkerFault::killed || *fault == WorkerFault::not_sent;
+        co_return is_from_outside ? *fault : WorkerFault::not_taught;
+    }
+    if (frame.drop) taught_.erase(taught_.begin());
+    taught_.push_back(patterns->hash);
+    co_return std::nullopt;
+}
+
 boost::asio::awaitable<std::variant<std::string, WorkerFault>> ScanWorkerHandle::exchange(
     std::string frame, int body
 ) {
     const auto self = shared_from_this();
+    auto answer = co_await converse(front_sends_job, std::move(frame), body);
+    ++jobs_done_;
+    co_return answer;
+}
+
+boost::asio::awaitable<std::variant<std::string, WorkerFault>> ScanWorkerHandle::converse(
+    char kind, std::string frame, int body
+) {
+    const auto self = shared_from_this();
     std::string answer;
-    const bool is_sent = !has_exited() && channel_.is_open() && send(frame, body);
+    const bool is_sent = !has_exited() && channel_.is_open() && send(kind, frame, body);
     if (is_sent) {
         timeout_.arm(system_clock().steady() + start_.wall_budget, [weak = weak_from_this()] {
             const auto worker = weak.lock();
@@ -292,7 +328,6 @@ boost::asio::awaitable<std::variant<std::string, WorkerFault>> ScanWorkerHandle:
         answer = co_await receive();
         timeout_.cancel();
     }
-    ++jobs_done_;
     if (answer.starts_with(worker_has_result)) co_return answer.substr(1);
     const bool has_spoken = !answer.empty();
     if (has_spoken) {

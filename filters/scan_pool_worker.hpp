@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "base/result.hpp"
 #include "filters/scan_pool_event.hpp"
+#include "mail/pattern.hpp"
 #include "net/timeout.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -15,9 +16,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace wicket {
 
@@ -28,6 +31,7 @@ enum class WorkerFault : std::uint8_t {
     over_cpu,    // took more CPU than the budget
     bad_answer,  // said something that is no frame
     not_sent,    // the job did not reach it
+    not_taught,  // it failed over the patterns of the rule set
 };
 
 /// Whether the fault is the input's own doing, and would be again in any other worker. A budget is overrun
@@ -59,6 +63,9 @@ public:
     boost::asio::awaitable<bool> wait_ready(std::chrono::milliseconds limit);
     const std::string& failure() const { return failure_; }
 
+    /// Sees to it that the worker holds these patterns; nothing, or what went wrong. After a fault as below.
+    boost::asio::awaitable<std::optional<WorkerFault>> teach(std::shared_ptr<const PatternSet> patterns);
+
     /// Sends a job with, perhaps, a descriptor (-1: none), and waits for the answer. After a fault the worker
     /// is of no more use, and has been ended.
     boost::asio::awaitable<std::variant<std::string, WorkerFault>> exchange(std::string frame, int body);
@@ -76,7 +83,10 @@ private:
     );
     void watch();
     void reap();
-    bool send(std::string& frame, int body);
+    bool send(char kind, std::string& frame, int body);
+    boost::asio::awaitable<std::variant<std::string, WorkerFault>> converse(
+        char kind, std::string frame, int body
+    );
     /// One frame; an empty string if the channel has ended.
     boost::asio::awaitable<std::string> receive();
     void kill();
@@ -92,6 +102,7 @@ private:
     std::string failure_;
     std::string received_;  // kept from frame to frame: it has room for the largest
     std::uint64_t jobs_done_ = 0;
+    std::vector<Sha256> taught_;  // the sets that it holds, the last asked for last
     int end_signal_ = 0;
     bool was_over_wall_ = false;
     bool was_killed_here_ = false;

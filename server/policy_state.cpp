@@ -49,7 +49,8 @@ std::shared_ptr<const PolicyState> load_policy_state(
     FilterSetup setup{
         {state->config->hostname},
         {},
-        std::make_shared<const ScanTogether>(services.scan_pool),
+        std::make_shared<const ScanTogether>(services.scan_pool, state->dictionary),
+        state->rules->patterns(),
         state->config->filters_off
     };
     for (const DnsList& list : state->rules->dns_lists())

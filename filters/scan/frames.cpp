@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <map>
 #include <set>
 
 namespace wicket {
@@ -85,9 +86,7 @@ void put_rows(const ResultList& list, scan::List& out) {
 
 void put_fact(FactId id, const FactValue& value, scan::Fact& out) {
     out.set_id(id);
-    if (const auto* unknown = std::get_if<Unknown>(&value)) {
-        out.set_unknown(unknown->reason.substr(0, frame_text_limit_octets));
-    } else if (const auto* boolean = std::get_if<bool>(&value)) {
+    if (const auto* boolean = std::get_if<bool>(&value)) {
         out.set_boolean(*boolean);
     } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
         out.set_integer(*integer);
@@ -101,6 +100,35 @@ void put_fact(FactId id, const FactValue& value, scan::Fact& out) {
         // No scan filter makes facts of other types.
         out.set_absent(true);
     }
+}
+
+void put_facts(const std::vector<std::pair<FactId, FactValue>>& facts, scan::CheckResult& out) {
+    std::map<std::string_view, scan::UnknownFacts*> by_reason;
+    for (const auto& [id, value] : facts) {
+        const auto* const unknown = std::get_if<Unknown>(&value);
+        if (unknown == nullptr) {
+            put_fact(id, value, *out.add_facts());
+            continue;
+        }
+        const std::string_view reason = std::string_view(unknown->reason).substr(0, frame_text_limit_octets);
+        scan::UnknownFacts*& row = by_reason[reason];
+        if (row == nullptr) {
+            row = out.add_unknown();
+            row->set_reason(reason.data(), reason.size());
+        }
+        row->add_ids(id);
+    }
+}
+
+std::optional<Sha256> take_hash(const std::string& octets) {
+    Sha256 hash{};
+    if (octets.size() != hash.size()) return std::nullopt;
+    std::ranges::transform(octets, hash.begin(), [](char c) { return static_cast<unsigned char>(c); });
+    return hash;
+}
+
+std::string hash_octets(const Sha256& hash) {
+    return {reinterpret_cast<const char*>(hash.data()), hash.size()};
 }
 
 bool is_short(const std::string& text) {
@@ -141,9 +169,6 @@ std::optional<FactValue> take_results(const scan::List& in, const FactDeclaratio
 std::optional<FactValue> take_value(const scan::Fact& in, const FactDeclaration& declaration) {
     switch (in.value_case()) {
         case scan::Fact::kAbsent: return Absent{};
-        case scan::Fact::kUnknown:
-            if (!is_short(in.unknown())) return std::nullopt;
-            return Unknown{in.unknown()};
         case scan::Fact::kBoolean:
             if (declaration.type != FactType::boolean) return std::nullopt;
             return in.boolean();
@@ -173,7 +198,8 @@ std::optional<CheckResult> take_result(const scan::CheckResult& in, const FactDi
     CheckResult result;
     result.check = in.check();
     if (in.questions_size() > 0) {
-        if (static_cast<std::size_t>(in.questions_size()) > frame_question_limit || in.facts_size() > 0)
+        if (static_cast<std::size_t>(in.questions_size()) > frame_question_limit || in.facts_size() > 0 ||
+            in.unknown_size() > 0)
             return std::nullopt;
         DnsQuestions questions;
         for (const scan::Question& one : in.questions()) {
@@ -186,14 +212,27 @@ std::optional<CheckResult> take_result(const scan::CheckResult& in, const FactDi
     }
     std::vector<std::pair<FactId, FactValue>> facts;
     std::set<FactId> seen;
+    /// Whether the check may make this fact, and has not done so yet.
+    const auto is_acceptable = [&](std::uint32_t id) {
+        return id < dictionary.rows().size() &&
+               dictionary.row(static_cast<FactId>(id)).filter == result.check &&
+               seen.insert(static_cast<FactId>(id)).second;
+    };
     for (const scan::Fact& one : in.facts()) {
-        if (one.id() >= dictionary.rows().size()) return std::nullopt;
+        if (!is_acceptable(one.id())) return std::nullopt;
         const auto id = static_cast<FactId>(one.id());
-        const FactDeclaration& declaration = dictionary.row(id);
-        if (declaration.filter != result.check || !seen.insert(id).second) return std::nullopt;
-        auto value = take_value(one, declaration);
+        auto value = take_value(one, dictionary.row(id));
         if (!value) return std::nullopt;
         facts.emplace_back(id, std::move(*value));
+    }
+    std::set<std::string_view> reasons;
+    for (const scan::UnknownFacts& row : in.unknown()) {
+        if (!is_short(row.reason()) || row.ids_size() == 0 || !reasons.insert(row.reason()).second)
+            return std::nullopt;
+        for (const std::uint32_t id : row.ids()) {
+            if (!is_acceptable(id)) return std::nullopt;
+            facts.emplace_back(static_cast<FactId>(id), Unknown{row.reason()});
+        }
     }
     result.outcome = std::move(facts);
     return result;
@@ -212,6 +251,7 @@ std::optional<std::string> encode_job(const JobFrame& job) {
     out.set_our_hostname(job.input.our_hostname);
     out.set_time_micros(job.input.time.time_since_epoch().count());
     put_answers(job.answers, out);
+    if (job.patterns) out.set_patterns(hash_octets(*job.patterns));
     if (job.file_size) {
         out.set_file_size(*job.file_size);
     } else if (!job.input.message.empty()) {
@@ -245,9 +285,55 @@ std::optional<ReceivedJob> decode_job(std::string_view octets) {
     job.frame.input.our_hostname = std::move(*in.mutable_our_hostname());
     job.frame.input.time = WallTime(std::chrono::microseconds(in.time_micros()));
     if (!take_answers(in, job.frame.answers)) return std::nullopt;
+    job.frame.patterns = take_hash(in.patterns());
+    if (!in.patterns().empty() && !job.frame.patterns) return std::nullopt;
     if (in.body_case() == scan::Job::kFileSize) job.frame.file_size = in.file_size();
     if (in.body_case() == scan::Job::kOctets) job.octets = std::move(*in.mutable_octets());
     return job;
+}
+
+std::optional<std::string> encode_patterns(const PatternsFrame& frame) {
+    scan::Patterns out;
+    if (frame.drop) out.set_drop(hash_octets(*frame.drop));
+    for (const Pattern& pattern : frame.patterns.patterns) {
+        scan::Pattern& row = *out.add_patterns();
+        row.set_fact(pattern.fact);
+        row.set_part(static_cast<std::uint32_t>(pattern.part));
+        row.set_field(pattern.field);
+        for (const std::string& regex : pattern.regexes)
+            row.add_regexes(regex);
+    }
+    std::string octets = out.SerializeAsString();
+    if (octets.size() > job_frame_limit_octets) return std::nullopt;
+    return octets;
+}
+
+std::optional<PatternsFrame> decode_patterns(std::string_view octets) {
+    scan::Patterns in;
+    if (octets.size() > job_frame_limit_octets ||
+        !in.ParseFromArray(octets.data(), static_cast<int>(octets.size())))
+        return std::nullopt;
+    PatternsFrame frame;
+    frame.drop = take_hash(in.drop());
+    if (!in.drop().empty() && !frame.drop) return std::nullopt;
+    if (static_cast<std::size_t>(in.patterns_size()) > pattern_count_limit) return std::nullopt;
+    std::vector<Pattern> patterns;
+    std::size_t regexes = 0;
+    for (const scan::Pattern& row : in.patterns()) {
+        regexes += static_cast<std::size_t>(row.regexes_size());
+        if (row.fact() > USHRT_MAX || row.part() >= pattern_part_count || regexes > pattern_regex_count_limit)
+            return std::nullopt;
+        Pattern pattern{
+            .fact = static_cast<FactId>(row.fact()),
+            .part = static_cast<PatternPart>(row.part()),
+            .field = row.field(),
+            .regexes = {row.regexes().begin(), row.regexes().end()}
+        };
+        if (!pattern.field.empty() && pattern.part != PatternPart::headers) return std::nullopt;
+        patterns.push_back(std::move(pattern));
+    }
+    frame.patterns = make_pattern_set(std::move(patterns));
+    return frame;
 }
 
 std::string encode_result(const std::vector<CheckResult>& results) {
@@ -259,8 +345,7 @@ std::string encode_result(const std::vector<CheckResult>& results) {
             for (const DnsQuestion& question : *questions)
                 put_question(question, *row.add_questions());
         } else {
-            for (const auto& [id, value] : std::get<0>(result.outcome))
-                put_fact(id, value, *row.add_facts());
+            put_facts(std::get<0>(result.outcome), row);
         }
     }
     return out.SerializeAsString();

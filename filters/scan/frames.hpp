@@ -6,6 +6,7 @@
 #include "base/message_bytes.hpp"
 #include "filters/scan_filter.hpp"
 #include "mail/fact_dictionary.hpp"
+#include "mail/pattern.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -37,6 +38,7 @@ struct JobFrame {
     ScanInput input;  // `message` is what stands inline
     DnsAnswers answers;
     std::optional<std::uint64_t> file_size;  // the message is in the descriptor beside the frame
+    std::optional<Sha256> patterns = {};     // the hash of the set that the check "pattern" looks for
 };
 
 struct CheckResult {
@@ -57,6 +59,16 @@ struct ReceivedJob {
 };
 /// nullopt if anything is out of bounds or malformed.
 std::optional<ReceivedJob> decode_job(std::string_view octets);
+
+/// A rule set's patterns on their way to a worker.
+struct PatternsFrame {
+    PatternSet patterns;
+    std::optional<Sha256> drop = {};  // a set that the worker need not hold any longer
+};
+/// nullopt if the frame would be over job_frame_limit_octets.
+std::optional<std::string> encode_patterns(const PatternsFrame& frame);
+/// nullopt if anything is out of bounds or malformed. The hash is made anew.
+std::optional<PatternsFrame> decode_patterns(std::string_view octets);
 
 std::string encode_result(const std::vector<CheckResult>& results);
 /// nullopt if anything is out of bounds or malformed, of a check not among `asked`, or a fact that the

@@ -3,8 +3,10 @@
 #include "base/file.hpp"
 #include "filters/scan/dkim_filter.hpp"
 #include "filters/scan/frames.hpp"
+#include "filters/scan/pattern_filter.hpp"
 #include "filters/scan/spf_filter.hpp"
 #include "filters/scan_pool.hpp"
+#include "mail/pattern_matcher.hpp"
 
 #include <algorithm>
 #include <array>
@@ -26,6 +28,7 @@ constexpr int exit_protocol = 76;
 constexpr int exit_configuration = 78;
 
 struct ReceivedFrame {
+    char kind = '\0';
     std::string octets;
     FileDescriptor file;
 };
@@ -53,7 +56,8 @@ std::optional<ReceivedFrame> receive(std::string& buffer) {
         frame.file = FileDescriptor(fd);
     }
     if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return std::nullopt;
-    frame.octets.assign(buffer.data(), static_cast<std::size_t>(got));
+    frame.kind = buffer.front();
+    frame.octets.assign(buffer.data() + 1, static_cast<std::size_t>(got) - 1);
     return frame;
 }
 
@@ -113,9 +117,49 @@ std::optional<std::vector<CheckResult>> run_checks(const Filters& filters, const
     return results;
 }
 
-bool serve_one(const Filters& filters, ReceivedFrame frame, std::chrono::milliseconds cpu_budget) {
+/// Compiled patterns of rule sets. The front says what to forget.
+class HeldPatterns {
+public:
+    bool add(PatternsFrame frame) {
+        if (frame.drop)
+            std::erase_if(held_, [&](const auto& one) { return one->patterns().hash == *frame.drop; });
+        if (held_.size() == pattern_sets_held_limit) return false;
+        auto matcher = PatternMatcher::compile(std::move(frame.patterns));
+        if (!matcher) return false;
+        held_.push_back(std::move(matcher));
+        return true;
+    }
+
+    /// nullptr if it is not here.
+    const PatternMatcher* find(const Sha256& hash) const {
+        const auto found =
+            std::ranges::find_if(held_, [&](const auto& one) { return one->patterns().hash == hash; });
+        return found == held_.end() ? nullptr : found->get();
+    }
+
+private:
+    std::vector<std::unique_ptr<const PatternMatcher>> held_;
+};
+
+bool take_patterns(HeldPatterns& held, std::string_view octets, std::chrono::milliseconds cpu_budget) {
+    auto frame = decode_patterns(octets);
+    if (!frame) return false;
+    set_cpu_budget(cpu_budget);
+    return held.add(std::move(*frame)) && send(worker_has_result, "");
+}
+
+bool serve_one(
+    const Filters& filters,
+    const HeldPatterns& held,
+    ReceivedFrame frame,
+    std::chrono::milliseconds cpu_budget
+) {
     auto job = decode_job(frame.octets);
     if (!job) return false;
+    if (job->frame.patterns) {
+        job->frame.input.patterns = held.find(*job->frame.patterns);
+        if (job->frame.input.patterns == nullptr) return false;
+    }
     if (job->frame.file_size) {
         if (!frame.file.is_open()) return false;
         auto octets = read_whole(frame.file.get(), *job->frame.file_size);
@@ -152,13 +196,14 @@ std::vector<std::unique_ptr<ScanFilter>> make_scan_filters() {
     std::vector<std::unique_ptr<ScanFilter>> filters;
     filters.push_back(std::make_unique<SpfFilter>());
     filters.push_back(std::make_unique<DkimFilter>());
+    filters.push_back(std::make_unique<PatternFilter>());
     return filters;
 }
 
 int serve_scan_jobs(std::vector<std::unique_ptr<ScanFilter>> filters, const ScanWorkerOptions& options) {
     // The C library reads the time zone's file at the first use.
     tzset();
-    std::string buffer(job_frame_limit_octets, '\0');
+    std::string buffer(job_frame_limit_octets + 1, '\0');
     const auto confined = enter_sandbox(options.sandbox, scan_channel_descriptor);
     if (options.is_self_test) {
         if (!confined) return exit_configuration;
@@ -169,8 +214,13 @@ int serve_scan_jobs(std::vector<std::unique_ptr<ScanFilter>> filters, const Scan
         return exit_configuration;
     }
     if (!send(worker_is_ready, "")) return exit_protocol;
+    HeldPatterns held;
     while (auto frame = receive(buffer)) {
-        if (!serve_one(filters, std::move(*frame), options.cpu_budget)) return exit_protocol;
+        const bool is_done = frame->kind == front_sends_patterns
+                                 ? take_patterns(held, frame->octets, options.cpu_budget)
+                                 : frame->kind == front_sends_job &&
+                                       serve_one(filters, held, std::move(*frame), options.cpu_budget);
+        if (!is_done) return exit_protocol;
     }
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "filters/scan_filter.hpp"
 #include "filters/scan_pool.hpp"
+#include "mail/pattern_matcher.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -24,6 +25,7 @@ public:
         ScanOutcome outcome;
         DnsAnswers answers;
         ++status_.jobs;
+        const auto patterns = job.patterns ? PatternMatcher::compile(*job.patterns) : nullptr;
         const ScanInput input{
             .client_ip = job.client_ip,
             .client_name = job.client_name,
@@ -32,6 +34,7 @@ public:
             .our_hostname = hostname_,
             .time = job.time,
             .message = job.message ? job.message->view() : std::string_view(),
+            .patterns = patterns.get(),
         };
         for (const auto& [check, question] : job.hints)
             answers[question] = co_await dns_.lookup(question, job.deadline);

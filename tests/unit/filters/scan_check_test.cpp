@@ -1,5 +1,6 @@
 #include "filters/scan_check.hpp"
 
+#include "filters/registry.hpp"
 #include "filters/scan/worker.hpp"
 #include "tests/support/in_process_scan_pool.hpp"
 #include "tests/support/run_awaitable.hpp"
@@ -8,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 namespace wicket {
@@ -166,6 +168,54 @@ TEST_F(ScanCheckTest, SaysWhichMessageCrashesTheWorkers) {
     const auto seen = examine({&spf_, &dkim_}, signed_message());
     EXPECT_EQ(facts_of(seen[1])[id_of(CoreFact::message_poisonous)], FactValue(true));
     EXPECT_FALSE(facts_of(seen[0]).contains(id_of(CoreFact::message_poisonous)));
+}
+
+TEST_F(ScanCheckTest, LooksForPatternsInTheJobOfTheOthers) {
+    auto dictionary = std::make_shared<FactDictionary>();
+    std::vector<Pattern> patterns;
+    for (const std::string regex : {"Hello", "Bye"}) {
+        const auto fact =
+            dictionary->declare({"pattern." + regex, FactType::boolean, Stage::end, "pattern", ""});
+        patterns.push_back({.fact = *fact, .part = PatternPart::body, .regexes = {regex}});
+    }
+    const auto set = std::make_shared<const PatternSet>(make_pattern_set(patterns));
+    scans_ = std::make_shared<const ScanTogether>(pool_, dictionary);
+    const PatternCheck check(scans_, set);
+    EXPECT_EQ(check.makes(), (std::vector<FactId>{patterns[0].fact, patterns[1].fact}));
+
+    // Also where nothing is signed, there is something to look for.
+    const auto seen = examine({&spf_, &dkim_, &check}, message_of("A: b\r\n\r\nHello\r\n"));
+    ASSERT_EQ(pool_->jobs.size(), 1U);
+    EXPECT_EQ(pool_->jobs[0].checks, (std::vector<std::string>{"spf", "pattern"}));
+    EXPECT_EQ(pool_->jobs[0].patterns, set);
+    EXPECT_EQ(pool_->jobs[0].dictionary, dictionary);
+    EXPECT_EQ(
+        facts_of(seen[2]),
+        (std::map<FactId, FactValue>{
+            {patterns[0].fact, true}
+    })
+    );
+    EXPECT_EQ(facts_of(seen[0])[id_of(CoreFact::spf_result)], FactValue(std::string("pass")));
+
+    // Before the message is there, there is not.
+    examine({&check}, nullptr);
+    EXPECT_EQ(pool_->jobs.size(), 1U);
+}
+
+TEST(Registry, HasACheckForPatternsOnlyWhereThereAreAny) {
+    FilterSetup setup{.our_names = {"mx.example.test"}, .dns_lists = {}, .scans = {}};
+    const auto has_it = [&] {
+        return std::ranges::any_of(make_filters(setup), [](const auto& one) {
+            return one->name() == "pattern";
+        });
+    };
+    EXPECT_FALSE(has_it());
+    setup.patterns = std::make_shared<const PatternSet>(make_pattern_set({{.regexes = {"x"}}}));
+    EXPECT_TRUE(has_it());
+    setup.off = {"pattern"};
+    EXPECT_FALSE(has_it());
+    const auto names = filter_names();
+    EXPECT_NE(std::ranges::find(names, "pattern"), names.end());
 }
 
 }  // namespace

@@ -159,5 +159,114 @@ TEST(ScanFrames, BelieveOnlyFactsOfTheCheckThatWasAsked) {
                      .has_value());
 }
 
+PatternsFrame full_patterns() {
+    PatternsFrame frame;
+    frame.patterns = make_pattern_set({
+        {.fact = 60, .part = PatternPart::headers, .field = "subject", .regexes = {"a", "(?i)b"}},
+        {.fact = 61, .part = PatternPart::urls, .regexes = {"\xC3\xBC"}},
+    });
+    return frame;
+}
+
+TEST(ScanFrames, CarryPatterns) {
+    PatternsFrame sent = full_patterns();
+    const auto received = decode_patterns(encode_patterns(sent).value());
+    ASSERT_TRUE(received.has_value());
+    EXPECT_EQ(sent.patterns.hash, received->patterns.hash);
+    EXPECT_EQ(received->patterns.patterns.at(0).field, "subject");
+    EXPECT_FALSE(received->drop.has_value());
+    sent.drop = sha256_of("x");
+    EXPECT_EQ(sent.drop, decode_patterns(encode_patterns(sent).value())->drop);
+    JobFrame job = full_job();
+    EXPECT_FALSE(decode_job(encode_job(job).value())->frame.patterns.has_value());
+    job.patterns = sent.patterns.hash;
+    EXPECT_EQ(job.patterns, decode_job(encode_job(job).value())->frame.patterns);
+}
+
+TEST(ScanFrames, CarryTheMostPatternsThatThereMayBe) {
+    std::vector<Pattern> patterns(pattern_count_limit);
+    for (Pattern& pattern : patterns)
+        pattern = {
+            .fact = 60'000, .part = PatternPart::headers, .field = "f", .regexes = {"a", "b"}
+        };
+    patterns[0].regexes[0] = std::string(pattern_octets_limit, 'x');
+    const PatternsFrame frame{make_pattern_set(patterns)};
+    const auto octets = encode_patterns(frame);
+    ASSERT_TRUE(octets.has_value());
+    const auto received = decode_patterns(*octets);
+    ASSERT_TRUE(received.has_value());
+    EXPECT_EQ(frame.patterns.hash, received->patterns.hash);
+}
+
+TEST(ScanFrames, TakeNoPatternsThatAreOutOfBounds) {
+    const auto is_taken = [](const std::vector<Pattern>& patterns) {
+        const auto octets = encode_patterns({make_pattern_set(patterns)});
+        return octets && decode_patterns(*octets).has_value();
+    };
+    const Pattern good{.fact = 60, .part = PatternPart::body, .regexes = {"a"}};
+    EXPECT_TRUE(is_taken({good}));
+    EXPECT_FALSE(is_taken(std::vector<Pattern>(pattern_count_limit + 1, good)));
+    EXPECT_FALSE(is_taken({{.regexes = std::vector<std::string>(pattern_regex_count_limit + 1, "a")}}));
+    EXPECT_FALSE(is_taken({
+        {.part = PatternPart::body, .field = "subject", .regexes = {"a"}}
+    }));
+    EXPECT_FALSE(is_taken({{.regexes = {std::string(job_frame_limit_octets, 'a')}}}));
+    const std::string octets = encode_patterns(full_patterns()).value();
+    for (std::size_t length = 1; length < octets.size(); ++length) {
+        const auto received = decode_patterns(std::string_view(octets).substr(0, length));
+        EXPECT_TRUE(!received || received->patterns.hash != full_patterns().patterns.hash) << length;
+    }
+    EXPECT_FALSE(decode_patterns(std::string(job_frame_limit_octets + 1, '\0')).has_value());
+    // A hash of another length: field 1 of three octets; field 11 of a job likewise.
+    EXPECT_FALSE(decode_patterns("\x0A\x03"
+                                 "abc")
+                     .has_value());
+    EXPECT_FALSE(decode_job(
+                     encode_job(full_job()).value() + "\x5A\x03"
+                                                      "abc"
+    )
+                     .has_value());
+    // A fact, and a part, that there cannot be.
+    EXPECT_FALSE(decode_patterns("\x12\x04\x08\x80\x80\x04").has_value());
+    EXPECT_FALSE(decode_patterns("\x12\x02\x10\x04").has_value());
+}
+
+TEST(ScanFrames, TellTheReasonOfManyFactsOnce) {
+    FactDictionary dictionary;
+    Facts facts;
+    for (int at = 0; at < 1000; ++at) {
+        const auto id = dictionary.declare(
+            {"pattern.p" + std::to_string(at), FactType::boolean, Stage::end, "pattern", ""}
+        );
+        facts.emplace_back(*id, Unknown{at % 2 == 0 ? "one of two long reasons" : "another long reason"});
+    }
+    const std::string octets = encode_result({
+        {"pattern", facts}
+    });
+    EXPECT_LT(octets.size(), 4096U);
+    auto received = decode_result(octets, {"pattern"}, dictionary);
+    ASSERT_TRUE(received.has_value());
+    auto got = std::get<Facts>((*received)[0].outcome);
+    std::ranges::sort(got, {}, &std::pair<FactId, FactValue>::first);
+    EXPECT_EQ(facts, got);
+    // The same fact both known and unknown, a fact of another check, no fact at all.
+    EXPECT_FALSE(decode_result(
+        encode_result({
+            {"pattern", Facts{{facts[0].first, true}, {facts[0].first, Unknown{"x"}}}}
+    }),
+        {"pattern"},
+        dictionary
+    ));
+    EXPECT_FALSE(decode_result(
+        encode_result({
+            {"pattern", Facts{{id_of(CoreFact::spf_result), Unknown{"x"}}}}
+    }),
+        {"pattern"},
+        dictionary
+    ));
+    // CheckResult.unknown (22) within Result.checks (0A) behind check (0A) "pattern".
+    EXPECT_FALSE(decode_result("\x0A\x0E\x0A\x07pattern\x22\x03\x0A\x01x", {"pattern"}, dictionary));
+}
+
 }  // namespace
 }  // namespace wicket

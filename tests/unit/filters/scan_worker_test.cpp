@@ -1,4 +1,5 @@
 #include "filters/scan/dkim_filter.hpp"
+#include "filters/scan/pattern_filter.hpp"
 #include "filters/scan/spf_filter.hpp"
 #include "filters/scan/worker.hpp"
 #include "tests/unit/filters/scan_test_worker.hpp"
@@ -88,6 +89,7 @@ std::vector<std::string> own_arguments() {
     std::vector<std::unique_ptr<ScanFilter>> filters;
     filters.push_back(std::make_unique<Saboteur>(std::make_unique<SpfFilter>()));
     filters.push_back(std::make_unique<Saboteur>(std::make_unique<DkimFilter>()));
+    filters.push_back(std::make_unique<Saboteur>(std::make_unique<PatternFilter>()));
     const auto options = parse_worker_arguments(static_cast<int>(pointers.size()), pointers.data());
     _exit(serve_scan_jobs(std::move(filters), options));
 }();

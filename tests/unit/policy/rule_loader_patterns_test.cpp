@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 namespace wicket {
@@ -148,6 +150,22 @@ TEST(RuleLoaderPatterns, AreLimited) {
     Diagnostics too_long;
     EXPECT_EQ(compiled(many_patterns(1, std::string(pattern_regex_limit_octets, 'x')), too_long), nullptr);
     EXPECT_EQ(too_long.sorted()[0].place, (SourcePlace{"rules.toml", 4, 4106})) << told(too_long);
+}
+
+TEST(RuleLoaderPatterns, OfTheManualWork) {
+    std::ifstream file(WICKET_SOURCE_DIR "/docs/rules.md");
+    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    text.erase(0, text.find("\n## Patterns"));
+    const auto begin = text.find("```toml\n") + 8;
+    const std::string example = text.substr(begin, text.find("```", begin) - begin);
+    Diagnostics diagnostics;
+    const auto rules = compiled(example, diagnostics);
+    ASSERT_NE(rules, nullptr) << told(diagnostics);
+    EXPECT_TRUE(diagnostics.empty()) << told(diagnostics);
+    ASSERT_EQ(rules->patterns()->patterns.size(), 3U);
+    const auto results = run_rule_tests(*rules);
+    ASSERT_EQ(results.size(), 1U);
+    EXPECT_TRUE(results[0].passed) << results[0].difference;
 }
 
 }  // namespace
