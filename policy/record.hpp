@@ -10,6 +10,7 @@
 #include "policy/verdict.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,22 @@ struct RecordEvent {
     std::uint32_t micros;  // since the connection
     Stage stage;
     std::string what;  // "spf: pass", "late: dnsbl.zen", ...
+};
+
+/// Whether a message that some or all recipients did not get was kept for people to look at.
+struct RecordQuarantine {
+    enum class State : std::uint8_t { none, kept, not_kept };
+    State state = State::none;
+    std::string why_not;  // it was not kept
+    bool operator==(const RecordQuarantine&) const = default;
+};
+
+/// What a person did about a decision.
+struct RecordMark {
+    std::string what;  // released, ham, spam
+    std::string by;
+    WallTime time{};
+    std::vector<std::string> to;
 };
 
 struct DecisionRecord {
@@ -56,6 +73,13 @@ struct DecisionRecord {
     // Of a folded row (many equal refusals): how many it stands for, and until when.
     std::uint64_t folded_count = 1;
     WallTime folded_last{};
+    std::string transcript;  // policy/transcript.hpp
+    std::uint32_t transcript_left_out = 0;
+    RecordQuarantine quarantine;
+    bool is_redacted = false;  // policy/redaction.hpp
+    // What has been done about it since: not of the record, but of the store's ledger.
+    std::optional<RecordMark> released;
+    std::optional<RecordMark> label;
 };
 
 /// False if XCLIENT said that the address is not known: then client_ip is 0.0.0.0.
@@ -81,5 +105,7 @@ std::string record_to_json(const StoredRecord& stored, RecordJson form);
 std::string json_text(std::string_view text);
 /// The line of `log`: time, verdict, client, from, to, rule, reply, id.
 std::string record_to_line(const StoredRecord& stored);
+/// The part of `explain` about the transcript and about what was done with the message since.
+std::string record_aftermath_story(const DecisionRecord& record);
 
 }  // namespace wicket

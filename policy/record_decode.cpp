@@ -204,6 +204,13 @@ void read_head(const pb::Record& stored, DecisionRecord& record) {
     record.folded_count = stored.folded_count();
     record.folded_last = to_time(stored.folded_last());
     record.is_open = stored.is_open();
+    if (stored.quarantine() > static_cast<std::uint32_t>(RecordQuarantine::State::not_kept))
+        corrupt("the state of the quarantine");
+    record.quarantine.state = static_cast<RecordQuarantine::State>(stored.quarantine());
+    record.quarantine.why_not = stored.quarantine_why_not();
+    record.transcript = stored.transcript();
+    record.transcript_left_out = stored.transcript_left_out();
+    record.is_redacted = stored.is_redacted();
 }
 
 }  // namespace

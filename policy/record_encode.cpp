@@ -244,6 +244,11 @@ std::string encode_record(const DecisionRecord& record, const FactDictionary& di
     out.number(pb::Record::kFoldedCountFieldNumber, record.folded_count);
     out.signed_number(pb::Record::kFoldedLastFieldNumber, record.folded_last.time_since_epoch().count());
     out.number(pb::Record::kIsOpenFieldNumber, record.is_open ? 1 : 0);
+    out.number(pb::Record::kQuarantineFieldNumber, static_cast<std::uint64_t>(record.quarantine.state));
+    out.octets(pb::Record::kQuarantineWhyNotFieldNumber, record.quarantine.why_not);
+    out.octets(pb::Record::kTranscriptFieldNumber, record.transcript);
+    out.number(pb::Record::kTranscriptLeftOutFieldNumber, record.transcript_left_out);
+    out.number(pb::Record::kIsRedactedFieldNumber, record.is_redacted ? 1 : 0);
     out.finish();
     return octets;
 }

@@ -2,6 +2,7 @@
 #include "base/message_bytes.hpp"
 #include "base/text.hpp"
 #include "policy/record.hpp"
+#include "policy/transcript.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/monotonic_resource.hpp>
@@ -193,6 +194,50 @@ json::array json_events(const DecisionRecord& record) {
     return made;
 }
 
+/// A reply without text is the one that the record has.
+json::array json_transcript(const DecisionRecord& record) {
+    json::array made;
+    for (TranscriptLine& line : parse_transcript(record.transcript)) {
+        if (line.text.empty()) {
+            const std::string whole = record.reply.to_wire();
+            line.text = whole.substr(0, std::min(whole.find('\r'), transcript_line_octets));
+        }
+        made.push_back(json::object{
+            {"ms", line.milliseconds},
+            {"dir", std::string(1, static_cast<char>(line.speaker))},
+            {"line", json_text(line.text)}
+        });
+    }
+    return made;
+}
+
+json::value json_quarantine(const DecisionRecord& record) {
+    switch (record.quarantine.state) {
+        case RecordQuarantine::State::none: return nullptr;
+        case RecordQuarantine::State::kept:
+            return json::object{
+                {"id", record.id.to_string()}
+            };
+        case RecordQuarantine::State::not_kept: break;
+    }
+    return json::object{
+        {"id",     nullptr                             },
+        {"reason", json_text(record.quarantine.why_not)}
+    };
+}
+
+json::object json_mark(const RecordMark& mark) {
+    json::object made{
+        {"by",   json_text(mark.by)   },
+        {"time", to_rfc3339(mark.time)}
+    };
+    if (mark.what == "released")
+        made["to"] = json_texts(mark.to);
+    else
+        made["label"] = mark.what;
+    return made;
+}
+
 }  // namespace
 
 std::string json_text(std::string_view text) {
@@ -228,6 +273,12 @@ std::string record_to_json(const StoredRecord& stored, RecordJson form) {
     if (!incomplete.empty()) made["incomplete"] = std::move(incomplete);
     if (form == RecordJson::full) made["dns"] = json_dns(record.lookups);
     made["events"] = json_events(record);
+    made["transcript"] = json_transcript(record);
+    if (record.transcript_left_out != 0) made["transcript_left_out"] = record.transcript_left_out;
+    made["quarantine"] = json_quarantine(record);
+    if (record.released) made["released"] = json_mark(*record.released);
+    if (record.label) made["label"] = json_mark(*record.label);
+    if (record.is_redacted) made["redacted"] = true;
     if (!record.message_sha256.empty()) made["message_sha256"] = to_hex(record.message_sha256);
     made["rules_hash"] = utf8_json(record.rules_hash);
     made["policy_mode"] = record.policy_shadow ? "shadow" : "enforce";

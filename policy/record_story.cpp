@@ -69,6 +69,7 @@ public:
         tell_facts("Facts", record_.facts);
         tell_unknown();
         tell_dns();
+        text_ += record_aftermath_story(record_);
         tell_rest();
         tell_letter();
         return std::move(text_);

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace wicket {
 
@@ -76,6 +77,9 @@ public:
     virtual void peer_changed(const Peer& peer) = 0;
     /// An observation of the session that rules may want: "early_talker", "unauthorised_pipelining", "http".
     virtual void noticed(std::string what) = 0;
+    /// For the transcript: a command as it may be written down, and each reply.
+    virtual void heard(std::string_view /*line*/) {}
+    virtual void said(const SmtpReply& /*reply*/) {}
     /// The connection is over; the last call. Writes the record of a connection that ended without a
     /// transaction.
     virtual void ended() = 0;

@@ -57,6 +57,7 @@ SmtpSession::NextStep SmtpSession::read_command(std::string_view& input) {
 }
 
 SmtpSession::NextStep SmtpSession::on_line(const CommandLine& line, Follows follows) {
+    visit_.heard(transcript_line(line.fault == LineFault::none ? line.text : std::string_view()));
     const bool is_refused = std::exchange(part_is_refused_, false);
     // Before its faults: a request is long if its author likes, and what follows it is his too.
     if (is_http_request(line.text)) {
@@ -198,6 +199,7 @@ void SmtpSession::reply(int code, std::string_view enhanced, std::string_view te
 }
 
 void SmtpSession::send(const SmtpReply& reply) {
+    visit_.said(reply);
     output_ += reply.to_wire();
     // RFC 5321 section 3.8: 421 announces that the channel is closed.
     if (reply.code == 421) close();

@@ -103,7 +103,10 @@ SmtpSession::NextStep SmtpSession::read_data(std::string_view& input) {
     data_has_begun_ = true;
     DataReader& reader = transaction_->intake->reader();
     input.remove_prefix(reader.feed(input));
-    if (reader.has_ended()) return message_is_complete();
+    if (reader.has_ended()) {
+        visit_.heard(".");
+        return message_is_complete();
+    }
     // A sender that does not look at SIZE shall read the reply, but not everything is read for it.
     if (reader.fault() == MessageFault::none ||
         reader.fed_octets() / discarded_text_limit_messages <= options_.limits.size_octets)

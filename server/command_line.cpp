@@ -35,6 +35,9 @@ struct Words {
     SuspectsOptions suspects;
     std::string since;
     std::vector<std::string> negated_terms;
+    FeedbackOptions feedback;
+    ExportOptions exported;
+    std::string release_to;
 };
 
 CLI::App* add_command(
@@ -57,6 +60,39 @@ std::string joined_fields() {
     for (const std::string& field : RecordGroups::fields())
         text += field + ", ";
     return text + "fact:NAME";
+}
+
+/// What people do about a decision.
+void add_aftermath_commands(CLI::App& app, Words& words) {
+    CLI::App* release = add_command(
+        app,
+        words,
+        "release",
+        "Deliver a message of the quarantine into the INBOX of its recipients, once",
+        "mailwicket release 1OMP6CV5GK5G2H8A0000 --to alice@example.test"
+    );
+    release->add_option("id", words.id, "the last word of a reply: id=ID")->required();
+    release->add_option("--to", words.release_to, "an address of ours, in place of its own recipients");
+    CLI::App* feedback = add_command(
+        app,
+        words,
+        "feedback",
+        "Label a decision ham or spam; --undo takes the last label back",
+        "mailwicket feedback 1OMP6CV5GK5G2H8A0000 ham"
+    );
+    feedback->add_option("id", words.feedback.id, "the last word of a reply: id=ID")->required();
+    feedback->add_option("label", words.feedback.label, "ham or spam")->check(CLI::IsMember({"ham", "spam"}));
+    feedback->add_flag("--undo", words.feedback.is_undo, "take the last label back");
+    CLI::App* exported = add_command(
+        app,
+        words,
+        "export",
+        "Write a record, and its message, to a file that `rules test` reads",
+        "mailwicket export 1OMP6CV5GK5G2H8A0000 --message --output rules/lost.json"
+    );
+    exported->add_option("id", words.exported.id, "the last word of a reply: id=ID")->required();
+    exported->add_option("--output", words.exported.output, "a new file; else standard output");
+    exported->add_flag("--message", words.exported.with_message, "the message too, as received: FILE.eml");
 }
 
 void add_commands(CLI::App& app, Words& words) {
@@ -147,6 +183,7 @@ void add_commands(CLI::App& app, Words& words) {
     add_command(
         app, words, "status", "Counters and process ids of the running server", "mailwicket status --json"
     );
+    add_aftermath_commands(app, words);
     app.require_subcommand(1);
     app.footer(
         "Every command takes -c FILE, --json (errors too are objects then, on standard error) and --help.\n"
@@ -177,6 +214,15 @@ int run(const std::string& command, Words& words) {
         query->insert(query->end(), words.negated_terms.begin(), words.negated_terms.end());
     if (command == "log") return log_command(words.context, words.log);
     if (command == "explain") return explain_command(words.context, words.id);
+    if (command == "release") return release_command(words.context, words.id, words.release_to);
+    if (command == "feedback") {
+        if (words.feedback.label.empty() != words.feedback.is_undo)
+            return report(
+                {ErrorCode::invalid, "feedback ID: one of ham, spam and --undo is wanted"}, words.context.form
+            );
+        return feedback_command(words.context, words.feedback);
+    }
+    if (command == "export") return export_command(words.context, words.exported);
     if (command == "facts") return facts_command(words.context);
     if (command == "suspects") return suspects_command(words.context, words.suspects);
     if (command == "rules" && words.verb == "hits") return rules_hits_command(words.context, words.since);

@@ -39,6 +39,20 @@ struct SuspectsOptions {
 /// Refusals ranked by signs that they were mistakes.
 int suspects_command(const CommandContext& context, const SuspectsOptions& options);
 int explain_command(const CommandContext& context, const std::string& id);
+/// Delivers a message of the quarantine; `to`: an address in place of its own recipients, or empty.
+int release_command(const CommandContext& context, const std::string& id, const std::string& to);
+struct FeedbackOptions {
+    std::string id;
+    std::string label;  // ham, spam
+    bool is_undo = false;
+};
+int feedback_command(const CommandContext& context, const FeedbackOptions& options);
+struct ExportOptions {
+    std::string id;
+    std::string output;  // empty: standard output
+    bool with_message = false;
+};
+int export_command(const CommandContext& context, const ExportOptions& options);
 int facts_command(const CommandContext& context);
 /// Runs the [[test]] blocks.
 int rules_test_command(const CommandContext& context);

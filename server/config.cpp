@@ -344,20 +344,28 @@ private:
     }
 
     void read_retention(ConfigTable& root) {
-        auto retention = root.table("retention");
-        if (!retention) return;
-        if (auto records = retention->table("records")) {
-            config_->retention = std::chrono::hours(24 * records->integer("days", 1, 36500).value_or(30));
-            config_->retention_octets =
-                static_cast<std::uint64_t>(records->integer("gigabytes", 1, 1 << 20).value_or(10)) << 30U;
+        if (auto records = root.table("records")) {
+            if (records->word("redact", {"none", "local-parts"}) == "local-parts")
+                config_->redaction = Redaction::local_parts;
             records->finish();
         }
-        for (const std::string_view key : {"quarantine", "labels"})
-            if (retention->value(key))
-                retention->error(
-                    retention->place_of(key), fmt::format("retention of {} is not built yet", key)
-                );
+        auto retention = root.table("retention");
+        if (!retention) return;
+        read_kind(*retention, "records", config_->records);
+        config_->refusals = config_->records;
+        read_kind(*retention, "refusals", config_->refusals);
+        read_kind(*retention, "quarantine", config_->quarantine);
+        read_kind(*retention, "labels", config_->labels);
         retention->finish();
+    }
+
+    static void read_kind(ConfigTable& retention, std::string_view name, RetentionConfig& kind) {
+        auto table = retention.table(name);
+        if (!table) return;
+        if (const auto days = table->integer("days", 1, 36500)) kind.age = std::chrono::hours(24 * *days);
+        if (const auto gigabytes = table->integer("gigabytes", 1, 1 << 20))
+            kind.octets = static_cast<std::uint64_t>(*gigabytes) << 30U;
+        table->finish();
     }
 
     Diagnostics& diagnostics_;

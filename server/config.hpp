@@ -20,6 +20,16 @@ enum class Service : std::uint8_t { smtp, pop3, pop3s };
 std::string_view to_string(Service service);
 
 enum class MixedVerdicts : std::uint8_t { split, quarantine };
+/// How long something is kept, and how much of it at most: the oldest goes first.
+struct RetentionConfig {
+    std::chrono::hours age{24 * 30};
+    std::uint64_t octets = 10ULL << 30U;
+    bool operator==(const RetentionConfig&) const = default;
+};
+
+/// [records] redact: what is not written down of addresses.
+enum class Redaction : std::uint8_t { none, local_parts };
+
 enum class LateAnswers : std::uint8_t { rcpt, data };
 
 struct ListenerConfig {
@@ -58,8 +68,11 @@ struct Config {
     std::string process_user;
     SourcePlace process_user_place;
     std::string sandbox = "full";
-    std::chrono::hours retention{24 * 30};
-    std::uint64_t retention_octets = 10ULL << 30U;
+    RetentionConfig records;     // of transactions that took DATA
+    RetentionConfig refusals;    // of what was refused earlier; as `records` if it is not said
+    RetentionConfig quarantine;  // messages that were kept back
+    RetentionConfig labels;      // ham and spam
+    Redaction redaction = Redaction::none;
     std::uint16_t relay_port = 25;
     std::shared_ptr<MissingTargets> missing_targets = std::make_shared<MissingTargets>();
 

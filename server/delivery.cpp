@@ -84,19 +84,23 @@ public:
     }
 
     void add(std::string_view account, std::string_view mailbox, const VisitRecipient& recipient) {
-        const auto is_same = [&](const MailboxDelivery& row) {
+        const auto same = std::ranges::find_if(rows_, [&](const MailboxDelivery& row) {
             return row.account == account && row.mailbox == mailbox;
-        };
-        if (std::ranges::any_of(rows_, is_same)) return;
+        });
+        const bool is_kept = account == quarantine_account;
+        if (same != rows_.end()) {
+            if (is_kept) same->kept_from.push_back(recipient.address);
+            return;
+        }
         const bool is_alone = trace_.transaction.accepted.size() == 1;
         std::string prefix = return_path_field(from_);
-        if (account != quarantine_account) prefix += text_field("Delivered-To", account);
+        if (!is_kept) prefix += text_field("Delivered-To", account);
         prefix += received(trace_, is_alone ? recipient.address : std::string());
         prefix += results_;
         prefix += verdict_field(trace_.transaction, recipient.verdict);
         for (const auto& [name, value] : recipient.verdict.added_headers)
             prefix += text_field(name, value);
-        const bool needs_nobody = account == quarantine_account || is_postmaster_account(account);
+        const bool needs_nobody = is_kept || is_postmaster_account(account);
         rows_.push_back(
             {std::string(account),
              std::string(mailbox),
@@ -104,6 +108,7 @@ public:
              cuts_,
              needs_nobody ? MailboxOwner::nobody : MailboxOwner::account}
         );
+        if (is_kept) rows_.back().kept_from.push_back(recipient.address);
     }
 
     std::vector<MailboxDelivery> take() { return std::move(rows_); }
@@ -142,8 +147,8 @@ std::vector<MailboxDelivery> plan_rows(
     for (VisitRecipient& recipient : transaction.accepted) {
         const Action action = shadow == ShadowPolicy::on ? Action::accept : recipient.verdict.action;
         if (action == Action::discard) continue;
-        // Some recipients take the message, so its sender reads 250: what others refuse is kept for the
-        // administrator.
+        // Where others take the message, its sender reads 250: what these refuse is kept for the
+        // administrator. Where nobody does, so that a mistake can be mended.
         const bool is_kept_back =
             action == Action::quarantine || action == Action::reject || action == Action::disconnect;
         if (is_kept_back) {

@@ -12,10 +12,6 @@
 
 namespace wicket {
 
-// The account under which quarantined messages are kept: no address, so nobody can log in to it.
-inline constexpr std::string_view quarantine_account = "quarantine";
-inline constexpr std::string_view quarantine_mailbox = "Quarantine";
-
 /// Whether [policy] mode = "shadow" delivers everything, whatever the verdict.
 enum class ShadowPolicy : bool { off, on };
 

@@ -4,6 +4,7 @@
 #include "policy/rule_variants.hpp"
 #include "policy/rules.hpp"
 #include "policy/sender_letter.hpp"
+#include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -191,6 +192,7 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
     auto stored = decode_record(*octets);
     if (!stored) return report(stored.error(), context.form);
     add_folds((*store)->decisions(), *stored);
+    add_aftermath(**store, stored->record);
     const Explanation explanation = explanation_of(*stored, *config);
     if (context.form == OutputForm::json)
         fmt::print("{}\n", with_story(record_to_json(*stored, RecordJson::full), explanation));

@@ -9,6 +9,7 @@
 #include "receiver/byte_budget.hpp"
 #include "receiver/driver.hpp"
 #include "server/account_service.hpp"
+#include "server/aftermath_service.hpp"
 #include "server/control.hpp"
 #include "server/descriptors.hpp"
 #include "server/restart_keys.hpp"
@@ -72,6 +73,8 @@ struct ServerParts::State {
     std::unique_ptr<ControlServer> control;
     std::uint16_t node = static_cast<std::uint16_t>(random_u64());
     RateBudget refusal_looks{refusal_looks_per_second};
+    QuarantineBudget quarantine_budget;
+    std::optional<Redactor> redactor;
 
     ListenerOptions listener_options(std::size_t index);
     awaitable<void> serve_connection(std::size_t index, std::shared_ptr<Connection> connection);
@@ -122,7 +125,9 @@ awaitable<void> ServerParts::State::serve_connection(
             pop3_options[index],
             Pop3Parts{store->mail(), *authenticator, *hashing, *reading, sizes, clock}
         );
-    const VisitServices services{policy, *store, *dns, clock, refusal_looks, node};
+    const VisitServices services{
+        policy, *store, *dns, clock, refusal_looks, quarantine_budget, redactor ? &*redactor : nullptr, node
+    };
     auto visit = make_visit(
         services, index, connection->peer(), connection->tls(), connection->listener(), connection->executor()
     );
@@ -214,12 +219,22 @@ Result<> ServerParts::start(const std::string& config_file, Diagnostics& diagnos
     State& state = *state_;
     auto store = Store::open({
         .folder = state.config->state,
-        .decision_quota_octets = state.config->retention_octets,
-        .refusal_quota_octets = state.config->retention_octets,
-        .retention = state.config->retention,
+        .decision_quota_octets = state.config->records.octets,
+        .refusal_quota_octets = state.config->refusals.octets,
+        .retention = state.config->records.age,
+        .refusal_retention = state.config->refusals.age,
+        .quarantine_quota_octets = state.config->quarantine.octets,
+        .quarantine_retention = state.config->quarantine.age,
+        .label_quota_octets = state.config->labels.octets,
+        .label_retention = state.config->labels.age,
     });
     if (!store) return std::unexpected(store.error());
     state.store = std::move(*store);
+    if (state.config->redaction == Redaction::local_parts) {
+        auto key = state.store->quarantine().redaction_key();
+        if (!key) return std::unexpected(key.error());
+        state.redactor.emplace(std::move(*key));
+    }
     state.directory = std::make_unique<StoreDirectory>(state.store->accounts());
     state.authenticator = std::make_unique<Authenticator>(*state.directory, state.clock);
     state.hashing = std::make_unique<OffloadPool>("hash", hashing_threads, hashing_queue_limit);
@@ -318,6 +333,8 @@ std::string ServerParts::State::status_json() {
 
 std::string ServerParts::State::answer_control(std::string request) {
     if (request == R"({"do":"status"})") return status_json();
+    if (auto answered = answer_aftermath_request(*store, *policy.get()->config, request, clock.wall()))
+        return std::move(*answered);
     const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch());
     return answer_account_request(store->accounts(), request, now.count());
 }

@@ -48,8 +48,11 @@ std::string keys_for_restart(const Config& started, const Config& now) {
     keys.compare("dns.trust_anchor", started.dns_trust_anchor, now.dns_trust_anchor);
     keys.compare("process.user", started.process_user, now.process_user);
     keys.compare("process.sandbox", started.sandbox, now.sandbox);
-    keys.compare("retention.records.days", started.retention, now.retention);
-    keys.compare("retention.records.gigabytes", started.retention_octets, now.retention_octets);
+    keys.compare("retention.records", started.records, now.records);
+    keys.compare("retention.refusals", started.refusals, now.refusals);
+    keys.compare("retention.quarantine", started.quarantine, now.quarantine);
+    keys.compare("retention.labels", started.labels, now.labels);
+    keys.compare("records.redact", started.redaction, now.redaction);
     return keys.take();
 }
 

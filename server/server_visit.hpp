@@ -3,7 +3,9 @@
 // records). Private to them; others use visit.hpp.
 #pragma once
 
+#include "policy/transcript.hpp"
 #include "server/deferrals.hpp"
+#include "server/delivery.hpp"
 #include "server/directory.hpp"
 #include "server/greylist.hpp"
 #include "server/message_facts.hpp"
@@ -39,12 +41,16 @@ public:
     void tls_started(const TlsDetails& details) override;
     void peer_changed(const Peer& peer) override;
     void noticed(std::string what) override;
+    void heard(std::string_view line) override;
+    void said(const SmtpReply& reply) override;
     void ended() override;
 
 private:
     const ListenerConfig& listener() const { return policy_->config->listeners.at(listener_index_); }
     RecordContext context() const;
     RecordId new_id(WallTime now) const;
+    std::uint32_t milliseconds() const;
+    DecisionRecord made_record(const VisitTransaction& transaction) const;
     /// The transaction, or what stands for the connection outside of one.
     VisitTransaction& current();
     Stage greeting_stage() const;
@@ -88,6 +94,13 @@ private:
     /// A refused message: the record is synced before the reply, as every record of a transaction that took
     /// DATA.
     boost::asio::awaitable<MessageAnswer> refuse_message(Verdict verdict);
+    /// The same of a message that all recipients refuse: it is kept for people to look at, if it may be.
+    boost::asio::awaitable<MessageAnswer> refuse_and_keep(
+        SharedMessage message, const MessageFacts& found, Verdict verdict
+    );
+    DeliveryTrace trace() const;
+    RecordQuarantine may_keep(std::uint64_t octets) const;
+    boost::asio::awaitable<void> commit_record();
     boost::asio::awaitable<SmtpReply> deliver(SharedMessage message, const MessageFacts& found);
     SmtpReply store_refusal(const Error& error);
     boost::asio::awaitable<Result<std::vector<Uid>>> commit(Delivery delivery);
@@ -110,6 +123,7 @@ private:
     std::unique_ptr<VisitTransaction> outside_;      // once something was refused without a transaction
     bool had_transaction_ = false;
     std::uint64_t unknown_recipients_ = 0;
+    Transcript transcript_;
 };
 
 /// "MAIL", "RCPT", ...: the word of a log line.

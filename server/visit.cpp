@@ -127,14 +127,14 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
             added.address
         );
 
-    if (answers_before(Stage::data)) {
+    if (listener().late == LateAnswers::rcpt && answers_before(Stage::data)) {
         co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
         added.verdict = judge(added, Stage::rcpt);
         if (wakes_waiting_filters(added.verdict)) {
             co_await run_.settle(Stage::rcpt, services_.clock.steady() + recipient_budget);
             added.verdict = judge(added, Stage::rcpt);
         }
-        if (!passes(added.verdict) && listener().late == LateAnswers::rcpt) {
+        if (!passes(added.verdict)) {
             count_try(added.verdict, added.address);
             co_return refuse(added.verdict, record_of(added));
         }
@@ -146,9 +146,9 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
 
 awaitable<StageAnswer> ServerVisit::data() {
     transaction_->reached = Stage::data;
-    // With late = "data" what is known earlier is answered here too.
-    const bool answers_late = listener().late == LateAnswers::data && answers_before(Stage::data);
-    if (!answers_late && !policy_->rules->answers_at(Stage::data)) co_return StageAnswer{};
+    // With late = "data" the message is taken first, so that it too can be looked at.
+    if (listener().late == LateAnswers::data || !policy_->rules->answers_at(Stage::data))
+        co_return StageAnswer{};
     co_await run_.settle(Stage::data, services_.clock.steady() + recipient_budget);
     bool is_any_left = false;
     for (VisitRecipient& recipient : transaction_->accepted) {
@@ -206,6 +206,7 @@ void ServerVisit::peer_changed(const Peer& peer) {
     is_esmtp_ = false;
     // A new session, so the rules in force now are its rules.
     policy_ = services_.policy.get();
+    transcript_.begin_anew();
     run_.begin_anew(policy_->chain, policy_->dictionary);
     begin_connection();
 }
@@ -248,6 +249,31 @@ VisitTransaction& ServerVisit::current() {
 
 Stage ServerVisit::greeting_stage() const {
     return helo_.empty() ? Stage::connect : Stage::helo;
+}
+
+std::uint32_t ServerVisit::milliseconds() const {
+    const auto since =
+        std::chrono::duration_cast<std::chrono::milliseconds>(services_.clock.steady() - connected_);
+    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(since.count(), 0, UINT32_MAX));
+}
+
+void ServerVisit::heard(std::string_view line) {
+    transcript_.heard(milliseconds(), line);
+}
+
+void ServerVisit::said(const SmtpReply& reply) {
+    transcript_.said(milliseconds(), reply);
+}
+
+DecisionRecord ServerVisit::made_record(const VisitTransaction& transaction) const {
+    DecisionRecord record = make_record(transaction, context(), run_);
+    record.transcript = transcript_.text();
+    record.transcript_left_out = transcript_.left_out();
+    // The reply to the message goes out after its record is kept.
+    if (transaction.took_data && transcript_.is_reply_awaited())
+        record.transcript += fmt::format("{}{}\n", static_cast<char>(Speaker::server), milliseconds());
+    if (services_.redactor != nullptr) services_.redactor->redact(record, *policy_->dictionary);
+    return record;
 }
 
 RecordContext ServerVisit::context() const {

@@ -7,8 +7,10 @@
 #include "base/rate_budget.hpp"
 #include "net/event_loops.hpp"
 #include "net/resolver.hpp"
+#include "policy/redaction.hpp"
 #include "receiver/gatekeeper.hpp"
 #include "server/policy_state.hpp"
+#include "server/quarantine_budget.hpp"
 #include "store/store.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -36,6 +38,8 @@ struct VisitServices {
     DnsResolver& dns;
     const Clock& clock;
     RateBudget& refusal_looks;
+    QuarantineBudget& quarantine_budget;
+    const Redactor* redactor;  // nullptr: records are written as they are
     std::uint16_t node = 0;
 };
 

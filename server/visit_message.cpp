@@ -48,7 +48,7 @@ awaitable<MessageAnswer> ServerVisit::message(SharedMessage message) {
         }
         const auto is_refused = [](const VisitRecipient& r) { return !r.verdict.lets_pass(); };
         if (std::ranges::all_of(transaction.accepted, is_refused))
-            co_return co_await refuse_message(transaction.accepted.front().verdict);
+            co_return co_await refuse_and_keep(message, found, transaction.accepted.front().verdict);
     }
     co_return MessageAnswer{co_await deliver(message, found)};
 }
@@ -104,14 +104,14 @@ Delivery ServerVisit::record_delivery(const DecisionRecord& record) const {
 
 void ServerVisit::keep_record_unwaited() {
     services_.store.mail().deliver(
-        record_delivery(make_record(*transaction_, context(), run_)), [](const Result<std::vector<Uid>>&) {}
+        record_delivery(made_record(*transaction_)), [](const Result<std::vector<Uid>>&) {}
     );
     transaction_.reset();
     run_.forget_from(Stage::mail);
 }
 
 void ServerVisit::keep_refusal_record(const VisitTransaction& transaction) {
-    const DecisionRecord record = make_record(transaction, context(), run_);
+    const DecisionRecord record = made_record(transaction);
     services_.store.decisions().refuse(
         record.id, record.time, encode_record(record, *policy_->dictionary), keys_of(record)
     );
@@ -120,7 +120,14 @@ void ServerVisit::keep_refusal_record(const VisitTransaction& transaction) {
 awaitable<MessageAnswer> ServerVisit::refuse_message(Verdict verdict) {
     const bool disconnects = verdict.action == Action::disconnect;
     SmtpReply reply = finish_refused(std::move(verdict));
-    const auto stored = co_await commit(record_delivery(make_record(*transaction_, context(), run_)));
+    co_await commit_record();
+    transaction_.reset();
+    run_.forget_from(Stage::mail);
+    co_return MessageAnswer{std::move(reply), disconnects};
+}
+
+awaitable<void> ServerVisit::commit_record() {
+    const auto stored = co_await commit(record_delivery(made_record(*transaction_)));
     if (!stored)
         log_error(
             "the record of a refused message could not be kept",
@@ -129,19 +136,51 @@ awaitable<MessageAnswer> ServerVisit::refuse_message(Verdict verdict) {
                 {"error", stored.error().message      }
         }
         );
+}
+
+awaitable<MessageAnswer> ServerVisit::refuse_and_keep(
+    SharedMessage message, const MessageFacts& found, Verdict verdict
+) {
+    VisitTransaction& transaction = *transaction_;
+    transaction.quarantine = may_keep(message->size());
+    if (transaction.quarantine.state != RecordQuarantine::State::kept)
+        co_return co_await refuse_message(std::move(verdict));
+    // The rows tell each recipient's own verdict, so they are made before the one reply is for all.
+    std::vector<MailboxDelivery> rows = plan_rows(transaction, trace(), found.cuts, ShadowPolicy::off);
+    const bool disconnects = verdict.action == Action::disconnect;
+    SmtpReply reply = finish_refused(std::move(verdict));
+    Delivery delivery = record_delivery(made_record(transaction));
+    delivery.body = std::move(message);
+    delivery.rows = std::move(rows);
+    if (const auto stored = co_await commit(std::move(delivery)); !stored) {
+        transaction.quarantine = {RecordQuarantine::State::not_kept, stored.error().message};
+        co_await commit_record();
+    }
     transaction_.reset();
     run_.forget_from(Stage::mail);
     co_return MessageAnswer{std::move(reply), disconnects};
 }
 
+RecordQuarantine ServerVisit::may_keep(std::uint64_t octets) const {
+    using State = RecordQuarantine::State;
+    if (const auto room = services_.store.quarantine().has_room(); !room)
+        return {State::not_kept, room.error().message};
+    if (!services_.quarantine_budget.take(peer_.ip, octets, services_.clock.steady()))
+        return {State::not_kept, "too many refused messages came at once"};
+    return {State::kept, ""};
+}
+
+DeliveryTrace ServerVisit::trace() const {
+    return {peer_, tls_, policy_->config->hostname, helo_, is_esmtp_, *transaction_, run_.facts()};
+}
+
 awaitable<SmtpReply> ServerVisit::deliver(SharedMessage message, const MessageFacts& found) {
     VisitTransaction& transaction = *transaction_;
     const bool is_shadow = policy_->config->is_policy_shadow;
-    const DeliveryTrace trace{
-        peer_, tls_, policy_->config->hostname, helo_, is_esmtp_, transaction, run_.facts()
-    };
     std::vector<MailboxDelivery> rows =
-        plan_rows(transaction, trace, found.cuts, is_shadow ? ShadowPolicy::on : ShadowPolicy::off);
+        plan_rows(transaction, trace(), found.cuts, is_shadow ? ShadowPolicy::on : ShadowPolicy::off);
+    if (std::ranges::find(rows, quarantine_account, &MailboxDelivery::account) != rows.end())
+        transaction.quarantine.state = RecordQuarantine::State::kept;
     const auto taker = std::ranges::find_if(transaction.accepted, [](const VisitRecipient& r) {
         return r.verdict.lets_pass();
     });
@@ -150,7 +189,7 @@ awaitable<SmtpReply> ServerVisit::deliver(SharedMessage message, const MessageFa
     transaction.is_open = false;
     transaction.last_reply = with_id({250, "2.0.0", "Message accepted"}, transaction.id);
 
-    Delivery delivery = record_delivery(make_record(transaction, context(), run_));
+    Delivery delivery = record_delivery(made_record(transaction));
     if (!rows.empty()) delivery.body = std::move(message);
     delivery.rows = std::move(rows);
     const auto stored = co_await commit(std::move(delivery));
@@ -187,6 +226,7 @@ SmtpReply ServerVisit::store_refusal(const Error& error) {
                                 : SmtpReply{451, "4.3.0", "The message could not be stored, try again later"};
     for (VisitRecipient& recipient : transaction_->accepted)
         recipient.mailbox.clear();
+    transaction_->quarantine = {};
     const SmtpReply answer = finish_refused(builtin_verdict("store", Stage::end, reply));
     keep_refusal_record(*transaction_);
     transaction_.reset();

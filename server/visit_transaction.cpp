@@ -65,6 +65,7 @@ DecisionRecord make_record(
     if (record.verdict.action == Action::none) record.verdict.stage = transaction.reached;
     record.reply = transaction.last_reply;
     record.is_open = transaction.is_open;
+    record.quarantine = transaction.quarantine;
     for (const VisitRecipient& recipient : transaction.accepted)
         record.recipients.push_back(record_of(recipient));
     record.recipients.insert(record.recipients.end(), transaction.refused.begin(), transaction.refused.end());

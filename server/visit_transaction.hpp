@@ -50,6 +50,7 @@ struct VisitTransaction {
     bool has_refusal = false;
     bool has_own_record = false;  // a reply carried its own id, so there is a record to be found
     bool is_open = true;
+    RecordQuarantine quarantine;
 };
 
 /// One reply for all: what each accepted recipient was told, whatever was decided for it alone.

@@ -149,6 +149,13 @@ Result<> Committer::add(
                     rows::encode_view(row.prefix, row.cuts)
                 );
             }
+            if (status.ok() && !row.kept_from.empty()) {
+                status = batch.Put(
+                    use[MailTable::meta],
+                    rows::ledger_key(rows::LedgerRow::kept, delivery.id),
+                    rows::encode(rows::Kept{uid, row.kept_from})
+                );
+            }
             if (!status.ok()) return check(status, "cannot add to a batch");
         }
     }

@@ -1,6 +1,7 @@
 #include "store/disk_reserve.hpp"
 
 #include "base/log.hpp"
+#include "store/quarantine.hpp"
 
 #include <algorithm>
 #include <string>
@@ -49,6 +50,7 @@ void DiskReserve::look() {
     if (!free) {
         room_ = allowance_limit_octets;
         allowance_ = allowance_limit_octets;
+        has_spare_room_ = true;
         mail_.set_compaction(Database::Compaction::on);
         return;
     }
@@ -66,6 +68,7 @@ void DiskReserve::look() {
     const bool is_low = room_ < (was_low ? return_octets : 0);
     is_low_ = is_low;
     is_scarce_ = room_ < -static_cast<std::int64_t>(disk_margin_octets / 2);
+    has_spare_room_ = room_ >= static_cast<std::int64_t>(quarantine_reserve_octets);
     allowance_ = is_low ? 0 : std::min(room_ / 4, allowance_limit_octets);
     if (is_low == was_low) return;
     const std::string octets = std::to_string(*free);

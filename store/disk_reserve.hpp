@@ -26,6 +26,8 @@ public:
     Result<> writable() const;
     /// As of the last look: records of refusals must wait, so that deletions have what is left.
     bool is_scarce() const { return is_scarce_.load(std::memory_order_relaxed); }
+    /// As of the last look: there is room for what is only wanted (quarantine.hpp). Never blocks.
+    bool has_spare_room() const { return has_spare_room_.load(std::memory_order_relaxed); }
     /// The keeper's, besides take(): looks now. Has the databases flush early where room gets short, since
     /// that frees their logs.
     void look();
@@ -36,6 +38,7 @@ private:
     std::atomic<std::int64_t> allowance_{0};  // octets until the next look
     std::atomic<bool> is_low_{false};
     std::atomic<bool> is_scarce_{false};
+    std::atomic<bool> has_spare_room_{true};
     std::mutex mutex_;       // one look at a time
     std::int64_t room_ = 0;  // of the last look, under mutex_
 };

@@ -32,6 +32,10 @@ enum class MailboxOwner : std::uint8_t {
     nobody,   // yes: the quarantine, and postmaster's until that account is added
 };
 
+// Where messages are kept that some or all recipients did not get: no address, so nobody can log in to it.
+inline constexpr std::string_view quarantine_account = "quarantine";
+inline constexpr std::string_view quarantine_mailbox = "Quarantine";
+
 /// One row to be made: who gets it, and what stands before it. Cuts sorted, not overlapping.
 struct MailboxDelivery {
     std::string account;  // canonical address, as AccountStore has it
@@ -39,6 +43,7 @@ struct MailboxDelivery {
     std::string prefix;   // whole header lines with CRLF
     std::vector<CutRange> cuts;
     MailboxOwner owner = MailboxOwner::account;
+    std::vector<std::string> kept_from = {};  // of the quarantine's row: the recipients who do not get it
 };
 
 /// One transaction that took DATA. All or none of it is stored, and synced before the callback.

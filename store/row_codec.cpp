@@ -28,6 +28,13 @@ public:
         u32(static_cast<std::uint32_t>(value.size()));
         octets(value);
     }
+    void texts(const std::vector<std::string>& values) {
+        const std::size_t count =
+            std::min<std::size_t>(values.size(), std::numeric_limits<std::uint16_t>::max());
+        u16(static_cast<std::uint16_t>(count));
+        for (std::size_t at = 0; at < count; ++at)
+            text16(values[at]);
+    }
     std::string take() { return std::move(out_); }
 
 private:
@@ -63,6 +70,12 @@ public:
     }
     std::string_view text16() { return octets(u16()); }
     std::string_view text32() { return octets(u32()); }
+    std::vector<std::string> texts() {
+        std::vector<std::string> values;
+        for (std::uint16_t left = u16(); left != 0 && is_good_; --left)
+            values.emplace_back(text16());
+        return values;
+    }
     std::string_view rest() { return octets(rest_.size()); }
     RecordId id() {
         const auto id = RecordId::from_octets(octets(13));
@@ -274,6 +287,75 @@ std::optional<Account> decode_account(std::string_view address, std::string_view
     account.password_hash = in.text32();
     account.scram_sha256 = in.text32();
     return finished(in, std::move(account));
+}
+
+std::string ledger_key(LedgerRow row, const RecordId& id) {
+    return static_cast<char>(row) + std::string(id_key(id));
+}
+
+std::optional<std::pair<LedgerRow, RecordId>> parse_ledger_key(std::string_view key) {
+    const auto id = key.empty() ? std::nullopt : RecordId::from_octets(key.substr(1));
+    if (!id) return std::nullopt;
+    for (const LedgerRow row : {LedgerRow::kept, LedgerRow::labels, LedgerRow::releases})
+        if (key.front() == static_cast<char>(row)) return std::pair(row, *id);
+    return std::nullopt;
+}
+
+std::string encode(const Kept& kept) {
+    Writer out;
+    out.u32(kept.uid);
+    out.texts(kept.recipients);
+    return out.take();
+}
+
+std::optional<Kept> decode_kept(std::string_view value) {
+    Reader in(value);
+    Kept kept;
+    kept.uid = in.u32();
+    kept.recipients = in.texts();
+    return finished(in, std::move(kept));
+}
+
+std::string encode_marks(const std::vector<LedgerMark>& marks) {
+    Writer out;
+    out.u16(static_cast<std::uint16_t>(marks.size()));
+    for (const LedgerMark& mark : marks) {
+        out.u8(static_cast<std::uint8_t>(mark.kind));
+        out.time(mark.time);
+        out.text16(mark.by);
+        out.texts(mark.to);
+    }
+    return out.take();
+}
+
+std::optional<std::vector<LedgerMark>> decode_marks(std::string_view value) {
+    Reader in(value);
+    std::vector<LedgerMark> marks;
+    for (std::uint16_t left = in.u16(); left != 0 && in.is_good(); --left) {
+        LedgerMark& mark = marks.emplace_back();
+        const std::uint8_t kind = in.u8();
+        in.require(kind >= 1 && kind <= static_cast<std::uint8_t>(LedgerMark::Kind::undone));
+        mark.kind = static_cast<LedgerMark::Kind>(kind);
+        mark.time = in.time();
+        mark.by = in.text16();
+        mark.to = in.texts();
+    }
+    return finished(in, std::move(marks));
+}
+
+std::string encode_redaction_key(std::string_view octets) {
+    Writer out;
+    out.octets(octets);
+    return out.take();
+}
+
+std::optional<std::string> decode_redaction_key(std::string_view value) {
+    Reader in(value);
+    return finished(in, std::string(in.octets(redaction_key_octets)));
+}
+
+std::string encode_kept_mark() {
+    return Writer().take();
 }
 
 std::string encode(const DecisionLog::Folded& folded) {

@@ -7,6 +7,7 @@
 #include "store/accounts.hpp"
 #include "store/decision_log.hpp"
 #include "store/mail_store.hpp"
+#include "store/quarantine.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -22,6 +23,8 @@ inline constexpr std::uint32_t format_number = 1;
 inline constexpr std::string_view format_key = "format";
 inline constexpr std::string_view counters_key = "counters";
 inline constexpr std::string_view probe_key = "probe";
+inline constexpr std::string_view redaction_key = "redaction";
+inline constexpr std::string_view kept_key = "kept";  // all of the quarantine has rows of its own in meta
 
 struct Counters {
     std::uint64_t next_mailbox = 1;
@@ -59,6 +62,15 @@ struct Message {
     bool operator==(const Message&) const = default;
 };
 
+inline constexpr std::size_t redaction_key_octets = 32;
+
+/// Of a message in the quarantine, by its id.
+struct Kept {
+    Uid uid = 0;
+    std::vector<std::string> recipients;
+    bool operator==(const Kept&) const = default;
+};
+
 struct Remembered {
     WallTime until{};
     std::string_view value;  // of the octets decoded
@@ -76,6 +88,11 @@ inline constexpr std::string_view entry_key_prefix = "r";
 std::optional<std::pair<std::uint64_t, Uid>> parse_mailbox_entry_key(std::string_view key);
 std::string view_key(std::uint64_t mailbox, Uid uid);
 
+/// Rows of meta that stand for a decision each: a letter and the id.
+enum class LedgerRow : char { kept = 'k', labels = 'l', releases = 'x' };
+std::string ledger_key(LedgerRow row, const RecordId& id);
+std::optional<std::pair<LedgerRow, RecordId>> parse_ledger_key(std::string_view key);
+
 std::string encode_format(std::uint32_t number);
 std::optional<std::uint32_t> decode_format(std::string_view value);
 std::string encode_probe(WallTime time);
@@ -92,6 +109,13 @@ std::optional<Message> decode_message(std::string_view value);
 std::string encode(const Account& account);
 /// The address is the key.
 std::optional<Account> decode_account(std::string_view address, std::string_view value);
+std::string encode(const Kept& kept);
+std::optional<Kept> decode_kept(std::string_view value);
+std::string encode_marks(const std::vector<LedgerMark>& marks);
+std::optional<std::vector<LedgerMark>> decode_marks(std::string_view value);
+std::string encode_redaction_key(std::string_view octets);
+std::optional<std::string> decode_redaction_key(std::string_view value);
+std::string encode_kept_mark();
 std::string encode(const DecisionLog::Folded& folded);
 std::optional<DecisionLog::Folded> decode_folded(std::string_view value);
 std::string encode_remembered(WallTime until, std::string_view value);

@@ -8,6 +8,7 @@
 #include "store/rocks_decision_log.hpp"
 #include "store/rocks_mail_store.hpp"
 #include "store/rocks_memory.hpp"
+#include "store/rocks_quarantine.hpp"
 #include "store/state_lock.hpp"
 #include "store/tables.hpp"
 
@@ -29,6 +30,10 @@ constexpr std::chrono::minutes trim_interval{1};
 // Refusals go in so many steps of their retention: each leaves a mark and small files behind.
 constexpr int refusal_trims = 30;
 constexpr std::chrono::minutes sweep_interval{10};
+
+std::chrono::hours refusal_retention(const StoreOptions& options) {
+    return options.refusal_retention.count() != 0 ? options.refusal_retention : options.retention;
+}
 
 class RocksStore : public Store {
 public:
@@ -58,6 +63,14 @@ public:
         committer_ = std::move(*committer);
         if (auto begun = begin(RocksDecisionLog::Role::writer, RocksMemory::Access::read_write); !begun)
             return begun;
+        // A full disk is no reason not to open; it is tried again the next time.
+        if (auto indexed = quarantine_->index_older(); !indexed)
+            log_warning(
+                "the quarantine of an older version cannot be released from",
+                {
+                    {"error", indexed.error().message}
+            }
+            );
         keeper_ = std::thread([this] { keep_until_closed(); });
         return {};
     }
@@ -66,6 +79,7 @@ public:
 
     MailStore& mail() override { return *mail_store_; }
     DecisionLog& decisions() override { return *decisions_; }
+    Quarantine& quarantine() override { return *quarantine_; }
     AccountStore& accounts() override { return *accounts_; }
     KeyedMemory& memory() override { return *memory_; }
 
@@ -81,6 +95,7 @@ public:
 private:
     Result<> begin(RocksDecisionLog::Role role, RocksMemory::Access access) {
         mail_store_ = std::make_unique<RocksMailStore>(*mail_, *refusals_, blobs_, committer_.get());
+        quarantine_ = std::make_unique<RocksQuarantine>(*mail_, committer_.get(), reserve_.get());
         accounts_ = std::make_unique<RocksAccountStore>(*mail_, committer_.get());
         decisions_ = std::make_unique<RocksDecisionLog>(
             *mail_, *refusals_, RocksDecisionLog::Setup{role, clock_, reserve_.get()}
@@ -120,10 +135,8 @@ private:
                 until_trim = trim_interval / recovery_interval;
                 const WallTime oldest = clock_.wall() - options_.retention;
                 auto trimmed = trim_decisions(*mail_, *committer_, oldest, options_.decision_quota_octets);
-                if (trimmed && !refusals_->has_failed())
-                    trimmed = trim_refusals(
-                        *refusals_, oldest, std::chrono::microseconds(options_.retention) / refusal_trims
-                    );
+                if (trimmed && !refusals_->has_failed()) trimmed = trim_old_refusals();
+                if (trimmed) trimmed = trim_quarantine();
                 if (!trimmed)
                     log_warning(
                         "cannot remove old records",
@@ -138,6 +151,23 @@ private:
             }
             lock.lock();
         }
+    }
+
+    Result<> trim_old_refusals() {
+        const std::chrono::microseconds retention = refusal_retention(options_);
+        return trim_refusals(*refusals_, clock_.wall() - retention, retention / refusal_trims);
+    }
+
+    Result<> trim_quarantine() {
+        const WallTime now = clock_.wall();
+        return quarantine_->trim({
+            .oldest_message = now - options_.quarantine_retention,
+            .message_octets = options_.quarantine_quota_octets,
+            .oldest_label = now - options_.label_retention,
+            .label_octets = options_.label_quota_octets,
+            // As long as somebody may ask for it again, or for the record that tells it.
+            .oldest_release = now - std::max(options_.quarantine_retention, options_.retention),
+        });
     }
 
     void close_all() {
@@ -165,6 +195,7 @@ private:
     std::unique_ptr<DiskReserve> reserve_;  // nullptr in a reader, as the committer
     std::unique_ptr<Committer> committer_;
     std::unique_ptr<RocksMailStore> mail_store_;
+    std::unique_ptr<RocksQuarantine> quarantine_;
     std::unique_ptr<RocksAccountStore> accounts_;
     std::unique_ptr<RocksDecisionLog> decisions_;
     std::unique_ptr<RocksMemory> memory_;
@@ -207,7 +238,7 @@ Result<std::unique_ptr<RocksStore>> open_both(
     Database::Setup refusals = mail;
     refusals.folder = options.folder + "/refusals";
     refusals.durability = Database::Durability::unsynced;
-    refusals.tables = refusal_tables(options.refusal_quota_octets, options.retention);
+    refusals.tables = refusal_tables(options.refusal_quota_octets, refusal_retention(options));
     auto mail_database = Database::open(mail);
     if (!mail_database) return std::unexpected(mail_database.error());
     auto refusals_database = Database::open(refusals);

@@ -10,6 +10,7 @@
 #include "store/accounts.hpp"
 #include "store/decision_log.hpp"
 #include "store/mail_store.hpp"
+#include "store/quarantine.hpp"
 
 #include <memory>
 #include <string>
@@ -27,7 +28,12 @@ struct StoreOptions {
     const Clock* clock = nullptr;  // nullptr: the system's
     std::uint64_t decision_quota_octets = 10ULL << 30U;
     std::uint64_t refusal_quota_octets = 10ULL << 30U;
-    std::chrono::hours retention{24 * 30};
+    std::chrono::hours retention{24 * 30};    // of decisions
+    std::chrono::hours refusal_retention{0};  // 0: as of decisions
+    std::uint64_t quarantine_quota_octets = 10ULL << 30U;
+    std::chrono::hours quarantine_retention{24 * 30};
+    std::uint64_t label_quota_octets = 10ULL << 30U;
+    std::chrono::hours label_retention{24 * 30};
 };
 
 class Store {
@@ -46,6 +52,7 @@ public:
 
     virtual MailStore& mail() = 0;
     virtual DecisionLog& decisions() = 0;
+    virtual Quarantine& quarantine() = 0;
     virtual AccountStore& accounts() = 0;
     virtual KeyedMemory& memory() = 0;
     /// A reader catches up with the writer; of a writer a no-op.

@@ -37,6 +37,16 @@ void scan(
         report("the table `" + column->GetName() + "` cannot be read to its end: " + at->status().ToString());
 }
 
+bool is_own_row(std::string_view key, std::string_view value) {
+    if (key == rows::format_key) return rows::decode_format(value).has_value();
+    if (key == rows::counters_key) return rows::decode_counters(value).has_value();
+    if (key == rows::redaction_key) return rows::decode_redaction_key(value).has_value();
+    if (const auto ledger = rows::parse_ledger_key(key))
+        return ledger->first == rows::LedgerRow::kept ? rows::decode_kept(value).has_value()
+                                                      : rows::decode_marks(value).has_value();
+    return key == rows::probe_key || key == rows::kept_key;
+}
+
 /// Entries and messages at one moment, so that a delivery or an expunge meanwhile is no fault.
 class Census {
 public:
@@ -88,10 +98,8 @@ public:
                 report("the account " + std::string(key) + ": its row is damaged");
         });
         each(MailTable::meta, report, [&](std::string_view key, std::string_view value) {
-            const bool is_good = key == rows::format_key     ? rows::decode_format(value).has_value()
-                                 : key == rows::counters_key ? rows::decode_counters(value).has_value()
-                                                             : key == rows::probe_key;
-            if (!is_good) report("the row `" + std::string(key) + "` of the store's own is damaged");
+            if (!is_own_row(key, value))
+                report("the row `" + std::string(key) + "` of the store's own is damaged");
         });
     }
 

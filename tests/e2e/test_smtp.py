@@ -583,19 +583,21 @@ why = "no"
 """
 
 
-def test_late_answers_come_at_data_or_the_first_chunk():
+def test_late_answers_come_when_the_message_is_there():
     for action, code in (('reject', 550), ('defer', 451)):
         with Server([{'service': 'smtp', 'late': 'data'}], rules=LATE % action) as server:
-            for begin in (b'DATA\r\n', b'BDAT 6 LAST\r\na: b\r\n'):
+            for begin, more in ((b'DATA\r\n', b'a: b\r\n.\r\n'), (b'BDAT 6\r\na: b\r\n', b'BDAT 0 LAST\r\n')):
                 with Smtp(server) as client:
                     client.hello()
                     client.expect('MAIL FROM:<ann@spam.test>', 250)
                     client.expect('RCPT TO:<alice@example.test>', 250)
                     client.send(begin)
+                    check(client.reply().code in (354, 250), f'{begin[:4]} is refused')
+                    client.send(more)
                     reply = client.reply()
                     equal(reply.code, code, f'{begin[:4]}')
                     record = server.explain(reply.id)
-                    equal((record['rule'], record['stage'], record['reply']['code']), ('not-from-there', 'data', code), 'the record')
+                    equal((record['rule'], record['stage'], record['reply']['code']), ('not-from-there', 'end', code), 'the record')
                     client.expect('MAIL FROM:<ann@sender.test>', 250)
                     client.expect('RCPT TO:<alice@example.test>', 250)
                     client.expect('DATA', 354)

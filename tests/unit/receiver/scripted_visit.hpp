@@ -88,6 +88,8 @@ public:
         events.push_back("peer " + peer.ip.to_string());
         last_peer = peer;
     }
+    void heard(std::string_view line) override { transcript += "C: " + std::string(line) + "\n"; }
+    void said(const SmtpReply& reply) override { transcript += "S: " + std::to_string(reply.code) + "\n"; }
     void noticed(std::string what) override { events.push_back("noticed " + what); }
     void ended() override { events.emplace_back("ended"); }
 
@@ -95,6 +97,7 @@ public:
         return std::find(events.begin(), events.end(), event) != events.end();
     }
 
+    std::string transcript;
     MailArguments last_mail;
     Peer last_peer;
 };

@@ -272,6 +272,24 @@ TEST(SmtpSession, AnswersAPipelinedGroupInOrder) {
     EXPECT_FALSE(dialog.visit.saw("noticed unauthorised_pipelining"));
 }
 
+TEST(SmtpSession, HandsTheTranscriptCommandsAndRepliesButNoText) {
+    Dialog dialog;
+    dialog.say("EHLO mx.sender.test\r\nAUTH PLAIN c2VjcmV0\r\nc2VjcmV0\r\n");
+    dialog.say(std::string(3000, 's') + "\r\n");
+    dialog.say(
+        "MAIL FROM:<ann@sender.test>\r\nRCPT TO:<nobody@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
+    );
+    dialog.say("DATA\r\n");
+    dialog.say("Subject: secret\r\n\r\nMAIL FROM:<secret@x.test>\r\n.\r\n");
+    dialog.say("QUIT\r\n");
+    EXPECT_EQ(
+        dialog.visit.transcript,
+        "S: 220\nC: EHLO mx.sender.test\nS: 250\nC: AUTH ...\nS: 502\nC: (no command)\nS: 500\n"
+        "C: (no command)\nS: 500\nC: MAIL FROM:<ann@sender.test>\nS: 250\nC: RCPT TO:<nobody@example.test>\n"
+        "S: 550\nC: RCPT TO:<bob@example.test>\nS: 250\nC: DATA\nS: 354\nC: .\nS: 250\nC: QUIT\nS: 221\n"
+    );
+}
+
 TEST(SmtpSession, NoticesPipeliningThatWasNotOffered) {
     struct Case {
         std::string_view greeting, early;

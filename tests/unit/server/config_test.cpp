@@ -97,6 +97,25 @@ mixed = "quarantine"
     EXPECT_TRUE(listener.xclient.front().contains(*IpAddress::parse("192.0.2.9")));
 }
 
+TEST(Config, ReadsWhatIsKeptByKind) {
+    ConfigFolder folder;
+    const auto plain = folder.load(good);
+    ASSERT_NE(plain, nullptr);
+    EXPECT_EQ(plain->quarantine, (RetentionConfig{std::chrono::days(30), 10ULL << 30U}));
+    EXPECT_EQ(plain->labels, plain->records);
+    EXPECT_EQ(plain->redaction, Redaction::none);
+    const auto config = folder.load(
+        good + "[records]\nredact = \"local-parts\"\n[retention]\nrecords = { days = 7, gigabytes = 2 }\n" +
+        "quarantine = { days = 3 }\nlabels = { gigabytes = 1 }\n"
+    );
+    ASSERT_NE(config, nullptr) << render(folder.diagnostics.sorted().front());
+    EXPECT_EQ(config->records, (RetentionConfig{std::chrono::days(7), 2ULL << 30U}));
+    EXPECT_EQ(config->refusals, config->records);
+    EXPECT_EQ(config->quarantine, (RetentionConfig{std::chrono::days(3), 10ULL << 30U}));
+    EXPECT_EQ(config->labels, (RetentionConfig{std::chrono::days(30), 1ULL << 30U}));
+    EXPECT_EQ(config->redaction, Redaction::local_parts);
+}
+
 TEST(Config, TellsEachMistakeWithItsPlace) {
     struct Case {
         std::string name, text;
@@ -104,73 +123,82 @@ TEST(Config, TellsEachMistakeWithItsPlace) {
         std::string message, suggestion;
     };
     const std::vector<Case> cases = {
-        {"a misspelt key",                                 "hostnam = \"x\"\n" + good,                         1,  1,  "hostnam",       "hostname"},
+        {"a misspelt key",                                 "hostnam = \"x\"\n" + good,                         1,  1,  "hostnam",       "hostname"   },
         {"a misspelt service",
          good + "[[listen]]\nservice = \"smtpp\"\naddress = \"127.0.0.1:0\"\n",
          10,                                                                                                       11,
-         "smtpp",                                                                                                                       "smtp"    },
+         "smtpp",                                                                                                                       "smtp"       },
+        {"a kind that is not kept",
+         good + "[retention]\nquarantin = { days = 3 }\n",
+         10,                                                                                                       1,
+         "quarantin",                                                                                                                   "quarantine" },
+        {"no days at all",                                 good + "[retention]\nquarantine = { days = 0 }\n",  10, 23, "",              ""           },
+        {"a misspelt redaction",
+         good + "[records]\nredact = \"local-part\"\n",
+         10,                                                                                                       10,
+         "local-part",                                                                                                                  "local-parts"},
         {"a service that is not built yet",
          good + "[[listen]]\nservice = \"imap\"\naddress = \"127.0.0.1:0\"\n",
          10,                                                                                                       11,
-         "not built yet",                                                                                                               ""        },
+         "not built yet",                                                                                                               ""           },
         {"an address without a port",
          good + "[[listen]]\nservice = \"smtp\"\naddress = \"127.0.0.1\"\n",
          11,                                                                                                       11,
-         "ADDRESS:PORT",                                                                                                                ""        },
+         "ADDRESS:PORT",                                                                                                                ""           },
         {"a port that is none",
          good + "[[listen]]\nservice = \"smtp\"\naddress = \"127.0.0.1:65536\"\n",
          11,                                                                                                       11,
-         "ADDRESS:PORT",                                                                                                                ""        },
+         "ADDRESS:PORT",                                                                                                                ""           },
         {"a network with bits beyond its prefix",
          good + "[[listen]]\nservice = \"smtp\"\naddress = \"127.0.0.1:0\"\nproxy = [\"192.0.2.1/24\"]\n",
          12,                                                                                                       10,
-         "no network",                                                                                                                  ""        },
-        {"a wrong mode",                                   good + "[policy]\nmode = \"shaddow\"\n",            10, 8,  "shaddow",       "shadow"  },
-        {"a domain twice",                                 good + "[[domain]]\nname = \"example.test\"\n",     10, 8,  "twice",         ""        },
+         "no network",                                                                                                                  ""           },
+        {"a wrong mode",                                   good + "[policy]\nmode = \"shaddow\"\n",            10, 8,  "shaddow",       "shadow"     },
+        {"a domain twice",                                 good + "[[domain]]\nname = \"example.test\"\n",     10, 8,  "twice",         ""           },
         {"a missing alias file",
          good + "[[domain]]\nname = \"b.test\"\naliases = \"nowhere.txt\"\n",
          11,                                                                                                       11,
-         "nowhere.txt",                                                                                                                 ""        },
+         "nowhere.txt",                                                                                                                 ""           },
         {"a missing rule folder",
          "rules = \"rulez\"\nhostname = \"mx.test\"\n[[listen]]\nservice = \"smtp\"\naddress = "
          "\"127.0.0.1:0\"\n[[domain]]\nname = \"b.test\"\n",                                                   1,
          9,                                                                                                            "rulez",
-         "rules"                                                                                                                                  },
+         "rules"                                                                                                                                     },
         {"too few recipients",
          good + "[[listen]]\nservice = \"smtp\"\naddress = \"127.0.0.1:0\"\n  [listen.limits]\n  recipients "
                 "= 99\n",                                                                                      13,
          16,                                                                                                           "100",
-         ""                                                                                                                                       },
+         ""                                                                                                                                          },
         {"a certificate that is not there",
          good + "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n",
          10,                                                                                                       15,
-         "cert.pem",                                                                                                                    ""        },
+         "cert.pem",                                                                                                                    ""           },
         {"two listeners on one port",
          good + "[[listen]]\nservice = \"smtp\"\naddress = \"127.0.0.1:2525\"\n[[listen]]\nservice = "
                 "\"pop3\"\naddress = "
                 "\"127.0.0.1:2525\"\n",                                                                        14,
          11,                                                                                                           "taken already",
-         ""                                                                                                                                       },
+         ""                                                                                                                                          },
         {"a listener on all addresses beside one of them",
          good + "[[listen]]\nservice = \"smtp\"\naddress = \"0.0.0.0:2525\"\n[[listen]]\nservice = "
                 "\"pop3\"\naddress = "
                 "\"127.0.0.1:2525\"\n",                                                                        14,
          11,                                                                                                           "taken already",
-         ""                                                                                                                                       },
+         ""                                                                                                                                          },
         {"a key for receiving mail where mail is read",
          good + "[[listen]]\nservice = \"pop3\"\naddress = \"127.0.0.1:0\"\nbare_newline = \"refuse\"\n",
          12,                                                                                                       1,
-         "bare_newline has no effect",                                                                                                  ""        },
+         "bare_newline has no effect",                                                                                                  ""           },
         {"a limit for receiving mail where mail is read",
          good + "[[listen]]\nservice = \"pop3\"\naddress = \"127.0.0.1:0\"\n  [listen.limits]\n  hops = 50\n",
          13,                                                                                                       3,
-         "hops has no effect on pop3",                                                                                                  ""        },
-        {"a check that is none",                           good + "[filters]\noff = [\"dkm\"]\n",              10, 8,  "dkm",           "dkim"    },
+         "hops has no effect on pop3",                                                                                                  ""           },
+        {"a check that is none",                           good + "[filters]\noff = [\"dkm\"]\n",              10, 8,  "dkm",           "dkim"       },
         {"a size that is none",
          good + "[[listen]]\nservice = \"smtp\"\naddress = \"127.0.0.1:0\"\n  [listen.limits]\n  size = "
                 "\"many\"\n",                                                                                  13,
          10,                                                                                                           "size",
-         ""                                                                                                                                       },
+         ""                                                                                                                                          },
     };
     for (const auto& [name, text, line, column, message, suggestion] : cases) {
         SCOPED_TRACE(name);

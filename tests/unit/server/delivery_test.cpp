@@ -114,5 +114,17 @@ TEST(Delivery, TellsNoRecipientOfAnother) {
     EXPECT_EQ(fixture.plan().front().prefix.find("secret"), std::string::npos);
 }
 
+TEST(Delivery, TheQuarantineKnowsAllWhoDidNotGetIt) {
+    Fixture fixture;
+    fixture.add("alice@example.test", {"alice@example.test"}, Action::reject);
+    fixture.add("bob@example.test", {"bob@example.test"}, Action::disconnect);
+    fixture.add("eve@example.test", {"eve@example.test"}, Action::discard);
+    const auto rows = fixture.plan();
+    ASSERT_EQ(rows.size(), 1U);
+    EXPECT_EQ(rows[0].account, quarantine_account);
+    EXPECT_EQ(rows[0].kept_from, (std::vector<std::string>{"alice@example.test", "bob@example.test"}));
+    EXPECT_FALSE(rows[0].prefix.contains("Delivered-To"));
+}
+
 }  // namespace
 }  // namespace wicket

@@ -1,0 +1,215 @@
+#include "server/aftermath_service.hpp"
+
+#include "base/log.hpp"
+#include "mail/address.hpp"
+#include "mail/field_writer.hpp"
+#include "server/command_output.hpp"
+#include "server/directory.hpp"
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace wicket {
+namespace {
+
+namespace json = boost::json;
+
+std::string request_text(const json::object& request, std::string_view key) {
+    const json::value* value = request.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+std::string failed_answer(const Error& error) {
+    return json::serialize(json::object{
+        {"error", error.message         },
+        {"code",  error_word(error.code)}
+    });
+}
+
+/// Why there is nothing to be released.
+Error why_not_kept(Store& store, const RecordId& id) {
+    const std::string name = id.to_string();
+    const auto octets = store.decisions().find(id);
+    if (!octets) return octets.error();
+    const auto stored = decode_record(*octets);
+    if (!stored) return stored.error();
+    const RecordQuarantine& quarantine = stored->record.quarantine;
+    switch (quarantine.state) {
+        case RecordQuarantine::State::kept:
+            return {
+                ErrorCode::not_found, name + " is not in the quarantine any more: its time there is over"
+            };
+        case RecordQuarantine::State::not_kept:
+            return {ErrorCode::not_found, name + " was not kept: " + quarantine.why_not};
+        case RecordQuarantine::State::none: break;
+    }
+    return {
+        ErrorCode::not_found,
+        fmt::format("{} was never in the quarantine: {}", name, to_string(stored->record.verdict.action))
+    };
+}
+
+/// Who did not get it, of a message that an older version has kept.
+std::vector<std::string> recipients_of_record(Store& store, const RecordId& id) {
+    std::vector<std::string> recipients;
+    const auto octets = store.decisions().find(id);
+    const auto stored =
+        octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
+    if (!stored) return recipients;
+    for (const RecordRecipient& recipient : stored->record.recipients)
+        if (recipient.mailbox.empty()) recipients.push_back(recipient.address);
+    return recipients;
+}
+
+Result<std::vector<ReleaseTarget>> targets_of(
+    Store& store, const Config& config, const std::vector<std::string>& addresses
+) {
+    std::vector<ReleaseTarget> targets;
+    std::string strangers;
+    for (const std::string& address : addresses) {
+        const auto mailbox = parse_mailbox(address, AddressCharset::utf8);
+        if (!mailbox)
+            return failure(
+                ErrorCode::invalid,
+                address + " is no address: " + std::string(describe(mailbox.error().fault))
+            );
+        const RecipientLookup found = look_up_recipient(config, store.accounts(), *mailbox);
+        if (found.standing == RecipientStanding::temporary)
+            return failure(ErrorCode::busy, address + " cannot be looked up for now");
+        if (found.standing != RecipientStanding::ours) strangers += (strangers.empty() ? "" : ", ") + address;
+        for (const std::string& account : found.accounts)
+            targets.push_back(
+                {account,
+                 text_field("Delivered-To", account),
+                 is_postmaster_account(account) ? MailboxOwner::nobody : MailboxOwner::account}
+            );
+    }
+    if (targets.empty())
+        return failure(
+            ErrorCode::not_found,
+            strangers.empty()
+                ? std::string("nobody is known whom it could be released to; name one with --to")
+                : "no such user here: " + strangers + "; name another one with --to"
+        );
+    return targets;
+}
+
+RecordMark mark_of(const LedgerMark& mark) {
+    constexpr std::array words = {"", "released", "ham", "spam", ""};
+    return {words.at(static_cast<std::size_t>(mark.kind)), mark.by, mark.time, mark.to};
+}
+
+/// All that was released so far, as one: to whom, and the last time by whom.
+std::optional<RecordMark> all_released(const std::vector<LedgerMark>& marks) {
+    std::optional<RecordMark> all;
+    for (const LedgerMark& mark : marks) {
+        if (mark.kind != LedgerMark::Kind::released) continue;
+        RecordMark one = mark_of(mark);
+        if (all) one.to.insert(one.to.begin(), all->to.begin(), all->to.end());
+        all = std::move(one);
+    }
+    return all;
+}
+
+std::string release_answer(
+    const RecordId& id, const std::vector<std::string>& delivered, const RecordMark& mark
+) {
+    return json::serialize(json::object{
+        {"ok",        true                                                                                },
+        {"id",        id.to_string()                                                                      },
+        {"delivered", json::value_from(delivered)                                                         },
+        {"released",
+         json::object{{"by", mark.by}, {"time", to_rfc3339(mark.time)}, {"to", json::value_from(mark.to)}}}
+    });
+}
+
+std::string release(Store& store, const Config& config, const json::object& request, WallTime now) {
+    const auto id = RecordId::parse(request_text(request, "id"));
+    if (!id) return failed_answer({ErrorCode::invalid, "an id is missing"});
+    const auto kept = store.quarantine().find(*id);
+    const auto before = store.quarantine().marks(*id);
+    if (!before) return failed_answer(before.error());
+    if (!kept) {
+        if (kept.error().code != ErrorCode::not_found) return failed_answer(kept.error());
+        const auto mark = all_released(*before);
+        return mark ? release_answer(*id, {}, *mark) : failed_answer(why_not_kept(store, *id));
+    }
+    std::vector<std::string> addresses = kept->recipients;
+    if (const std::string to = request_text(request, "to"); !to.empty())
+        addresses = {to};
+    else if (addresses.empty())
+        addresses = recipients_of_record(store, *id);
+    const auto targets = targets_of(store, config, addresses);
+    if (!targets) return failed_answer(targets.error());
+    LedgerMark mark;
+    mark.time = now;
+    mark.by = request_text(request, "by");
+    const auto delivered = store.quarantine().release(*id, *targets, std::move(mark));
+    if (!delivered) return failed_answer(delivered.error());
+    const auto marks = store.quarantine().marks(*id);
+    if (!marks) return failed_answer(marks.error());
+    const auto all = all_released(*marks);
+    if (!delivered->empty())
+        log_info(
+            id->to_string() + ": released from the quarantine",
+            {
+                {"to", fmt::format("{}", fmt::join(*delivered, ","))},
+                {"by", all->by}
+        }
+        );
+    return release_answer(*id, *delivered, *all);
+}
+
+std::string feedback(Store& store, const json::object& request, WallTime now) {
+    const auto id = RecordId::parse(request_text(request, "id"));
+    if (!id) return failed_answer({ErrorCode::invalid, "an id is missing"});
+    // Of what nobody knows there is nothing to be learnt.
+    if (const auto record = store.decisions().find(*id); !record) return failed_answer(record.error());
+    const std::string word = request_text(request, "label");
+    LedgerMark mark;
+    mark.kind = word == "ham"    ? LedgerMark::Kind::ham
+                : word == "spam" ? LedgerMark::Kind::spam
+                                 : LedgerMark::Kind::undone;
+    mark.time = now;
+    mark.by = request_text(request, "by");
+    if (auto labelled = store.quarantine().label(*id, std::move(mark)); !labelled)
+        return failed_answer(labelled.error());
+    const auto marks = store.quarantine().marks(*id);
+    if (!marks) return failed_answer(marks.error());
+    const LedgerMark label = label_of(*marks);
+    const bool is_any = label.kind != LedgerMark::Kind::undone;
+    return json::serialize(json::object{
+        {"ok",    true                                                               },
+        {"id",    id->to_string()                                                    },
+        {"label", is_any ? json::value(mark_of(label).what) : json::value(nullptr)   },
+        {"by",    is_any ? json::value(label.by) : json::value(nullptr)              },
+        {"time",  is_any ? json::value(to_rfc3339(label.time)) : json::value(nullptr)}
+    });
+}
+
+}  // namespace
+
+std::optional<std::string> answer_aftermath_request(
+    Store& store, const Config& config, const std::string& request, WallTime now
+) {
+    boost::system::error_code error;
+    const json::value parsed = json::parse(request, error);
+    if (error || !parsed.is_object()) return std::nullopt;
+    const json::object& object = parsed.get_object();
+    const std::string verb = request_text(object, "do");
+    if (verb == "release") return release(store, config, object, now);
+    if (verb == "feedback") return feedback(store, object, now);
+    return std::nullopt;
+}
+
+void add_aftermath(Store& store, DecisionRecord& record) {
+    const auto marks = store.quarantine().marks(record.id);
+    if (!marks) return;
+    record.released = all_released(*marks);
+    if (const LedgerMark label = label_of(*marks); label.kind != LedgerMark::Kind::undone)
+        record.label = mark_of(label);
+}
+
+}  // namespace wicket

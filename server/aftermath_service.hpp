@@ -1,0 +1,23 @@
+// What people do about decisions, as the holder of the store performs it: release, labels, forgetting. The
+// requests of the control socket; the commands use the same functions when no server runs. May block; any
+// thread.
+#pragma once
+
+#include "policy/record.hpp"
+#include "server/config.hpp"
+#include "store/store.hpp"
+
+#include <optional>
+#include <string>
+
+namespace wicket {
+
+/// The answer, one line of JSON; nullopt if the request is none of {"do": "release" | "feedback" | "forget"}.
+std::optional<std::string> answer_aftermath_request(
+    Store& store, const Config& config, const std::string& request, WallTime now
+);
+
+/// Puts what the ledger says of a record into it.
+void add_aftermath(Store& store, DecisionRecord& record);
+
+}  // namespace wicket
