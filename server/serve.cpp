@@ -154,8 +154,7 @@ int run_server(const std::string& config_file, OutputForm form) {
     if (auto dropped = drop_root(*config, *identity); !dropped) return complain(dropped.error());
     for (const char* folder : {"/spool", "/poison"})
         if (auto made = make_private_folder(config->state + folder); !made) return complain(made.error());
-    if (auto confined = confine_files(*config, own_executable); !confined)
-        return complain(confined.error());
+    if (auto confined = confine_files(*config, own_executable); !confined) return complain(confined.error());
     if (auto started = parts.start(config_file, diagnostics); !started) {
         log_diagnostics(diagnostics);
         return diagnostics.has_errors() ? exit_config : complain(started.error());
