@@ -144,8 +144,7 @@ Result<std::shared_ptr<ScanWorkerHandle>> ScanWorkerHandle::spawn(
 ScanWorkerHandle::ScanWorkerHandle(
     boost::asio::io_context& loop, FileDescriptor channel, FileDescriptor process, int pid, Start start
 )
-    : loop_(loop),
-      channel_(loop, channel.release()),
+    : channel_(loop, channel.release()),
       process_(loop, process.release()),
       timeout_(loop.get_executor()),
       start_(std::move(start)),

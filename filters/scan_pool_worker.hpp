@@ -91,7 +91,6 @@ private:
     boost::asio::awaitable<std::string> receive();
     void kill();
 
-    boost::asio::io_context& loop_;
     boost::asio::posix::stream_descriptor channel_;
     boost::asio::posix::stream_descriptor process_;  // a pidfd
     Timeout timeout_;

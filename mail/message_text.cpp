@@ -76,7 +76,8 @@ private:
         if (value.contains('*') && starts_with_ignoring_case(field.name, "content-")) {
             for (const MimeParameter& one : parse_mime_value(field.value).parameters) {
                 if (!one.is_extended) continue;
-                value += "; " + one.name + "=\"" + decode_text(one.value, one.charset, charsets_) + '"';
+                value += "; " + decode_text(one.name, "", nullptr) + "=\"" +
+                         decode_text(one.value, one.charset, charsets_) + '"';
             }
         }
         reader_.field(field.name, value);

@@ -36,10 +36,12 @@ COVERED_BY = {file: tuple(targets.split()) for targets, files in {
     'dns_message': 'net/dns_message.cpp',
     'downgrade': 'access/downgrade.cpp access/message_view.cpp',
     'expression': 'policy/expression.cpp policy/expression_lexer.cpp policy/expression_operands.cpp policy/expression_parser.cpp '
-                  'policy/reply_template.cpp policy/rule_loader_dns.cpp policy/rule_loader_rules.cpp policy/rule_loader_tests.cpp',
+                  'policy/reply_template.cpp policy/rule_loader_dns.cpp policy/rule_loader_patterns.cpp policy/rule_loader_rules.cpp policy/rule_loader_tests.cpp',
     'frames': 'filters/scan/frames.cpp',
     'from': 'mail/from.cpp',
     'header': 'mail/field_writer.cpp mail/header.cpp',
+    'message_text': 'mail/charset.cpp mail/html_entities.cpp mail/html_text.cpp mail/message_text.cpp mail/mime_header.cpp '
+                    'mail/mime_walk.cpp mail/shown_text.cpp mail/transfer_encoding.cpp mail/url_finder.cpp',
     'pop3_session': 'access/line_buffer.cpp access/pop3_authorization.cpp access/pop3_commands.cpp '
                     'access/pop3_session.cpp access/pop3_transaction.cpp',
     'proxy': 'net/proxy_header.cpp',

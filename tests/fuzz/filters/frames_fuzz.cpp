@@ -32,6 +32,7 @@ void check_job(std::string_view octets) {
     require(got.client_ip == sent.client_ip && got.client_name == sent.client_name);
     require(got.our_hostname == sent.our_hostname && got.time == sent.time);
     require(received->frame.file_size == job->frame.file_size);
+    require(received->frame.patterns == job->frame.patterns);
     // An answer that is too large for the frame comes as a failure, never as another answer.
     require(received->frame.answers.size() == job->frame.answers.size());
     for (const auto& [question, answer] : received->frame.answers) {
@@ -41,8 +42,26 @@ void check_job(std::string_view octets) {
     }
 }
 
+void check_patterns(std::string_view octets) {
+    const auto frame = decode_patterns(octets);
+    if (!frame) return;
+    require(frame->patterns.patterns.size() <= pattern_count_limit);
+    for (const Pattern& pattern : frame->patterns.patterns)
+        require(pattern.field.empty() || pattern.part == PatternPart::headers);
+    const auto again = encode_patterns(*frame);
+    if (!again) return;
+    const auto received = decode_patterns(*again);
+    require(received.has_value());
+    require(received->patterns.hash == frame->patterns.hash && received->drop == frame->drop);
+}
+
 void check_result(std::string_view octets, const std::vector<std::string>& asked) {
-    static const FactDictionary dictionary;
+    static const FactDictionary dictionary = [] {
+        FactDictionary facts;
+        facts.declare({"pattern.a", FactType::boolean, Stage::end, "pattern", ""});
+        facts.declare({"pattern.b", FactType::boolean, Stage::end, "pattern", ""});
+        return facts;
+    }();
     const auto results = decode_result(octets, asked, dictionary);
     if (!results) return;
     require(results->size() == asked.size());
@@ -76,8 +95,10 @@ void check_result(std::string_view octets, const std::vector<std::string>& asked
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
     const std::string_view octets(reinterpret_cast<const char*>(data), size);
     wicket::check_job(octets);
+    wicket::check_patterns(octets);
     wicket::check_result(octets, {"spf"});
     wicket::check_result(octets, {"dkim"});
     wicket::check_result(octets, {"spf", "dkim"});
+    wicket::check_result(octets, {"pattern"});
     return 0;
 }

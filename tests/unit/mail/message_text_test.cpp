@@ -123,6 +123,8 @@ TEST(MessageText, TellsDecodedFields) {
         "Content-Disposition: attachment; filename*=utf-8''inv%C3%B6ice.exe; filename=\"invöice.exe\"\n"
         "Content-Type: message/rfc822\nContent-Language: de\n"
     );
+    // Also a name that is no ASCII is told as UTF-8.
+    EXPECT_EQ(read("Content-Type: a/b; \xFF*0=x\n\ny").fields, "Content-Type: a/b; ÿ*0=x; ÿ=\"x\"\n");
     // What hides in an encoded message is none of this message's header.
     EXPECT_EQ(
         read("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeQ0KDQo=")
