@@ -178,6 +178,10 @@ TEST_F(ScanPoolPatternsTest, AreUnknownIfTheMessageCrashesTheCheck) {
     EXPECT_EQ("?? none", told(rules, job_of(rules, "hello", "X-Crash: pattern\r\n")));
     EXPECT_EQ(crashes, pool_->status().crashes) << "it is known by now";
     EXPECT_EQ("yn none", told(rules, job_of(rules, "hello")));
+    // Under other patterns it may be harmless, so it is tried.
+    const Rules others = rules_of({"hello"});
+    EXPECT_EQ("? none", told(others, job_of(others, "hello", "X-Crash: pattern\r\n")));
+    EXPECT_LT(crashes, pool_->status().crashes);
 }
 
 TEST_F(ScanPoolPatternsTest, AreUnknownIfTheyCostTooMuch) {
