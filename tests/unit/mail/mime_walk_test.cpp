@@ -96,6 +96,9 @@ TEST(MimeWalk, FindsTheParts) {
          "Content-Type: multipart/mixed; boundary=ab\n\n--ab\nContent-Type: multipart/mixed; "
          "boundary=a\n\n--a\n\none\n"
          "--ab\n\ntwo\n--ab--\n",                                                                  "H1 P1 P0 [text/plain|one] P0 [text/plain|two]"                      },
+        {"one boundary is the end of the other",
+         "Content-Type: multipart/mixed; boundary=\"a--b\"\n\n--a--b\nContent-Type: multipart/mixed; "
+         "boundary=a\n\n--a\n\none\n--a--b\n\ntwo\n--a--b--\n",                                    "H1 P1 P0 [text/plain|one] P0 [text/plain|two]"                      },
         {"more behind the boundary",
          "Content-Type: multipart/mixed; boundary=b\n\n--bxyz\n\none\n--b--xyz\n\ntwo",            "H1 P0 [text/plain|one]"                                             },
         {"looks like a boundary",
