@@ -5,6 +5,7 @@
 #include "mail/field_writer.hpp"
 #include "server/command_output.hpp"
 #include "server/directory.hpp"
+#include "server/visit_transaction.hpp"
 
 #include <boost/json.hpp>
 
@@ -189,7 +190,49 @@ std::string feedback(Store& store, const json::object& request, WallTime now) {
     });
 }
 
+std::string forget(Store& store, const json::object& request) {
+    const json::value* listed = request.if_contains("ids");
+    if (listed == nullptr || !listed->is_array())
+        return failed_answer({ErrorCode::invalid, "ids are missing"});
+    std::vector<RecordId> ids;
+    for (const json::value& one : listed->get_array()) {
+        const auto id = one.is_string() ? RecordId::parse(std::string_view(one.get_string())) : std::nullopt;
+        if (!id) return failed_answer({ErrorCode::invalid, "what is no id cannot be forgotten"});
+        ids.push_back(*id);
+    }
+    const auto forgotten = forget_decisions(store, ids);
+    if (!forgotten) return failed_answer(forgotten.error());
+    return json::serialize(json::object{
+        {"ok",       true               },
+        {"records",  forgotten->records },
+        {"messages", forgotten->messages}
+    });
+}
+
 }  // namespace
+
+Result<Forgotten> forget_decisions(Store& store, const std::vector<RecordId>& ids) {
+    Forgotten forgotten;
+    std::vector<DecisionLog::Removal> removals;
+    for (const RecordId& id : ids) {
+        const auto octets = store.decisions().find(id);
+        if (!octets && octets.error().code == ErrorCode::not_found) continue;
+        const auto stored =
+            octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
+        // What cannot be read is removed all the same.
+        removals.push_back({id, stored ? keys_of(stored->record) : RecordKeys()});
+    }
+    forgotten.records = removals.size();
+    // The messages first: what is cut short can be asked for again as long as the record leads to them.
+    auto messages = store.quarantine().forget(ids);
+    if (!messages) return std::unexpected(messages.error());
+    forgotten.messages = *messages;
+    if (auto removed = store.decisions().remove(removals); !removed) return std::unexpected(removed.error());
+    // Nothing asked for: all has been.
+    if (ids.empty())
+        if (auto purged = store.decisions().purge(); !purged) return std::unexpected(purged.error());
+    return forgotten;
+}
 
 std::optional<std::string> answer_aftermath_request(
     Store& store, const Config& config, const std::string& request, WallTime now
@@ -201,6 +244,7 @@ std::optional<std::string> answer_aftermath_request(
     const std::string verb = request_text(object, "do");
     if (verb == "release") return release(store, config, object, now);
     if (verb == "feedback") return feedback(store, object, now);
+    if (verb == "forget") return forget(store, object);
     return std::nullopt;
 }
 

@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace wicket {
 
@@ -16,6 +17,13 @@ namespace wicket {
 std::optional<std::string> answer_aftermath_request(
     Store& store, const Config& config, const std::string& request, WallTime now
 );
+
+struct Forgotten {
+    std::uint64_t records = 0;
+    std::uint64_t messages = 0;
+};
+/// Removes records, labels, and kept messages. With no ids: has what was removed leave the disk.
+Result<Forgotten> forget_decisions(Store& store, const std::vector<RecordId>& ids);
 
 /// Puts what the ledger says of a record into it.
 void add_aftermath(Store& store, DecisionRecord& record);

@@ -83,6 +83,15 @@ void add_aftermath_commands(CLI::App& app, Words& words) {
     feedback->add_option("id", words.feedback.id, "the last word of a reply: id=ID")->required();
     feedback->add_option("label", words.feedback.label, "ham or spam")->check(CLI::IsMember({"ham", "spam"}));
     feedback->add_flag("--undo", words.feedback.is_undo, "take the last label back");
+    add_command(
+        app,
+        words,
+        "forget",
+        "Delete all records in which an address is sender or recipient, and the messages kept of them",
+        "mailwicket forget somebody@example.org"
+    )
+        ->add_option("address", words.address, "user@domain, in any case of letters")
+        ->required();
     CLI::App* exported = add_command(
         app,
         words,
@@ -222,6 +231,7 @@ int run(const std::string& command, Words& words) {
             );
         return feedback_command(words.context, words.feedback);
     }
+    if (command == "forget") return forget_command(words.context, words.address);
     if (command == "export") return export_command(words.context, words.exported);
     if (command == "facts") return facts_command(words.context);
     if (command == "suspects") return suspects_command(words.context, words.suspects);

@@ -41,6 +41,8 @@ int suspects_command(const CommandContext& context, const SuspectsOptions& optio
 int explain_command(const CommandContext& context, const std::string& id);
 /// Delivers a message of the quarantine; `to`: an address in place of its own recipients, or empty.
 int release_command(const CommandContext& context, const std::string& id, const std::string& to);
+/// Removes every record in which the address is sender or recipient, with the messages kept of them.
+int forget_command(const CommandContext& context, const std::string& address);
 struct FeedbackOptions {
     std::string id;
     std::string label;  // ham, spam

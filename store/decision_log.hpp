@@ -64,6 +64,17 @@ public:
         WallTime since, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
     ) = 0;
     virtual Result<std::uint64_t> count() = 0;
+
+    struct Removal {
+        RecordId id;
+        RecordKeys keys;
+    };
+    /// Deletes records of either class and all that they are found by, synced: no reader finds them any more.
+    /// Of an id that is not there nothing happens. May block. busy if one of them does not get to the disk.
+    virtual Result<> remove(const std::vector<Removal>& records) = 0;
+    /// Has the octets of what was removed leave the disk, as far as RocksDB can: its tables are merged in the
+    /// background. (Refusals are never rewritten, so theirs go with their file, by age.)
+    virtual Result<> purge() = 0;
 };
 
 }  // namespace wicket

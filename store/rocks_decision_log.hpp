@@ -31,6 +31,7 @@ public:
         Role role;
         const Clock& clock;
         const DiskReserve* reserve;  // nullptr for a reader
+        Committer* committer;        // the same
     };
     RocksDecisionLog(Database& mail, Database& refusals, Setup setup);
     ~RocksDecisionLog() override;
@@ -44,6 +45,8 @@ public:
     Result<> scan(WallTime since, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit)
         override;
     Result<std::uint64_t> count() override;
+    Result<> remove(const std::vector<Removal>& records) override;
+    Result<> purge() override;
 
     /// Writes what waits and ends the thread.
     void close();
@@ -60,6 +63,7 @@ private:
 
     mutable std::mutex mutex_;
     std::condition_variable work_;
+    std::condition_variable removed_;                // nobody tells: remove() only waits on it
     using Values = std::map<RecordId, std::string>;  // as they go to disk
     Values waiting_;                                 // a later record of the same id replaces the one here
     Values writing_;  // only the writing thread changes it, under the lock, and reads it without; older

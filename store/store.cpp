@@ -98,7 +98,7 @@ private:
         quarantine_ = std::make_unique<RocksQuarantine>(*mail_, committer_.get(), reserve_.get());
         accounts_ = std::make_unique<RocksAccountStore>(*mail_, committer_.get());
         decisions_ = std::make_unique<RocksDecisionLog>(
-            *mail_, *refusals_, RocksDecisionLog::Setup{role, clock_, reserve_.get()}
+            *mail_, *refusals_, RocksDecisionLog::Setup{role, clock_, reserve_.get(), committer_.get()}
         );
         memory_ = std::make_unique<RocksMemory>(*refusals_, clock_, access);
         return accounts_->load();

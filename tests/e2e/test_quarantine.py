@@ -222,3 +222,40 @@ def test_redacted_records_have_no_local_parts_but_messages_are_released():
         equal(len(server.log(f'from:{records[0]["from"]}')), 2, 'log')
         release(server, replies[0].id)
         equal(mailbox_count(server), 1, 'released')
+
+
+def test_an_address_is_forgotten():
+    with Server(rules=RULES) as server:
+        by_joe = MESSAGE.replace(b'ann@', b'joe@')
+
+        def deliver_one(sender, to):
+            return deliver(server, sender, [to], by_joe)
+        gone = [deliver_one('eve@sender.test', ALICE).id, deliver_one('EVE@Sender.test', BOB).id,
+                deliver_one('ann@sender.test', BOB).id]
+        stays = [deliver_one('joe@sender.test', ALICE).id, deliver_one('joe@sender.test', 'nobody@example.test').id]
+        server.command('feedback', gone[0], 'ham')
+        equal(json.loads(server.command('forget', 'Eve@sender.test', '--json').stdout), {'address': 'Eve@sender.test', 'records': 2, 'messages': 2}, 'eve')
+        check(': 1 records and 0 kept' in server.command('forget', 'ann@sender.test').stdout, 'ann')
+        check(': 0 records' in server.command('forget', 'ann@sender.test').stdout, 'ann again')
+        for identifier in gone:
+            equal(server.command('explain', identifier, check_code=1).returncode, 1, 'explain')
+        equal([record['id'] for record in server.log()], stays, 'log')
+        release(server, gone[0], code=1)
+        equal(mailbox_count(server), 1, 'the mailbox stays')
+        equal(server.command('verify').returncode, 0, 'verify')
+        equal(server.command('forget', 'joe@elsewhere.test').stdout, 'joe@elsewhere.test: 0 records and 0 kept messages are forgotten\n', 'a stranger')
+        server.terminate()
+        check(': 1 records' in server.command('forget', 'nobody@example.test').stdout, 'without a server')
+        equal([record['id'] for record in server.log()], stays[:1], 'log')
+        equal(server.command('forget', 'no address', check_code=64).returncode, 64, 'no address')
+        server.start()
+        equal([record['id'] for record in server.log()], stays[:1], 'after a restart')
+
+
+def test_a_redacted_address_is_forgotten():
+    with Server(rules=RULES, tables='[records]\nredact = "local-parts"\n') as server:
+        gone = deliver(server, 'eve@sender.test', [ALICE]).id
+        stays = deliver(server, 'joe@sender.test', [ALICE]).id
+        check(': 1 records and 1 kept' in server.command('forget', 'eve@sender.test').stdout, 'forget')
+        equal([record['id'] for record in server.log()], [stays], 'log')
+        release(server, gone, code=1)

@@ -184,6 +184,34 @@ TEST_F(DecisionLogTest, AFoldedRefusalIsCountedOnItsSample) {
     EXPECT_EQ(folded->last, start);
 }
 
+TEST_F(DecisionLogTest, WhatIsRemovedIsGoneForGood) {
+    const RecordId early = new_id(start), late = new_id(start + seconds(1)),
+                   stays = new_id(start + seconds(2));
+    for (const RecordId& id : {early, stays})
+        refuse(id, "refusal");
+    ASSERT_TRUE(
+        deliver(store_->mail(), delivery_to("alice@example.test", message_of(message_text(100)), late))
+    );
+    DecisionLog& log = store_->decisions();
+    ASSERT_TRUE(log.remove({
+        {early,    {}},
+        {late,     {}},
+        {new_id(), {}}
+    }));
+    ASSERT_TRUE(log.purge());
+    for (int round = 0; round < 2; ++round) {
+        for (const RecordId& id : {early, late}) {
+            const auto found = store_->decisions().find(id);
+            ASSERT_FALSE(found);
+            EXPECT_EQ(found.error().code, ErrorCode::not_found);
+        }
+        EXPECT_TRUE(store_->decisions().find(stays));
+        EXPECT_EQ(records_of(store_->decisions(), WallTime{}).size(), 1U);
+        reopen();
+    }
+    EXPECT_EQ(store_->mail().list("alice@example.test", "INBOX")->rows.size(), 1U) << "mail stays";
+}
+
 TEST(DecisionRetention, OldDecisionsGoByAgeAndBySize) {
     const TemporaryFolder folder;
     SharedClock clock;
