@@ -240,7 +240,7 @@ TEST_F(QuarantineTrimTest, TheOldestGoByAge) {
 }
 
 TEST_F(QuarantineTrimTest, TheOldestGoBySize) {
-    ASSERT_TRUE(quarantine_->trim({{}, 210'000, {}, any, {}}));
+    ASSERT_TRUE(quarantine_->trim({{}, 207'500, {}, any, {}}));
     EXPECT_EQ(kept(), (std::vector<int>{2, 3, 4, 5, 6, 7, 8, 9}));
     ASSERT_TRUE(quarantine_->trim({{}, 3500, {}, 130, {}}));
     EXPECT_EQ(kept(), (std::vector<int>{7, 8, 9}));
