@@ -40,6 +40,12 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (const auto row = rows::decode_view(value)) check_view(*row, value);
     if (const auto row = rows::decode_message(value)) require(rows::encode(*row) == value);
     if (const auto row = rows::decode_folded(value)) require(rows::encode(*row) == value);
+    if (const auto row = rows::decode_kept(value)) require(rows::encode(*row) == value);
+    if (const auto row = rows::decode_marks(value)) require(rows::encode_marks(*row) == value);
+    if (const auto row = rows::decode_redaction_key(value))
+        require(rows::encode_redaction_key(*row) == value);
+    if (const auto key = rows::parse_ledger_key(value))
+        require(rows::ledger_key(key->first, key->second) == value);
     if (const auto row = rows::decode_account("a@b", value)) require(rows::encode(*row) == value);
     if (const auto row = rows::decode_remembered(value))
         require(rows::encode_remembered(row->until, row->value) == value);

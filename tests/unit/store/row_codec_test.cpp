@@ -22,6 +22,19 @@ TEST(RowCodec, ReadsBackWhatItWrote) {
     message.sha256[0] = 0xAB;
     EXPECT_EQ(decode_message(encode(message)), message);
     EXPECT_EQ(decode_format(encode_format(3)), 3U);
+    const Kept kept{
+        7, {"a@b", ""}
+    };
+    EXPECT_EQ(decode_kept(encode(kept)), kept);
+    const std::vector<LedgerMark> marks = {
+        {LedgerMark::Kind::released, WallTime(std::chrono::microseconds(5)), "ann", {"a@b", "c@d"}},
+        {LedgerMark::Kind::undone,   WallTime(std::chrono::microseconds(6)), "",    {}            }
+    };
+    EXPECT_EQ(decode_marks(encode_marks(marks)), marks);
+    const RecordId id = test::new_id();
+    EXPECT_EQ(parse_ledger_key(ledger_key(LedgerRow::labels, id)), std::pair(LedgerRow::labels, id));
+    EXPECT_FALSE(parse_ledger_key("counters"));
+    EXPECT_FALSE(decode_marks(std::string("\x01\0\x01\x05", 4) + std::string(12, '\0'))) << "no such kind";
 }
 
 TEST(RowCodec, KeepsTheOctetsOfTheFormat) {
@@ -71,6 +84,11 @@ TEST(RowCodec, RefusesAnotherVersionAndEveryShorterOrLongerRow) {
         {encode(Account{"", "h", "s", 1}),
          [](std::string_view v) { return decode_account("a", v).has_value(); }},
         {encode(DecisionLog::Folded{1, {}}), [](std::string_view v) { return decode_folded(v).has_value(); }},
+        {encode(Kept{1, {"a", "b"}}), [](std::string_view v) { return decode_kept(v).has_value(); }},
+        {encode_marks({{LedgerMark::Kind::ham, {}, "a", {"b"}}}),
+         [](std::string_view v) { return decode_marks(v).has_value(); }},
+        {encode_redaction_key(std::string(redaction_key_octets, 'k')),
+         [](std::string_view v) { return decode_redaction_key(v).has_value(); }},
     };
     for (const auto& [row, is_read] : rows) {
         EXPECT_TRUE(is_read(row));
