@@ -66,6 +66,7 @@ public:
     const FactValue& get(FactId id) const;
     void set(FactId id, FactValue value);
     /// One more than the greatest id that is not absent.
+    void clear() { rows_.clear(); }
     std::size_t size() const { return rows_.empty() ? 0 : rows_.back().id + std::size_t{1}; }
 
     bool operator==(const Facts&) const = default;

@@ -140,4 +140,7 @@ private:
     std::array<bool, stage_count> has_immediate_answers_{};
 };
 
+/// Of a RuleSet that load_rules made; anything else is a bug.
+const CompiledRules& compiled(const RuleSet& rules);
+
 }  // namespace wicket

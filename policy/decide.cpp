@@ -13,12 +13,6 @@ namespace {
 // What is said of one message fits in two lines of a reply; whoever wants to know more has the id.
 constexpr std::size_t reply_limit_octets = 900;
 
-const CompiledRules& compiled(const RuleSet& rules) {
-    const auto* made = dynamic_cast<const CompiledRules*>(&rules);
-    if (made == nullptr) throw std::logic_error("a RuleSet that load_rules did not make");
-    return *made;
-}
-
 double to_points(Millipoints points) {
     return static_cast<double>(points) / 1000.0;
 }
@@ -362,6 +356,12 @@ private:
 };
 
 }  // namespace
+
+const CompiledRules& compiled(const RuleSet& rules) {
+    const auto* made = dynamic_cast<const CompiledRules*>(&rules);
+    if (made == nullptr) throw std::logic_error("a RuleSet that load_rules did not make");
+    return *made;
+}
 
 Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage) {
     return Decision(compiled(rules), facts, stage).run();

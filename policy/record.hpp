@@ -5,6 +5,7 @@
 
 #include "base/dns.hpp"
 #include "base/record_id.hpp"
+#include "base/record_octets.hpp"
 #include "base/result.hpp"
 #include "mail/fact_dictionary.hpp"
 #include "policy/verdict.hpp"
@@ -21,7 +22,13 @@ struct RecordRecipient {
     std::string address;
     Verdict verdict;
     std::string mailbox;  // INBOX or Junk; empty if nothing was delivered
-    FactsSnapshot facts;  // facts that differ from those of the record (rcpt.*); may be null
+    /// What the decision knew otherwise than the record's facts: its own (rcpt.*, greylist.age), and what was
+    /// not yet known when it was refused. May be null.
+    FactsSnapshot facts;
+    std::vector<FactId> absent = {};  // of the record's facts, those that did not apply then
+    /// Of one that was accepted at RCPT: what the session has counted or noticed since, as it was then. May
+    /// be null.
+    FactsSnapshot facts_at_rcpt = {};
 };
 
 struct RecordEvent {
@@ -70,6 +77,7 @@ struct DecisionRecord {
     bool policy_shadow = false;  // [policy] mode = "shadow": what was done is accept
     std::uint32_t scan_passes = 0;
     bool is_open = false;  // the transaction or connection had not ended when this was written
+    bool is_late = false;  // the listener answers what is known before DATA at the end (late = "data")
     // Of a folded row (many equal refusals): how many it stands for, and until when.
     std::uint64_t folded_count = 1;
     WallTime folded_last{};
@@ -82,21 +90,28 @@ struct DecisionRecord {
     std::optional<RecordMark> label;
 };
 
+/// The facts that a recipient was decided by: the record's, and what differs for it.
+Facts facts_of(const DecisionRecord& record, const RecordRecipient& recipient);
+
 /// False if XCLIENT said that the address is not known: then client_ip is 0.0.0.0.
 inline bool is_client_known(const DecisionRecord& record) {
     return record.client_ip != IpAddress();
 }
 
 /// Octets for the store. `dictionary` names the facts.
-std::string encode_record(const DecisionRecord& record, const FactDictionary& dictionary);
+RecordOctets encode_record(const DecisionRecord& record, const FactDictionary& dictionary);
 
 /// A record read back: facts under a dictionary of their own, made of the names and types in the record.
 struct StoredRecord {
     DecisionRecord record;
     FactDictionary dictionary;
 };
-/// corrupt if it cannot be read or its version is newer than ours.
-Result<StoredRecord> decode_record(std::string_view octets);
+/// Of the decision, or of decision and evidence one after the other; without the latter there are no lookups,
+/// no events, and no hash of the message. corrupt if it cannot be read or its version is newer than ours. A
+/// lookup whose answer `answers` does not have says so in its reason.
+Result<StoredRecord> decode_record(std::string_view octets, const AnswerSource& answers = {});
+/// The same with the answers beside it.
+Result<StoredRecord> decode_record(const RecordOctets& octets);
 
 enum class RecordJson : std::uint8_t { full, without_dns };
 /// One JSON object on one line, without a line end: the contract of `explain --json` and `log --json`.

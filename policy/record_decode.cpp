@@ -6,6 +6,7 @@
 #include "policy/record_names.hpp"
 #include "policy/record_version.hpp"
 
+#include <algorithm>
 #include <google/protobuf/arena.h>
 #include <limits>
 #include <memory>
@@ -115,7 +116,8 @@ FactValue to_value(const pb::Fact& stored, FactType type) {
     corrupt("a fact's type");
 }
 
-void read_fact(const pb::Fact& stored, FactDictionary& dictionary, Facts& facts) {
+/// The fact's id in the record's dictionary, which gets a row if it is new, and its type.
+std::pair<FactId, FactType> read_name(const pb::Fact& stored, FactDictionary& dictionary) {
     std::string name = stored.name();
     FactType type = FactType::text;
     if (stored.known_name() != 0) {
@@ -130,7 +132,6 @@ void read_fact(const pb::Fact& stored, FactDictionary& dictionary, Facts& facts)
         }
         type = static_cast<FactType>(stored.type() - 1);
     }
-    FactValue value = to_value(stored, type);
     auto id = dictionary.find(name);
     if (!id) {
         if (dictionary.rows().size() >= facts_limit) corrupt("too many facts");
@@ -143,21 +144,44 @@ void read_fact(const pb::Fact& stored, FactDictionary& dictionary, Facts& facts)
              .unknown_word = stored.is_unknown_word() ? stored.text() : std::string()}
         );
     }
-    facts.set(*id, std::move(value));
+    return {*id, type};
 }
 
-DnsLookup to_lookup(const pb::Lookup& stored) {
-    if (stored.status() > static_cast<std::uint32_t>(DnsStatus::try_again)) corrupt("a DNS status");
+void read_fact(const pb::Fact& stored, FactDictionary& dictionary, Facts& facts) {
+    const auto [id, type] = read_name(stored, dictionary);
+    facts.set(id, to_value(stored, type));
+}
+
+DnsStatus to_status(std::uint32_t number) {
+    if (number > static_cast<std::uint32_t>(DnsStatus::try_again)) corrupt("a DNS status");
+    return static_cast<DnsStatus>(number);
+}
+
+/// What was kept apart, or why it is not there.
+void take_answer(const std::string& name, const AnswerSource& answers, DnsAnswer& out) {
+    const auto octets = answers ? answers(name) : failure(ErrorCode::not_found, "it was not looked up");
+    pb::Answer stored;
+    if (!octets || !stored.ParseFromString(*octets)) {
+        out.reason = octets ? "the answer that was kept is damaged" : "the answer is not kept any more";
+        return;
+    }
+    out.status = to_status(stored.status());
+    out.records.assign(stored.records().begin(), stored.records().end());
+}
+
+DnsLookup to_lookup(const pb::Lookup& stored, const AnswerSource& answers) {
     if (stored.type() > std::numeric_limits<std::uint16_t>::max()) corrupt("a DNS type");
-    return {
+    DnsLookup made{
         {stored.name(), static_cast<DnsType>(stored.type())},
-        {static_cast<DnsStatus>(stored.status()),
+        {to_status(stored.status()),
          {stored.records().begin(), stored.records().end()},
          stored.ttl_seconds(),
          stored.is_authentic(),
          stored.micros(),
          stored.reason()}
     };
+    if (!stored.answer().empty()) take_answer(stored.answer(), answers, made.answer);
+    return made;
 }
 
 void read_recipients(const pb::Record& stored, StoredRecord& made) {
@@ -166,10 +190,20 @@ void read_recipients(const pb::Record& stored, StoredRecord& made) {
         one.address = recipient.address();
         one.verdict = recipient.same_verdict() ? made.record.verdict : to_verdict(recipient.verdict());
         one.mailbox = recipient.mailbox();
+        if (!recipient.facts_at_rcpt().empty()) {
+            auto facts = std::make_shared<Facts>();
+            for (const pb::Fact& fact : recipient.facts_at_rcpt())
+                read_fact(fact, made.dictionary, *facts);
+            one.facts_at_rcpt = std::move(facts);
+        }
         if (recipient.facts().empty()) continue;
         auto facts = std::make_shared<Facts>();
-        for (const pb::Fact& fact : recipient.facts())
-            read_fact(fact, made.dictionary, *facts);
+        for (const pb::Fact& fact : recipient.facts()) {
+            if (fact.is_absent())
+                one.absent.push_back(read_name(fact, made.dictionary).first);
+            else
+                read_fact(fact, made.dictionary, *facts);
+        }
         one.facts = std::move(facts);
     }
 }
@@ -211,11 +245,24 @@ void read_head(const pb::Record& stored, DecisionRecord& record) {
     record.transcript = stored.transcript();
     record.transcript_left_out = stored.transcript_left_out();
     record.is_redacted = stored.is_redacted();
+    record.is_late = stored.is_late();
 }
 
 }  // namespace
 
-Result<StoredRecord> decode_record(std::string_view octets) {
+Facts facts_of(const DecisionRecord& record, const RecordRecipient& recipient) {
+    Facts facts = record.facts;
+    for (const FactId id : recipient.absent)
+        facts.set(id, Absent{});
+    if (recipient.facts == nullptr) return facts;
+    for (std::size_t at = 0; at < recipient.facts->size(); ++at) {
+        const FactValue& value = recipient.facts->get(static_cast<FactId>(at));
+        if (!std::holds_alternative<Absent>(value)) facts.set(static_cast<FactId>(at), value);
+    }
+    return facts;
+}
+
+Result<StoredRecord> decode_record(std::string_view octets, const AnswerSource& answers) {
     if (octets.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
         return failure(ErrorCode::corrupt, "a decision record is too long");
     }
@@ -240,7 +287,7 @@ Result<StoredRecord> decode_record(std::string_view octets) {
             read_fact(fact, made.dictionary, made.record.facts);
         read_recipients(*stored, made);
         for (const pb::Lookup& lookup : stored->lookups())
-            made.record.lookups.push_back(to_lookup(lookup));
+            made.record.lookups.push_back(to_lookup(lookup, answers));
         for (const pb::Event& event : stored->events()) {
             made.record.events.push_back({event.micros(), to_stage(event.stage()), event.what()});
         }
@@ -248,6 +295,17 @@ Result<StoredRecord> decode_record(std::string_view octets) {
     } catch (const CorruptRecord& reason) {
         return failure(ErrorCode::corrupt, "a decision record makes no sense: " + reason.what);
     }
+}
+
+Result<StoredRecord> decode_record(const RecordOctets& octets) {
+    return decode_record(
+        octets.decision + octets.evidence,
+        [&](std::string_view name) -> Result<std::string> {
+            const auto found = std::ranges::find(octets.answers, name, &RecordAnswer::name);
+            if (found == octets.answers.end()) return failure(ErrorCode::not_found, "no such answer");
+            return found->octets;
+        }
+    );
 }
 
 }  // namespace wicket

@@ -1,4 +1,5 @@
 // The decision record to octets: record.proto, written by hand. record_decode.cpp reads it.
+#include "base/message_bytes.hpp"
 #include "policy/record.hpp"
 #include "policy/record.pb.h"
 #include "policy/record_names.hpp"
@@ -14,6 +15,9 @@ namespace wicket {
 namespace {
 
 namespace pb = record_pb;
+
+// A shorter answer takes no more room than its name would.
+constexpr std::size_t answer_apart_octets = 48;
 
 std::int64_t to_millipoints(double points) {
     return std::llround(points * 1000);
@@ -106,15 +110,19 @@ struct FactValueWriter {
     }
 };
 
-void write_fact(WireWriter& out, int field, FactId id, const FactDeclaration& row, const FactValue& value) {
-    const std::size_t begun = out.begin(field);
-    const FactType type = stored_type(row.type, value);
+void write_name(WireWriter& out, FactId id, const FactDeclaration& row, FactType type) {
     if (const std::uint32_t number = record_name_number(id, row, type)) {
         out.number(pb::Fact::kKnownNameFieldNumber, number);
     } else {
         out.octets(pb::Fact::kNameFieldNumber, row.name);
         out.number(pb::Fact::kTypeFieldNumber, static_cast<std::uint64_t>(type) + 1);
     }
+}
+
+void write_fact(WireWriter& out, int field, FactId id, const FactDeclaration& row, const FactValue& value) {
+    const std::size_t begun = out.begin(field);
+    const FactType type = stored_type(row.type, value);
+    write_name(out, id, row, type);
     std::visit(FactValueWriter{out}, value);
     const bool is_unknown_word = std::holds_alternative<std::string>(value) && is_unknown(row, value);
     out.number(pb::Fact::kIsUnknownWordFieldNumber, is_unknown_word ? 1 : 0);
@@ -134,18 +142,53 @@ void write_facts(
     }
 }
 
-void write_lookup(WireWriter& out, const DnsLookup& lookup) {
+void write_answer(WireWriter& out, int status_field, int records_field, const DnsAnswer& answer) {
+    out.number(status_field, static_cast<std::uint64_t>(answer.status));
+    for (const std::string& record : answer.records)
+        out.element(records_field, record);
+}
+
+void write_lookup(WireWriter& out, const DnsLookup& lookup, std::vector<RecordAnswer>& answers) {
     const std::size_t begun = out.begin(pb::Record::kLookupsFieldNumber);
     out.octets(pb::Lookup::kNameFieldNumber, lookup.question.name);
     out.number(pb::Lookup::kTypeFieldNumber, static_cast<std::uint64_t>(lookup.question.type));
-    out.number(pb::Lookup::kStatusFieldNumber, static_cast<std::uint64_t>(lookup.answer.status));
+    std::size_t octets = 0;
     for (const std::string& record : lookup.answer.records)
-        out.element(pb::Lookup::kRecordsFieldNumber, record);
+        octets += record.size();
+    if (octets >= answer_apart_octets) {
+        RecordAnswer apart;
+        WireWriter writer(apart.octets);
+        write_answer(writer, pb::Answer::kStatusFieldNumber, pb::Answer::kRecordsFieldNumber, lookup.answer);
+        writer.finish();
+        const Sha256 hash = sha256_of(apart.octets);
+        apart.name.assign(reinterpret_cast<const char*>(hash.data()), answer_name_octets);
+        out.octets(pb::Lookup::kAnswerFieldNumber, apart.name);
+        answers.push_back(std::move(apart));
+    } else {
+        write_answer(out, pb::Lookup::kStatusFieldNumber, pb::Lookup::kRecordsFieldNumber, lookup.answer);
+    }
     out.number(pb::Lookup::kTtlSecondsFieldNumber, lookup.answer.ttl_seconds);
     out.number(pb::Lookup::kIsAuthenticFieldNumber, lookup.answer.is_authentic ? 1 : 0);
     out.number(pb::Lookup::kMicrosFieldNumber, lookup.answer.micros);
     out.octets(pb::Lookup::kReasonFieldNumber, lookup.answer.reason);
     out.end(begun);
+}
+
+void write_facts_at_rcpt(
+    WireWriter& out,
+    const RecordRecipient& recipient,
+    const DecisionRecord& record,
+    const FactDictionary& dictionary
+) {
+    const Facts& then = *recipient.facts_at_rcpt;
+    for (FactId id = 0; id < then.size(); ++id) {
+        const FactValue& value = then.get(id);
+        const bool is_own =
+            recipient.facts != nullptr && !std::holds_alternative<Absent>(recipient.facts->get(id));
+        const FactValue& later = is_own ? recipient.facts->get(id) : record.facts.get(id);
+        if (!std::holds_alternative<Absent>(value) && value != later)
+            write_fact(out, pb::Recipient::kFactsAtRcptFieldNumber, id, dictionary.row(id), value);
+    }
 }
 
 void write_recipient(
@@ -163,6 +206,14 @@ void write_recipient(
     out.octets(pb::Recipient::kMailboxFieldNumber, recipient.mailbox);
     if (recipient.facts != nullptr) {
         write_facts(out, pb::Recipient::kFactsFieldNumber, *recipient.facts, dictionary, &record.facts);
+    }
+    if (recipient.facts_at_rcpt != nullptr) write_facts_at_rcpt(out, recipient, record, dictionary);
+    for (const FactId id : recipient.absent) {
+        const std::size_t absent_begun = out.begin(pb::Recipient::kFactsFieldNumber);
+        const FactDeclaration& row = dictionary.row(id);
+        write_name(out, id, row, row.type);
+        out.number(pb::Fact::kIsAbsentFieldNumber, 1);
+        out.end(absent_begun);
     }
     out.end(begun);
 }
@@ -204,10 +255,7 @@ void write_rules_hash(WireWriter& out, const std::string& hash) {
     out.number(pb::Record::kRulesHashIsTextFieldNumber, 1);
 }
 
-}  // namespace
-
-std::string encode_record(const DecisionRecord& record, const FactDictionary& dictionary) {
-    std::string octets;
+void encode_decision(std::string& octets, const DecisionRecord& record, const FactDictionary& dictionary) {
     WireWriter out(octets);
     out.number(pb::Record::kVersionFieldNumber, record_version);
     const auto& id = record.id.octets();
@@ -223,14 +271,28 @@ std::string encode_record(const DecisionRecord& record, const FactDictionary& di
     out.octets(pb::Record::kFromFieldNumber, record.from);
     out.number(pb::Record::kHasFromFieldNumber, record.has_from ? 1 : 0);
     out.number(pb::Record::kSizeFieldNumber, record.size);
-    out.octets(pb::Record::kMessageSha256FieldNumber, record.message_sha256);
     write_verdict(out, pb::Record::kVerdictFieldNumber, record.verdict);
     write_sent_reply(out, record);
     for (const RecordRecipient& recipient : record.recipients)
         write_recipient(out, recipient, record, dictionary);
     write_facts(out, pb::Record::kFactsFieldNumber, record.facts, dictionary, nullptr);
+    write_rules_hash(out, record.rules_hash);
+    out.number(pb::Record::kPolicyShadowFieldNumber, record.policy_shadow ? 1 : 0);
+    out.number(pb::Record::kFoldedCountFieldNumber, record.folded_count);
+    out.signed_number(pb::Record::kFoldedLastFieldNumber, record.folded_last.time_since_epoch().count());
+    out.number(pb::Record::kIsOpenFieldNumber, record.is_open ? 1 : 0);
+    out.number(pb::Record::kIsLateFieldNumber, record.is_late ? 1 : 0);
+    out.number(pb::Record::kQuarantineFieldNumber, static_cast<std::uint64_t>(record.quarantine.state));
+    out.octets(pb::Record::kQuarantineWhyNotFieldNumber, record.quarantine.why_not);
+    out.number(pb::Record::kIsRedactedFieldNumber, record.is_redacted ? 1 : 0);
+    out.finish();
+}
+
+void encode_evidence(RecordOctets& octets, const DecisionRecord& record) {
+    WireWriter out(octets.evidence);
+    out.octets(pb::Record::kMessageSha256FieldNumber, record.message_sha256);
     for (const DnsLookup& lookup : record.lookups)
-        write_lookup(out, lookup);
+        write_lookup(out, lookup, octets.answers);
     for (const RecordEvent& event : record.events) {
         const std::size_t begun = out.begin(pb::Record::kEventsFieldNumber);
         out.number(pb::Event::kMicrosFieldNumber, event.micros);
@@ -238,18 +300,18 @@ std::string encode_record(const DecisionRecord& record, const FactDictionary& di
         out.octets(pb::Event::kWhatFieldNumber, event.what);
         out.end(begun);
     }
-    write_rules_hash(out, record.rules_hash);
-    out.number(pb::Record::kPolicyShadowFieldNumber, record.policy_shadow ? 1 : 0);
     out.number(pb::Record::kScanPassesFieldNumber, record.scan_passes);
-    out.number(pb::Record::kFoldedCountFieldNumber, record.folded_count);
-    out.signed_number(pb::Record::kFoldedLastFieldNumber, record.folded_last.time_since_epoch().count());
-    out.number(pb::Record::kIsOpenFieldNumber, record.is_open ? 1 : 0);
-    out.number(pb::Record::kQuarantineFieldNumber, static_cast<std::uint64_t>(record.quarantine.state));
-    out.octets(pb::Record::kQuarantineWhyNotFieldNumber, record.quarantine.why_not);
     out.octets(pb::Record::kTranscriptFieldNumber, record.transcript);
     out.number(pb::Record::kTranscriptLeftOutFieldNumber, record.transcript_left_out);
-    out.number(pb::Record::kIsRedactedFieldNumber, record.is_redacted ? 1 : 0);
     out.finish();
+}
+
+}  // namespace
+
+RecordOctets encode_record(const DecisionRecord& record, const FactDictionary& dictionary) {
+    RecordOctets octets;
+    encode_decision(octets.decision, record, dictionary);
+    encode_evidence(octets, record);
     return octets;
 }
 

@@ -5,6 +5,6 @@
 
 namespace wicket {
 
-inline constexpr std::uint32_t record_version = 1;
+inline constexpr std::uint32_t record_version = 2;
 
 }  // namespace wicket

@@ -4,22 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
 namespace wicket {
 namespace {
-
-const CompiledRules& made_by_loader(const RuleSet& rules) {
-    const auto* made = dynamic_cast<const CompiledRules*>(&rules);
-    if (made == nullptr) throw std::logic_error("a RuleSet that load_rules did not make");
-    return *made;
-}
 
 double shown_points(Millipoints points) {
     return static_cast<double>(points) / 1000.0;
 }
 
-std::optional<Millipoints> to_thousandths(std::optional<double> points) {
+std::optional<Millipoints> thousandths_of(std::optional<double> points) {
     if (!points) return std::nullopt;
     return std::llround(*points * 1000);
 }
@@ -27,7 +20,7 @@ std::optional<Millipoints> to_thousandths(std::optional<double> points) {
 }  // namespace
 
 Thresholds thresholds_for(const RuleSet& rules, const Facts& facts) {
-    const CompiledRules& made = made_by_loader(rules);
+    const CompiledRules& made = compiled(rules);
     std::optional<Millipoints> junk;
     std::optional<Millipoints> reject;
     for (const Override& one : made.overrides()) {
@@ -44,7 +37,7 @@ Thresholds thresholds_for(const RuleSet& rules, const Facts& facts) {
 std::shared_ptr<const RuleSet> with_modes(
     const RuleSet& rules, const std::vector<std::pair<std::string, RuleMode>>& modes
 ) {
-    const CompiledRules& made = made_by_loader(rules);
+    const CompiledRules& made = compiled(rules);
     std::vector<std::pair<std::size_t, RuleMode>> by_index;
     for (const auto& [id, mode] : modes) {
         const auto found = std::ranges::find(made.rules(), id, &Rule::id);
@@ -57,12 +50,12 @@ std::shared_ptr<const RuleSet> with_modes(
 std::shared_ptr<const RuleSet> with_thresholds(
     const RuleSet& rules, std::optional<double> junk, std::optional<double> reject
 ) {
-    return made_by_loader(rules).with_thresholds(to_thousandths(junk), to_thousandths(reject));
+    return compiled(rules).with_thresholds(thousandths_of(junk), thousandths_of(reject));
 }
 
 std::vector<RuleBrief> briefs_of(const RuleSet& rules) {
     std::vector<RuleBrief> briefs;
-    for (const Rule& rule : made_by_loader(rules).rules())
+    for (const Rule& rule : compiled(rules).rules())
         briefs.push_back({rule.id, rules.origin_of(rule.id), rule.mode, rule.action, rule.stage});
     return briefs;
 }

@@ -5,6 +5,7 @@
 #include "mail/field_writer.hpp"
 #include "server/command_output.hpp"
 #include "server/directory.hpp"
+#include "server/record_scan.hpp"
 #include "server/visit_transaction.hpp"
 
 #include <boost/json.hpp>
@@ -32,9 +33,7 @@ std::string failed_answer(const Error& error) {
 /// Why there is nothing to be released.
 Error why_not_kept(Store& store, const RecordId& id) {
     const std::string name = id.to_string();
-    const auto octets = store.decisions().find(id);
-    if (!octets) return octets.error();
-    const auto stored = decode_record(*octets);
+    const auto stored = read_record(store.decisions(), id);
     if (!stored) return stored.error();
     const RecordQuarantine& quarantine = stored->record.quarantine;
     switch (quarantine.state) {
@@ -55,9 +54,7 @@ Error why_not_kept(Store& store, const RecordId& id) {
 /// Who did not get it, of a message that an older version has kept.
 std::vector<std::string> recipients_of_record(Store& store, const RecordId& id) {
     std::vector<std::string> recipients;
-    const auto octets = store.decisions().find(id);
-    const auto stored =
-        octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
+    const auto stored = read_record(store.decisions(), id);
     if (!stored) return recipients;
     for (const RecordRecipient& recipient : stored->record.recipients)
         if (recipient.mailbox.empty()) recipients.push_back(recipient.address);
@@ -215,10 +212,8 @@ Result<Forgotten> forget_decisions(Store& store, const std::vector<RecordId>& id
     Forgotten forgotten;
     std::vector<DecisionLog::Removal> removals;
     for (const RecordId& id : ids) {
-        const auto octets = store.decisions().find(id);
-        if (!octets && octets.error().code == ErrorCode::not_found) continue;
-        const auto stored =
-            octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
+        const auto stored = read_record(store.decisions(), id);
+        if (!stored && stored.error().code == ErrorCode::not_found) continue;
         // What cannot be read is removed all the same.
         removals.push_back({id, stored ? keys_of(stored->record) : RecordKeys()});
     }

@@ -33,6 +33,7 @@ struct Words {
     std::string log_format = "text";
     LogOptions log;
     SuspectsOptions suspects;
+    WhatIfOptions whatif;
     std::string since;
     std::vector<std::string> negated_terms;
     FeedbackOptions feedback;
@@ -176,6 +177,29 @@ void add_commands(CLI::App& app, Words& words) {
     )
         ->add_option("id", words.id, "the last word of a reply: id=ID")
         ->required();
+    CLI::App* whatif = add_command(
+        app,
+        words,
+        "whatif",
+        "What other rules would have decided of recorded mail; never asks the network",
+        "mailwicket whatif --rules rules.new --since 14d --budget 20 verdict:reject"
+    );
+    whatif->add_option("--rules", words.whatif.rules, "a folder in place of all rule folders; may come again")
+        ->allow_extra_args(false);
+    whatif->add_option("query", words.whatif.query, "as of log");
+    whatif->add_option("--since", words.whatif.since, "90m, 2h, 7d, or 2026-01-31");
+    whatif->add_option("--budget", words.whatif.budget, "exit 1 if more decisions change");
+    whatif->add_option(
+        "--budget-lost-ham",
+        words.whatif.budget_lost_ham,
+        "exit 1 if more accepted mail would not reach INBOX"
+    );
+    whatif->add_flag(
+        "--exact", words.whatif.is_exact, "exit 1 if anything differs, in points or replies too"
+    );
+    whatif->add_flag(
+        "--undecidable", words.whatif.tells_undecidable, "under --json, also what cannot be decided"
+    );
     add_command(
         app, words, "facts", "The dictionary of all facts that rules can speak of", "mailwicket facts --json"
     );
@@ -219,9 +243,10 @@ int run(const std::string& command, Words& words) {
         }
         return account_command(words.context, words.verb, words.address);
     }
-    for (std::vector<std::string>* query : {&words.log.query, &words.suspects.query})
+    for (std::vector<std::string>* query : {&words.log.query, &words.suspects.query, &words.whatif.query})
         query->insert(query->end(), words.negated_terms.begin(), words.negated_terms.end());
     if (command == "log") return log_command(words.context, words.log);
+    if (command == "whatif") return whatif_command(words.context, words.whatif);
     if (command == "explain") return explain_command(words.context, words.id);
     if (command == "release") return release_command(words.context, words.id, words.release_to);
     if (command == "feedback") {
@@ -251,7 +276,8 @@ bool is_negated_term(std::string_view word) {
 /// Takes such terms out of the arguments, which are left for the reader of options.
 std::vector<std::string> split_negated_terms(int argc, char** argv, Words& words) {
     std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
-    if (arguments.empty() || (arguments.front() != "log" && arguments.front() != "suspects"))
+    if (arguments.empty() ||
+        (arguments.front() != "log" && arguments.front() != "suspects" && arguments.front() != "whatif"))
         return arguments;
     std::vector<std::string> rest;
     for (std::string& word : arguments)

@@ -3,6 +3,8 @@
 // everything else to standard error.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +57,18 @@ struct ExportOptions {
     bool with_message = false;
 };
 int export_command(const CommandContext& context, const ExportOptions& options);
+struct WhatIfOptions {
+    std::vector<std::string> rules;  // folders, in place of the configuration's
+    std::vector<std::string> query;
+    std::string since;
+    std::optional<std::uint64_t> budget;  // exit_failed if more change
+    std::optional<std::uint64_t>
+        budget_lost_ham;    // exit_failed if more that was accepted does not reach INBOX
+    bool is_exact = false;  // under the rules of the time: any difference counts, in points and replies too
+    bool tells_undecidable = false;  // each of them under --json, too
+};
+/// What other rules would have decided of the past.
+int whatif_command(const CommandContext& context, const WhatIfOptions& options);
 int facts_command(const CommandContext& context);
 /// Runs the [[test]] blocks.
 int rules_test_command(const CommandContext& context);

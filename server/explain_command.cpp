@@ -29,7 +29,7 @@ constexpr int slow_record_tries = 4;
 constexpr int fresh_record_wait_milliseconds = 50;
 constexpr std::chrono::minutes fresh_record_age{1};
 
-bool is_missing(const Result<std::string>& octets) {
+bool is_missing(const Result<StoredRecord>& octets) {
     return !octets && octets.error().code == ErrorCode::not_found;
 }
 
@@ -179,17 +179,15 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
     }
     auto store = open_reader(*config);
     if (!store) return report_of_store(store.error(), context.form);
-    auto octets = (*store)->decisions().find(*id);
+    auto stored = read_record((*store)->decisions(), *id);
     // Somebody may ask for an id that was told a moment ago, while its record is on its way.
     const bool is_fresh = id->time() + fresh_record_age > system_clock().wall();
     const int tries_limit = is_fresh ? fresh_record_tries : slow_record_tries;
-    for (int tries = 0; tries < tries_limit && is_missing(octets); ++tries) {
+    for (int tries = 0; tries < tries_limit && is_missing(stored); ++tries) {
         ::poll(nullptr, 0, fresh_record_wait_milliseconds);
         if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error(), context.form);
-        octets = (*store)->decisions().find(*id);
+        stored = read_record((*store)->decisions(), *id);
     }
-    if (!octets) return report(octets.error(), context.form);
-    auto stored = decode_record(*octets);
     if (!stored) return report(stored.error(), context.form);
     add_folds((*store)->decisions(), *stored);
     add_aftermath(**store, stored->record);

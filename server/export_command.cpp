@@ -6,6 +6,7 @@
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
+#include "server/record_scan.hpp"
 #include "server/store_request.hpp"
 
 #include <cerrno>
@@ -93,18 +94,13 @@ Result<Exported> read_exported(const Config& config, const RecordId& id) {
             return std::unexpected(store.error());
         }
         made.store = std::move(*store);
-        const auto octets = made.store->decisions().find(id);
-        if (!octets && octets.error().code == ErrorCode::not_found && left > 1) {
+        auto stored = read_record(made.store->decisions(), id);
+        if (!stored && stored.error().code == ErrorCode::not_found && left > 1) {
             ::poll(nullptr, 0, export_wait_milliseconds);
             continue;
         }
-        if (!octets) return std::unexpected(octets.error());
-        auto stored = decode_record(*octets);
         if (!stored) return std::unexpected(stored.error());
-        if (const auto folded = made.store->decisions().folded(id); folded && folded->count != 0) {
-            stored->record.folded_count = folded->count + 1;
-            stored->record.folded_last = folded->last;
-        }
+        add_folds(made.store->decisions(), *stored);
         add_aftermath(*made.store, stored->record);
         made.json = record_to_json(*stored, RecordJson::full) + '\n';
         made.verdict = stored->record.verdict.action;

@@ -72,6 +72,7 @@ public:
             if (!follower_.shows(id, state, told_of(stored->record))) return true;
         }
         if (!matches) return true;
+        if (form_ == OutputForm::json) add_evidence(log_, *octets, *stored);
         add_folds(log_, *stored);
         progress_.hide();
         print_record(*stored, form_);
@@ -94,7 +95,7 @@ Result<> follow(Store& store, const RecordQuery& query, WallTime since, OutputFo
     for (bool is_first = true;; is_first = false) {
         const WallTime recent = printer.look();
         const auto scanned = store.decisions().scan(
-            is_first ? since : std::max(since, recent),
+            {RecordId::first_at(is_first ? since : std::max(since, recent))},
             [&](const RecordId& id, Result<std::string_view> octets) { return printer.visit(id, octets); }
         );
         if (!scanned) return scanned;
@@ -239,7 +240,10 @@ int log_command(const CommandContext& context, const LogOptions& options) {
     }
 
     Progress progress(system_clock());
-    RecordScan scan((*store)->decisions(), context.form, &progress);
+    // JSON has the timeline, too.
+    const bool is_whole = context.form == OutputForm::json && options.by.empty() && !options.charts;
+    const auto depth = is_whole ? RecordScan::Depth::with_evidence : RecordScan::Depth::decision;
+    RecordScan scan((*store)->decisions(), context.form, &progress, depth);
     RecordTimes times;
     const auto scanned = scan.run(*query, *since, [&](const StoredRecord& stored) {
         if (!options.by.empty()) {

@@ -38,8 +38,8 @@ Progress::Progress(const Clock& clock)
           wants_no_control_sequences() ? Erasing::blanks : Erasing::control
       ) {}
 
-void Progress::count() {
-    ++count_;
+void Progress::count(std::uint64_t more) {
+    count_ += more;
     if (terminal_ == nullptr) return;
     const SteadyTime now = clock_.steady();
     if (now < next_) return;

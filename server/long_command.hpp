@@ -32,8 +32,8 @@ public:
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
-    /// One record more.
-    void count();
+    /// So many records more.
+    void count(std::uint64_t more = 1);
     /// Before anything else is written.
     void hide();
     /// Hides it for good.

@@ -6,6 +6,7 @@
 #include "net/delay.hpp"
 #include "net/listening_socket.hpp"
 #include "net/unbound_resolver.hpp"
+#include "policy/rule_set_record.hpp"
 #include "receiver/byte_budget.hpp"
 #include "receiver/driver.hpp"
 #include "server/account_service.hpp"
@@ -86,6 +87,19 @@ struct ServerParts::State {
         std::shared_ptr<DnsListHealth> health, DnsResolver& dns, const Clock& clock
     );
     void start_probes(const PolicyState& now, const PolicyState* before);
+    /// So that a decision can be told with the rules of its time. Mail does not wait for a disk that refuses
+    /// it.
+    void keep_rules(const PolicyState& in_force) {
+        const auto kept = store->rule_sets().keep(in_force.rules->hash(), encode(record_of(*in_force.rules)));
+        if (!kept)
+            log_warning(
+                "the rules could not be kept: explain will not show them as they are now",
+                {
+                    {"error", kept.error().message}
+            }
+            );
+    }
+
     void warn_of_aliases(const Config& now, Diagnostics& diagnostics) const;
 
     std::vector<int> systemd_sockets;
@@ -251,6 +265,7 @@ Result<> ServerParts::start(const std::string& config_file, Diagnostics& diagnos
     if (auto started = state.start_scan_pool(); !started) return started;
     auto policy = load_policy_state(config_file, state.filter_services, nullptr, diagnostics);
     if (!policy) return failure(ErrorCode::invalid, "the configuration is at fault");
+    state.keep_rules(*policy);
     state.start_probes(*policy, nullptr);
     state.warn_of_aliases(*policy->config, diagnostics);
     state.policy.set(std::move(policy));
@@ -385,6 +400,7 @@ Result<std::string> ServerParts::reload(const std::string& config_file, Diagnost
             return failure(
                 swapped.error().code, swapped.error().message + confinement_hint(swapped.error().message)
             );
+    state.keep_rules(*now);
     state.start_probes(*now, before.get());
     state.warn_of_aliases(*now->config, diagnostics);
     std::string fixed = keys_for_restart(*state.config, *now->config);

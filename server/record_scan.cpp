@@ -14,11 +14,25 @@ void add_folds(DecisionLog& log, StoredRecord& stored) {
     stored.record.folded_last = folded->last;
 }
 
+Result<StoredRecord> read_record(DecisionLog& log, const RecordId& id) {
+    const auto octets = log.find(id);
+    if (!octets) return std::unexpected(octets.error());
+    return decode_record(octets->decision + octets->evidence, [&](std::string_view name) {
+        return log.answer(id, name);
+    });
+}
+
+void add_evidence(DecisionLog& log, std::string_view decision, StoredRecord& stored) {
+    const auto evidence = log.evidence(stored.record.id);
+    if (!evidence || evidence->empty()) return;
+    if (auto whole = decode_record(std::string(decision) + *evidence)) stored = std::move(*whole);
+}
+
 Result<> RecordScan::run(
     const RecordQuery& query, WallTime since, const std::function<bool(const StoredRecord&)>& visit
 ) {
     return log_.scan(
-        std::max(since, query.since()),
+        {RecordId::first_at(std::max(since, query.since()))},
         [&](const RecordId& id, Result<std::string_view> octets) {
             if (progress_ != nullptr) progress_->count();
             auto stored =
@@ -28,6 +42,7 @@ Result<> RecordScan::run(
                 return true;
             }
             if (!query.matches(*stored)) return true;
+            if (depth_ == Depth::with_evidence) add_evidence(log_, *octets, *stored);
             add_folds(log_, *stored);
             return visit(*stored);
         }

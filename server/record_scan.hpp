@@ -15,11 +15,20 @@ namespace wicket {
 /// What a row stands for beyond itself, put into its record.
 void add_folds(DecisionLog& log, StoredRecord& stored);
 
+/// One record with its evidence and the answers that it names.
+Result<StoredRecord> read_record(DecisionLog& log, const RecordId& id);
+/// Adds the evidence, without its answers, to what was decoded from `decision` alone; what is not kept any
+/// more is left out.
+void add_evidence(DecisionLog& log, std::string_view decision, StoredRecord& stored);
+
 class RecordScan {
 public:
+    /// How much is read of the records that match.
+    enum class Depth : std::uint8_t { decision, with_evidence };
+
     /// All must outlive it; `progress` may be nullptr.
-    RecordScan(DecisionLog& log, OutputForm form, Progress* progress)
-        : log_(log), form_(form), progress_(progress) {}
+    RecordScan(DecisionLog& log, OutputForm form, Progress* progress, Depth depth = Depth::decision)
+        : log_(log), form_(form), progress_(progress), depth_(depth) {}
 
     /// Those from `since` on that match, until `visit` returns false. An error is the store's.
     Result<> run(
@@ -35,6 +44,7 @@ private:
     DecisionLog& log_;
     OutputForm form_;
     Progress* progress_;
+    Depth depth_;
     std::uint64_t unreadable_ = 0;
 };
 

@@ -10,7 +10,7 @@ Review::Review(const Config& config, DecisionLog& log, Progress& progress) : log
 
 Result<> Review::learn() {
     // What cannot be read is named by the pass that looks at what was asked for.
-    return log_.scan(WallTime{}, [this](const RecordId&, Result<std::string_view> octets) {
+    return log_.scan({}, [this](const RecordId&, Result<std::string_view> octets) {
         progress_.count();
         if (!octets) return true;
         if (const auto stored = decode_record(*octets)) history_.learn(*stored);

@@ -62,6 +62,8 @@ private:
     void provide_message_facts(const MessageFacts& found, std::uint64_t size);
     VisitRecipient new_recipient(const Mailbox& recipient, RecipientLookup found) const;
     Facts facts_for(const VisitRecipient& recipient) const;
+    /// Of those, what the session may count or notice anew until the end.
+    FactsSnapshot changing_facts() const;
     /// decide() for a recipient; where that defers for something unknown, with the count of earlier tries.
     Verdict judge(VisitRecipient& recipient, Stage stage);
     /// The same before there is a recipient.
@@ -70,6 +72,8 @@ private:
     /// The verdict goes out as a reply: if it deferred for something unknown, that is one try more; if it
     /// greylisted, the sender's time runs.
     void count_try(const Verdict& verdict, std::string_view recipient);
+    /// The same for all recipients of a message that is refused at its end.
+    void count_tries_at_end();
     std::string message_try_key() const;
     /// Whether a verdict lets SMTP go on; in shadow mode every verdict of policy does.
     bool passes(const Verdict& verdict) const;

@@ -110,6 +110,7 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
                 found.address
             );
     }
+    transaction_->unknown_recipients = unknown_recipients_;
     if (std::ranges::find(transaction_->accepted, found.address, &VisitRecipient::address) !=
         transaction_->accepted.end())
         co_return StageAnswer{};
@@ -136,9 +137,10 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
         }
         if (!passes(added.verdict)) {
             count_try(added.verdict, added.address);
-            co_return refuse(added.verdict, record_of(added));
+            co_return refuse(added.verdict, record_of(added, facts_for(added)));
         }
     }
+    added.at_rcpt = changing_facts();
     transaction_->accepted.push_back(std::move(added));
     if (transaction_->accepted.size() == 1) run_.foresee();
     co_return StageAnswer{};
@@ -277,7 +279,7 @@ DecisionRecord ServerVisit::made_record(const VisitTransaction& transaction) con
 }
 
 RecordContext ServerVisit::context() const {
-    return {peer_, tls_, listener_name_, helo_, *policy_, connected_};
+    return {peer_, tls_, listener_name_, helo_, *policy_, connected_, listener().late == LateAnswers::data};
 }
 
 RecordId ServerVisit::new_id(WallTime now) const {

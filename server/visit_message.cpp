@@ -1,4 +1,5 @@
 #include "base/log.hpp"
+#include "policy/transaction_outcome.hpp"
 #include "server/delivery.hpp"
 #include "server/server_visit.hpp"
 
@@ -31,26 +32,23 @@ awaitable<MessageAnswer> ServerVisit::message(SharedMessage message) {
         recipient.verdict = judge(recipient, Stage::end);
 
     if (!policy_->config->is_policy_shadow) {
-        const auto is_deferred = [](const VisitRecipient& r) {
-            return r.verdict.action == Action::defer || r.verdict.action == Action::greylist;
-        };
-        const auto deferred = std::ranges::find_if(transaction.accepted, is_deferred);
-        // RFC 5321 section 4.2.5: one reply for all, so if one must come again, all do, and nothing is
-        // kept.
-        if (deferred != transaction.accepted.end()) {
-            const auto for_unknown =
-                std::ranges::find_if(transaction.accepted, defers_for_unknown, &VisitRecipient::verdict);
-            if (for_unknown != transaction.accepted.end()) count_try(for_unknown->verdict, "");
-            for (const VisitRecipient& recipient : transaction.accepted)
-                if (recipient.verdict.action == Action::greylist)
-                    count_try(recipient.verdict, recipient.address);
-            co_return co_await refuse_message(deferred->verdict);
+        if (const auto refusing = refusing_recipient(verdicts_of(transaction.accepted))) {
+            count_tries_at_end();
+            const Verdict verdict = transaction.accepted[*refusing].verdict;
+            // Who must come again brings the message again.
+            if (defers(verdict)) co_return co_await refuse_message(verdict);
+            co_return co_await refuse_and_keep(message, found, verdict);
         }
-        const auto is_refused = [](const VisitRecipient& r) { return !r.verdict.lets_pass(); };
-        if (std::ranges::all_of(transaction.accepted, is_refused))
-            co_return co_await refuse_and_keep(message, found, transaction.accepted.front().verdict);
     }
     co_return MessageAnswer{co_await deliver(message, found)};
+}
+
+void ServerVisit::count_tries_at_end() {
+    const auto& accepted = transaction_->accepted;
+    const auto for_unknown = std::ranges::find_if(accepted, defers_for_unknown, &VisitRecipient::verdict);
+    if (for_unknown != accepted.end()) count_try(for_unknown->verdict, "");
+    for (const VisitRecipient& recipient : accepted)
+        if (recipient.verdict.action == Action::greylist) count_try(recipient.verdict, recipient.address);
 }
 
 void ServerVisit::provide_message_facts(const MessageFacts& found, std::uint64_t size) {
@@ -181,11 +179,8 @@ awaitable<SmtpReply> ServerVisit::deliver(SharedMessage message, const MessageFa
         plan_rows(transaction, trace(), found.cuts, is_shadow ? ShadowPolicy::on : ShadowPolicy::off);
     if (std::ranges::find(rows, quarantine_account, &MailboxDelivery::account) != rows.end())
         transaction.quarantine.state = RecordQuarantine::State::kept;
-    const auto taker = std::ranges::find_if(transaction.accepted, [](const VisitRecipient& r) {
-        return r.verdict.lets_pass();
-    });
     transaction.last_verdict =
-        taker != transaction.accepted.end() ? taker->verdict : transaction.accepted.front().verdict;
+        transaction.accepted[leading_recipient(verdicts_of(transaction.accepted))].verdict;
     transaction.is_open = false;
     transaction.last_reply = with_id({250, "2.0.0", "Message accepted"}, transaction.id);
 

@@ -1,10 +1,57 @@
 #include "server/visit_transaction.hpp"
 
+#include "policy/transaction_outcome.hpp"
+
 #include <algorithm>
 #include <utility>
 
 namespace wicket {
 namespace {
+
+/// What an accepted recipient's decision knew beside the facts of the message.
+Facts own_facts(const VisitTransaction& transaction, const VisitRecipient& recipient) {
+    Facts facts;
+    facts.set(id_of(CoreFact::rcpt_address), recipient.address);
+    facts.set(id_of(CoreFact::rcpt_domain), recipient.domain);
+    facts.set(id_of(CoreFact::rcpt_local_part), recipient.local_part);
+    facts.set(id_of(CoreFact::rcpt_count), static_cast<std::int64_t>(transaction.asked_count));
+    facts.set(id_of(CoreFact::rcpt_unknown_count), static_cast<std::int64_t>(transaction.unknown_recipients));
+    if (recipient.deferrals) facts.set(id_of(CoreFact::deferred_envelope), *recipient.deferrals);
+    if (recipient.greylist_age) facts.set(id_of(CoreFact::greylist_age), *recipient.greylist_age);
+    return facts;
+}
+
+/// Of the facts of a recipient that was refused earlier: which of the record's did not apply then. What is
+/// known only later is of no interest.
+void note_absent(RecordRecipient& recipient, const Facts& recorded, const FactDictionary& dictionary) {
+    for (FactId id = 0; id < recorded.size(); ++id) {
+        const bool is_absent = std::holds_alternative<Absent>(recipient.facts->get(id));
+        const bool is_recorded = !std::holds_alternative<Absent>(recorded.get(id));
+        if (is_absent && is_recorded && dictionary.row(id).stage <= recipient.verdict.stage)
+            recipient.absent.push_back(id);
+    }
+}
+
+/// Of the only recipient there is, the facts are the record's.
+void take_over_facts(DecisionRecord& record) {
+    const RecordRecipient& recipient = record.recipients.front();
+    if (recipient.facts == nullptr) {
+        const std::size_t at = recipient.address.rfind('@');
+        record.facts.set(id_of(CoreFact::rcpt_address), recipient.address);
+        if (at != std::string::npos)
+            record.facts.set(id_of(CoreFact::rcpt_domain), recipient.address.substr(at + 1));
+        return;
+    }
+    for (const CoreFact fact :
+         {CoreFact::rcpt_address,
+          CoreFact::rcpt_domain,
+          CoreFact::rcpt_local_part,
+          CoreFact::rcpt_count,
+          CoreFact::rcpt_unknown_count,
+          CoreFact::deferred_envelope,
+          CoreFact::greylist_age})
+        record.facts.set(id_of(fact), recipient.facts->get(id_of(fact)));
+}
 
 std::string text_fact(const Facts& facts, CoreFact fact) {
     const auto* text = std::get_if<std::string>(&facts.get(id_of(fact)));
@@ -13,27 +60,22 @@ std::string text_fact(const Facts& facts, CoreFact fact) {
 
 }  // namespace
 
-RecordRecipient record_of(const VisitRecipient& recipient) {
-    RecordRecipient made{recipient.address, recipient.verdict, recipient.mailbox, nullptr};
-    if (!recipient.deferrals && !recipient.greylist_age) return made;
-    auto facts = std::make_shared<Facts>();
-    if (recipient.deferrals) facts->set(id_of(CoreFact::deferred_envelope), *recipient.deferrals);
-    if (recipient.greylist_age) facts->set(id_of(CoreFact::greylist_age), *recipient.greylist_age);
-    made.facts = std::move(facts);
-    return made;
+RecordRecipient record_of(const VisitRecipient& recipient, Facts facts) {
+    return {
+        recipient.address, recipient.verdict, recipient.mailbox, std::make_shared<Facts>(std::move(facts))
+    };
 }
 
 void tell_recipients(VisitTransaction& transaction, const Verdict& verdict) {
-    for (VisitRecipient& recipient : transaction.accepted) {
-        if (recipient.verdict.action == Action::none) {
-            recipient.verdict = verdict;
-        } else if (recipient.verdict.action != verdict.action) {
-            recipient.verdict.action = verdict.action;
-            recipient.verdict.stage = verdict.stage;
-            recipient.verdict.rule = verdict.rule;
-        }
-        recipient.verdict.reply = verdict.reply;
-    }
+    for (VisitRecipient& recipient : transaction.accepted)
+        tell(recipient.verdict, verdict);
+}
+
+std::vector<const Verdict*> verdicts_of(const std::vector<VisitRecipient>& recipients) {
+    std::vector<const Verdict*> verdicts;
+    for (const VisitRecipient& recipient : recipients)
+        verdicts.push_back(&recipient.verdict);
+    return verdicts;
 }
 
 std::string recipients_text(const VisitTransaction& transaction) {
@@ -66,15 +108,15 @@ DecisionRecord make_record(
     record.reply = transaction.last_reply;
     record.is_open = transaction.is_open;
     record.quarantine = transaction.quarantine;
-    for (const VisitRecipient& recipient : transaction.accepted)
-        record.recipients.push_back(record_of(recipient));
-    record.recipients.insert(record.recipients.end(), transaction.refused.begin(), transaction.refused.end());
-    if (record.recipients.size() == 1) {
-        const std::string& address = record.recipients.front().address;
-        const std::size_t at = address.rfind('@');
-        record.facts.set(id_of(CoreFact::rcpt_address), address);
-        if (at != std::string::npos) record.facts.set(id_of(CoreFact::rcpt_domain), address.substr(at + 1));
+    for (const VisitRecipient& recipient : transaction.accepted) {
+        record.recipients.push_back(record_of(recipient, own_facts(transaction, recipient)));
+        record.recipients.back().facts_at_rcpt = recipient.at_rcpt;
     }
+    record.recipients.insert(record.recipients.end(), transaction.refused.begin(), transaction.refused.end());
+    if (record.recipients.size() == 1) take_over_facts(record);
+    for (std::size_t at = transaction.accepted.size(); at < record.recipients.size(); ++at)
+        if (record.recipients[at].facts)
+            note_absent(record.recipients[at], record.facts, *context.policy.dictionary);
     record.lookups = run.lookups();
     record.scan_passes = run.scan_passes();
     for (const FilterEvent& event : run.events()) {
@@ -88,6 +130,7 @@ DecisionRecord make_record(
     }
     record.rules_hash = context.policy.rules->hash();
     record.policy_shadow = context.policy.config->is_policy_shadow;
+    record.is_late = context.is_late;
     return record;
 }
 
@@ -98,6 +141,17 @@ RecordKeys keys_of(const DecisionRecord& record) {
     for (const RecordRecipient& recipient : record.recipients)
         keys.recipients.push_back(recipient.address);
     keys.rule = record.verdict.rule;
+    const auto add_hits = [&keys](const Verdict& verdict) {
+        if (verdict.rule != keys.rule && !verdict.rule.empty()) keys.hits.push_back(verdict.rule);
+        for (const RuleHit& hit : verdict.hits)
+            keys.hits.push_back(hit.rule);
+    };
+    add_hits(record.verdict);
+    for (const RecordRecipient& recipient : record.recipients)
+        add_hits(recipient.verdict);
+    std::ranges::sort(keys.hits);
+    const auto repeated = std::ranges::unique(keys.hits);
+    keys.hits.erase(repeated.begin(), repeated.end());
     keys.verdict = to_string(record.verdict.action);
     return keys;
 }

@@ -27,7 +27,8 @@ struct VisitRecipient {
     Verdict verdict;                        // at the last stage that was decided; none before
     std::optional<std::int64_t> deferrals;  // deferred.envelope, once it was asked for
     std::optional<std::int64_t> greylist_age;
-    std::string mailbox;  // once it is delivered
+    std::string mailbox;    // once it is delivered
+    FactsSnapshot at_rcpt;  // what may change until the end, as it was at RCPT
 };
 
 /// Also stands for what was refused in a connection outside of transactions.
@@ -43,8 +44,9 @@ struct VisitTransaction {
     std::string message_sha256;
     std::vector<VisitRecipient> accepted;
     std::vector<RecordRecipient> refused;
-    std::uint64_t asked_count = 0;  // recipients, whatever came of them
-    Verdict last_verdict;           // of the last final reply
+    std::uint64_t asked_count = 0;         // recipients, whatever came of them
+    std::uint64_t unknown_recipients = 0;  // of the connection, when a recipient was last asked for
+    Verdict last_verdict;                  // of the last final reply
     SmtpReply last_reply;
     std::optional<std::int64_t> deferrals;  // deferred.message, once it was asked for
     bool has_refusal = false;
@@ -55,6 +57,7 @@ struct VisitTransaction {
 
 /// One reply for all: what each accepted recipient was told, whatever was decided for it alone.
 void tell_recipients(VisitTransaction& transaction, const Verdict& verdict);
+std::vector<const Verdict*> verdicts_of(const std::vector<VisitRecipient>& recipients);
 std::string recipients_text(const VisitTransaction& transaction);
 
 /// What of a record does not change during a connection.
@@ -65,9 +68,11 @@ struct RecordContext {
     const std::string& helo;
     const PolicyState& policy;
     SteadyTime connected;
+    bool is_late;  // the listener answers at the end what it knows before
 };
 
-RecordRecipient record_of(const VisitRecipient& recipient);
+/// `facts`: what it was decided by; a record keeps what of it differs from the record's own.
+RecordRecipient record_of(const VisitRecipient& recipient, Facts facts);
 DecisionRecord make_record(
     const VisitTransaction& transaction, const RecordContext& context, const ChainRun& run
 );

@@ -15,6 +15,14 @@ Facts ServerVisit::facts_for(const VisitRecipient& recipient) const {
     return facts;
 }
 
+FactsSnapshot ServerVisit::changing_facts() const {
+    auto facts = std::make_shared<Facts>();
+    facts->set(id_of(CoreFact::rcpt_count), static_cast<std::int64_t>(transaction_->asked_count));
+    facts->set(id_of(CoreFact::rcpt_unknown_count), static_cast<std::int64_t>(unknown_recipients_));
+    facts->set(id_of(CoreFact::client_behaviour), run_.facts().get(id_of(CoreFact::client_behaviour)));
+    return facts;
+}
+
 bool ServerVisit::passes(const Verdict& verdict) const {
     return verdict.lets_pass() || policy_->config->is_policy_shadow;
 }

@@ -278,6 +278,7 @@ void Committer::commit(std::vector<Waiting>& group) {
                 batch_.SetSavePoint();
                 if (auto added = add(use, batch_, ids, one); !added) {
                     batch_.RollbackToSavePoint().PermitUncheckedError();
+                    records_.forget();
                     misfits.emplace_back(&one, std::move(added.error()));
                 } else {
                     batch_.PopSavePoint().PermitUncheckedError();

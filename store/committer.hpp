@@ -7,6 +7,7 @@
 #include "store/blob_files.hpp"
 #include "store/disk_reserve.hpp"
 #include "store/mail_store.hpp"
+#include "store/record_rows.hpp"
 #include "store/row_codec.hpp"
 #include "store/tables.hpp"
 
@@ -112,6 +113,7 @@ private:
     rows::Counters counters_;
     bool counters_are_written_ = true;
     rocksdb::WriteBatch batch_;
+    RecordRows records_{mail_records};
 
     mutable std::mutex mutex_;
     std::condition_variable work_;

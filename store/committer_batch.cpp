@@ -55,10 +55,12 @@ Result<> Committer::write(const Database::Use& use) {
     }
     if (batch_.Count() == 0) return {};
     auto written = database_.write(use, batch_, sync_);
-    if (written)
+    if (written) {
         counters_are_written_ = true;
-    else
+    } else {
+        records_.forget();
         note_failure(written.error());
+    }
     return written;
 }
 
@@ -159,18 +161,8 @@ Result<> Committer::add(
             if (!status.ok()) return check(status, "cannot add to a batch");
         }
     }
-    if (delivery.record.empty()) return {};
-    const std::string head = rows::encode_decision_head(delivery.record_keys);
-    const rocksdb::Slice key(rows::id_key(delivery.id));
-    const std::array<rocksdb::Slice, 2> value{rocksdb::Slice(head), rocksdb::Slice(delivery.record)};
-    return check(
-        batch.Put(
-            use[MailTable::decisions],
-            rocksdb::SliceParts(&key, 1),
-            rocksdb::SliceParts(value.data(), value.size())
-        ),
-        "cannot add to a batch"
-    );
+    if (delivery.record.decision.empty()) return {};
+    return records_.add(use, batch, delivery.id, delivery.record, delivery.record_keys);
 }
 
 }  // namespace wicket

@@ -87,8 +87,10 @@ struct Database::Handle {
     Handle& operator=(const Handle&) = delete;
     ~Handle() {
         if (!db) return;
-        for (auto* table : tables)
-            db->DestroyColumnFamilyHandle(table).PermitUncheckedError();
+        // The first may stand for others, too.
+        for (std::size_t at = 0; at < tables.size(); ++at)
+            if (at == 0 || tables[at] != tables[0])
+                db->DestroyColumnFamilyHandle(tables[at]).PermitUncheckedError();
         db->Close().PermitUncheckedError();
     }
 };
@@ -268,14 +270,13 @@ Result<> Database::open_handle(Mode mode) {
         options.create_if_missing = false;
         options.create_missing_column_families = false;
         options.listeners.clear();
-        std::vector<rocksdb::ColumnFamilyDescriptor> tables;
-        for (const Table& table : setup_.tables)
-            tables.emplace_back(table.name, table.options);
+        const auto tables = tables_there();
         rocksdb::DB* db = nullptr;
         status = rocksdb::DB::OpenAsSecondary(
             options, setup_.folder, secondary.path(), tables, &handle->tables, &db
         );
         handle->db.reset(db);
+        if (status.ok()) fill_in_missing_tables(*handle);
     }
     if (!status.ok()) return std::unexpected(to_error("cannot open " + setup_.folder, status));
     handle_ = std::move(handle);
@@ -288,12 +289,7 @@ Result<> Database::check_format() {
     auto status = pinned->Get({}, pinned.table(0), rocksdb::Slice(rows::format_key), &value);
     if (status.IsNotFound()) {
         if (!handle_->is_writer) return {};  // its writer has only just begun
-        rocksdb::WriteBatch batch;
-        status = batch.Put(
-            pinned.table(0), rocksdb::Slice(rows::format_key), rows::encode_format(rows::format_number)
-        );
-        if (!status.ok()) return std::unexpected(to_error("cannot write the format's row", status));
-        return write(pinned, batch, setup_.durability == Durability::synced ? Sync::yes : Sync::no);
+        return write_format(pinned);
     }
     if (!status.ok()) return std::unexpected(to_error("cannot read the format's row", status));
     // The version octet of this one row never changes, so that any program can read the number.
@@ -307,7 +303,18 @@ Result<> Database::check_format() {
                 "): use that version, or restore a backup made before the upgrade"
         );
     }
+    // Format 1 lacks tables, which were made when it was opened; its rows are read as they are.
+    if (*number < rows::format_number && handle_->is_writer) return write_format(pinned);
     return {};
+}
+
+Result<> Database::write_format(const Use& pinned) {
+    rocksdb::WriteBatch batch;
+    const auto status = batch.Put(
+        pinned.table(0), rocksdb::Slice(rows::format_key), rows::encode_format(rows::format_number)
+    );
+    if (!status.ok()) return std::unexpected(to_error("cannot write the format's row", status));
+    return write(pinned, batch, setup_.durability == Durability::synced ? Sync::yes : Sync::no);
 }
 
 Result<> Database::write(const Use& use, rocksdb::WriteBatch& batch, Sync sync) {
@@ -447,11 +454,30 @@ Result<> Database::reopen() {
     return opened;
 }
 
-Result<> Database::open_for_reading() {
-    auto handle = std::make_unique<Handle>();
+std::vector<rocksdb::ColumnFamilyDescriptor> Database::tables_there() const {
+    std::vector<std::string> existing;
+    const bool is_known = rocksdb::DB::ListColumnFamilies(options_, setup_.folder, &existing).ok();
     std::vector<rocksdb::ColumnFamilyDescriptor> tables;
     for (const Table& table : setup_.tables)
-        tables.emplace_back(table.name, table.options);
+        if (!is_known || std::ranges::find(existing, table.name) != existing.end())
+            tables.emplace_back(table.name, table.options);
+    return tables;
+}
+
+// A store of an older format, read before a server of this one has opened it. The keys of no other table look
+// like those of the first, so what is looked for in it is not found.
+void Database::fill_in_missing_tables(Handle& handle) const {
+    for (std::size_t at = 0; at < setup_.tables.size(); ++at) {
+        const bool is_there =
+            at < handle.tables.size() && handle.tables[at]->GetName() == setup_.tables[at].name;
+        if (!is_there)
+            handle.tables.insert(handle.tables.begin() + static_cast<std::ptrdiff_t>(at), handle.tables[0]);
+    }
+}
+
+Result<> Database::open_for_reading() {
+    auto handle = std::make_unique<Handle>();
+    const auto tables = tables_there();
     rocksdb::DB* db = nullptr;
     // As the writer has it: else RocksDB would take back in the manifest what it has noted of the logs, which
     // it asserts not to do when it only reads.
@@ -460,6 +486,7 @@ Result<> Database::open_for_reading() {
     const auto status = rocksdb::DB::OpenForReadOnly(options, setup_.folder, tables, &handle->tables, &db);
     handle->db.reset(db);
     if (!status.ok()) return std::unexpected(to_error("cannot open " + setup_.folder, status));
+    fill_in_missing_tables(*handle);
     handle_ = std::move(handle);
     return {};
 }

@@ -124,8 +124,11 @@ private:
     Result<> open_handle(Mode mode);
     void remove_left_overs();
     Result<> open_for_reading();
+    std::vector<rocksdb::ColumnFamilyDescriptor> tables_there() const;
+    void fill_in_missing_tables(Handle& handle) const;
     rocksdb::Status open_writer(Handle& handle, rocksdb::WALRecoveryMode wal_mode);
     Result<> check_format();
+    Result<> write_format(const Use& pinned);
     Result<> reopen();
     Result<> try_log(Sync sync);
     Result<> try_disk() const;

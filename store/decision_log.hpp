@@ -5,6 +5,7 @@
 #include "base/clock.hpp"
 #include "base/ip.hpp"
 #include "base/record_id.hpp"
+#include "base/record_octets.hpp"
 #include "base/result.hpp"
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace wicket {
@@ -22,6 +24,22 @@ struct RecordKeys {
     std::vector<std::string> recipients;
     std::string rule;
     std::string verdict;
+    std::vector<std::string> hits = {};  // rules that hit, the deciding one or not
+};
+
+/// What records are found by without reading all of them.
+enum class RecordIndex : std::uint8_t {
+    network = 1,    // of the client: /24, of IPv6 /64
+    sender_domain,  // without case
+    recipient,      // a whole address, without case
+    rule,           // that decided or hit
+    verdict,
+};
+
+/// Which records: from `from` on, and before `until` if there is one.
+struct RecordSpan {
+    RecordId from;
+    std::optional<RecordId> until = {};
 };
 
 /// What equal refusals have in common.
@@ -47,7 +65,7 @@ public:
     /// A full record of class (b). Visible to readers at once, not synced, never blocks for long. May come
     /// again with the same id: the later one replaces the earlier, as does the record of class (a) that comes
     /// with a message.
-    virtual void refuse(const RecordId& id, WallTime time, std::string record, RecordKeys keys) = 0;
+    virtual void refuse(const RecordId& id, WallTime time, RecordOctets record, RecordKeys keys) = 0;
 
     /// How many refusals the record of `id` stands for beyond itself, and when the last one was.
     struct Folded {
@@ -55,14 +73,26 @@ public:
         WallTime last{};
     };
 
-    /// Of either class. not_found if there is none.
-    virtual Result<std::string> find(const RecordId& id) = 0;
+    /// Of either class, without its answers: answer() has them. not_found if there is none.
+    virtual Result<RecordOctets> find(const RecordId& id) = 0;
+    /// The evidence alone; empty if it is not kept any more.
+    virtual Result<std::string> evidence(const RecordId& id) = 0;
+    /// An answer that the evidence of `id` names.
+    virtual Result<std::string> answer(const RecordId& id, std::string_view name) = 0;
     virtual Result<Folded> folded(const RecordId& id) = 0;
-    /// Both classes merged by id (so by time), from `since` on, until `visit` returns false. May take long.
-    /// A record that cannot be read (corrupt) is given as an Error and skipped.
+    /// The decisions of both classes merged by id (so by time), until `visit` returns false. May take long.
+    /// A record that cannot be read (corrupt) is given as an Error and skipped. Any number of threads at a
+    /// time.
     virtual Result<> scan(
-        WallTime since, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
+        const RecordSpan& span, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
     ) = 0;
+    /// The ids that may have `value` there, in order; each must be looked at, for some have it no more.
+    /// no_space if there are more than a list of them may take: scan() is for those.
+    virtual Result<std::vector<RecordId>> candidates(
+        RecordIndex index, std::string_view value, const RecordSpan& span
+    ) = 0;
+    /// The first and the last id there is; nullopt if there is none.
+    virtual Result<std::optional<std::pair<RecordId, RecordId>>> bounds() = 0;
     virtual Result<std::uint64_t> count() = 0;
 
     struct Removal {

@@ -52,7 +52,7 @@ struct Delivery {
     WallTime time;
     SharedMessage body;                 // nullptr: nothing is kept of the message
     std::vector<MailboxDelivery> rows;  // empty for a refused message: the record alone
-    std::string record;                 // encoded; empty: none
+    RecordOctets record;                // with an empty decision: none
     RecordKeys record_keys;
 };
 

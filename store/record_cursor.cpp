@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::size_t piece_limit_records = 512;
 constexpr std::size_t piece_limit_octets = 4U << 20U;
+// Of a month of records on a disk that has to seek.
+constexpr std::size_t readahead_octets = 256U << 10U;
 
 // The first step behind a block that cannot be read; each further one is twice as long.
 constexpr std::chrono::milliseconds first_step{1};
@@ -29,16 +31,19 @@ std::optional<RecordId> successor(const RecordId& id) {
     return RecordId::from_octets({reinterpret_cast<const char*>(octets.data()), octets.size()});
 }
 
-Result<RecordPiece> read_piece(Database& database, std::size_t table, const RecordId& from) {
+Result<RecordPiece> read_piece(Database& database, std::size_t table, const RecordSpan& span) {
     const auto use = database.use();
     if (!use) return failure(ErrorCode::unavailable, "the store is closed");
     rocksdb::ReadOptions options;
     options.fill_cache = false;
+    options.readahead_size = readahead_octets;
+    const rocksdb::Slice end = span.until ? rocksdb::Slice(rows::id_key(*span.until)) : rocksdb::Slice();
+    if (span.until) options.iterate_upper_bound = &end;
     RecordPiece piece;
     std::size_t octets = 0;
-    RecordId reached = from;
+    RecordId reached = span.from;
     auto at = std::unique_ptr<rocksdb::Iterator>(use->NewIterator(options, use.table(table)));
-    at->Seek(rocksdb::Slice(rows::id_key(from)));
+    at->Seek(rocksdb::Slice(rows::id_key(span.from)));
     auto step = first_step;
     for (int steps = 0;;) {
         for (; at->Valid(); at->Next()) {

@@ -5,6 +5,7 @@
 #include "base/record_id.hpp"
 #include "base/result.hpp"
 #include "store/database.hpp"
+#include "store/decision_log.hpp"
 
 #include <optional>
 #include <string>
@@ -25,8 +26,8 @@ struct RecordPiece {
     bool is_last = true;
 };
 
-/// Records from `from` on, some hundred of them.
-Result<RecordPiece> read_piece(Database& database, std::size_t table, const RecordId& from);
+/// Records of the span, some hundred of them.
+Result<RecordPiece> read_piece(Database& database, std::size_t table, const RecordSpan& span);
 
 /// How many keys a table has.
 Result<std::uint64_t> count_keys(Database& database, std::size_t table);

@@ -31,17 +31,20 @@ Result<> RocksDecisionLog::remove(const std::vector<Removal>& records) {
         const auto use = refusals_.use();
         if (!use) return failure(ErrorCode::unavailable, "the store is closed");
         rocksdb::WriteBatch batch;
-        for (const Removal& one : records)
-            for (const RefusalTable table : {RefusalTable::refusals, RefusalTable::folds})
-                batch.Delete(use[table], rocksdb::Slice(rows::id_key(one.id))).PermitUncheckedError();
+        for (const Removal& one : records) {
+            batch.Delete(use[RefusalTable::folds], rocksdb::Slice(rows::id_key(one.id)))
+                .PermitUncheckedError();
+            if (auto added = remove_record(use, batch, refusal_records, one.id, one.keys); !added)
+                return added;
+        }
         if (auto written = refusals_.write(use, batch, Database::Sync::yes); !written) return written;
     }
     return setup_.committer->run(
         [&](Committer&, const Database::Use& use, rocksdb::WriteBatch& batch, Committer::Aftermath&)
             -> Result<> {
             for (const Removal& one : records)
-                batch.Delete(use[MailTable::decisions], rocksdb::Slice(rows::id_key(one.id)))
-                    .PermitUncheckedError();
+                if (auto added = remove_record(use, batch, mail_records, one.id, one.keys); !added)
+                    return added;
             return {};
         }
     );
@@ -50,7 +53,7 @@ Result<> RocksDecisionLog::remove(const std::vector<Removal>& records) {
 Result<> RocksDecisionLog::purge() {
     const auto use = mail_.use();
     if (!use || !use.is_writer()) return failure(ErrorCode::unavailable, "the store is not open for writing");
-    for (const MailTable table : {MailTable::decisions}) {
+    for (const MailTable table : {MailTable::decisions, MailTable::evidence, MailTable::index}) {
         // What is marked in memory must be in a table to be merged with what it removes.
         auto status = use->Flush({}, use[table]);
         if (status.ok())

@@ -15,6 +15,9 @@ namespace {
 // Folded counts are written this often; a disk that refused is tried again as often.
 constexpr std::chrono::seconds fold_interval{1};
 
+// 13 MiB of ids; whoever wants more reads all records in order, which is quicker then.
+constexpr std::size_t candidates_limit = 1'000'000;
+
 // Deleting stops this far below the quota, so that it is not done again at once.
 constexpr std::uint64_t trim_percent = 90;
 
@@ -23,17 +26,17 @@ class Merge {
 public:
     using Visit = std::function<bool(const RecordId&, Result<std::string_view>)>;
 
-    Merge(Database& mail, Database& refusals, RecordId from)
-        : mail_(mail), refusals_(refusals), from_(from) {}
+    Merge(Database& mail, Database& refusals, const RecordSpan& span)
+        : mail_(mail), refusals_(refusals), span_(span) {}
 
     /// Visits one piece; `waiting` gives what memory holds, and is asked before the disk, since rows go from
     /// memory to disk. False if there is no more, or `visit` wants no more.
     template <class Waiting>
     Result<bool> step(const Waiting& waiting, const Visit& visit) {
-        const std::vector<ReadRecord> from_memory = waiting(from_);
-        auto refused = read_piece(refusals_, static_cast<std::size_t>(RefusalTable::refusals), from_);
+        const std::vector<ReadRecord> from_memory = waiting(span_);
+        auto refused = read_piece(refusals_, static_cast<std::size_t>(RefusalTable::refusals), span_);
         if (!refused) return std::unexpected(refused.error());
-        auto decided = read_piece(mail_, static_cast<std::size_t>(MailTable::decisions), from_);
+        auto decided = read_piece(mail_, static_cast<std::size_t>(MailTable::decisions), span_);
         if (!decided) return std::unexpected(decided.error());
         // Beyond the end of a piece that is not the last, the others would come too early.
         std::optional<RecordId> end;
@@ -62,7 +65,7 @@ public:
             if (!is_repeated && !show(*record, visit)) return false;
         }
         const auto next = end ? successor(*end) : std::nullopt;
-        if (next) from_ = *next;
+        if (next) span_.from = *next;
         return next.has_value();
     }
 
@@ -71,7 +74,7 @@ private:
 
     static bool show(const ReadRecord& record, const Visit& visit) {
         if (!record.value) return visit(record.id, std::unexpected(record.value.error()));
-        const auto decoded = rows::decode_record(*record.value);
+        const auto decoded = rows::decode_decision(*record.value);
         if (!decoded)
             return visit(
                 record.id, failure(ErrorCode::corrupt, "record " + record.id.to_string() + " is damaged")
@@ -81,18 +84,72 @@ private:
 
     Database& mail_;
     Database& refusals_;
-    RecordId from_;
+    RecordSpan span_;
 };
 
-Result<std::string> read_record(const Database& database, std::size_t table, const RecordId& id) {
+Result<std::string> read_row(const Database& database, std::size_t table, std::string_view key) {
     const auto use = database.use();
     if (!use) return failure(ErrorCode::unavailable, "the store is closed");
     std::string value;
-    const auto status = use->Get({}, use.table(table), rocksdb::Slice(rows::id_key(id)), &value);
-    if (!status.ok()) return std::unexpected(to_error("record " + id.to_string(), status));
-    const auto record = rows::decode_record(value);
-    if (!record) return failure(ErrorCode::corrupt, "record " + id.to_string() + " is damaged");
-    return std::string(*record);
+    const auto status = use->Get({}, use.table(table), rocksdb::Slice(key), &value);
+    if (!status.ok()) return std::unexpected(to_error("cannot read the row of a record", status));
+    return value;
+}
+
+Result<std::string> read_decision(const Database& database, const RecordTables& tables, const RecordId& id) {
+    auto value = read_row(database, tables.decisions, rows::id_key(id));
+    if (!value) {
+        value.error().message = "record " + id.to_string() + ": " + value.error().message;
+        return value;
+    }
+    const auto octets = rows::decode_decision(*value);
+    if (!octets) return failure(ErrorCode::corrupt, "record " + id.to_string() + " is damaged");
+    return std::string(*octets);
+}
+
+/// Of evidence and answers: what is not there any more is nothing.
+Result<std::string> read_octets(const Database& database, std::size_t table, std::string_view key) {
+    auto value = read_row(database, table, key);
+    if (!value) return value;
+    const auto octets = rows::decode_octets(*value);
+    if (!octets) return failure(ErrorCode::corrupt, "the evidence of a record is damaged");
+    return std::string(*octets);
+}
+
+bool is_not_found(const Result<std::string>& read) {
+    return !read && read.error().code == ErrorCode::not_found;
+}
+
+/// Where the records end that are too many for the quota: the oldest, as many as their share of all files.
+RecordId end_over_quota(const Database::Use& use, std::uint64_t quota_octets) {
+    std::vector<std::pair<std::string, std::uint64_t>> files;  // of decisions: greatest key, octets
+    std::uint64_t decisions = 0;
+    std::uint64_t total = 0;
+    for (const std::size_t table :
+         {mail_records.decisions, mail_records.evidence, mail_records.answers, mail_records.index}) {
+        rocksdb::ColumnFamilyMetaData meta;
+        use->GetColumnFamilyMetaData(use.table(table), &meta);
+        for (const auto& level : meta.levels) {
+            for (const auto& file : level.files) {
+                total += file.size;
+                if (table != mail_records.decisions) continue;
+                decisions += file.size;
+                files.emplace_back(file.largestkey, file.size);
+            }
+        }
+    }
+    RecordId end;
+    if (total <= quota_octets || decisions == 0) return end;
+    const double kept = static_cast<double>(quota_octets) / 100 * trim_percent / static_cast<double>(total);
+    const auto wanted = static_cast<std::uint64_t>(static_cast<double>(decisions) * kept);
+    std::ranges::sort(files);
+    for (const auto& [greatest, size] : files) {
+        if (decisions <= wanted) break;
+        decisions -= size;
+        if (const auto id = RecordId::from_octets(greatest))
+            end = std::max(end, successor(*id).value_or(*id));
+    }
+    return end;
 }
 
 }  // namespace
@@ -122,20 +179,18 @@ std::optional<RecordId> RocksDecisionLog::fold(const RefusalKind& kind, const Re
 }
 
 void RocksDecisionLog::refuse(
-    const RecordId& id, WallTime /*the id has it*/, std::string record, RecordKeys keys
+    const RecordId& id, WallTime /*the id has it*/, RecordOctets record, RecordKeys keys
 ) {
     if (setup_.role == Role::reader) return;
-    std::string value = rows::encode_decision_head(keys);
-    value += record;
     const std::lock_guard lock(mutex_);
-    if (is_closing_ || waiting_octets_ + value.size() > refusal_buffer_limit_octets) {
+    if (is_closing_ || waiting_octets_ + record.size() > refusal_buffer_limit_octets) {
         dropped_ += 1;
         return;
     }
     const bool was_empty = waiting_.empty();
-    std::string& place = waiting_[id];
-    waiting_octets_ += value.size() - place.size();
-    place = std::move(value);
+    Refusal& place = waiting_[id];
+    waiting_octets_ += record.size() - place.record.size();
+    place = {std::move(record), std::move(keys)};
     if (was_empty || waiting_.size() == refusal_batch_limit) work_.notify_one();
 }
 
@@ -180,7 +235,7 @@ bool RocksDecisionLog::write_waiting() {
             auto taken = waiting_.extract(waiting_.begin());
             // What the disk refused and has been replaced since is not tried again.
             if (const auto older = writing_.find(taken.key()); older != writing_.end()) {
-                waiting_octets_ -= older->second.size();
+                waiting_octets_ -= older->second.record.size();
                 writing_.erase(older);
             }
             writing_.insert(std::move(taken));
@@ -191,15 +246,17 @@ bool RocksDecisionLog::write_waiting() {
         const auto use = refusals_.use();
         if (!use) return false;
         rocksdb::WriteBatch batch;
-        for (const auto& [id, value] : writing_)
-            batch.Put(use[RefusalTable::refusals], rocksdb::Slice(rows::id_key(id)), value)
-                .PermitUncheckedError();
-        if (!refusals_.write(use, batch, Database::Sync::no)) return false;
+        for (const auto& [id, refusal] : writing_)
+            if (!rows_.add(use, batch, id, refusal.record, refusal.keys)) return false;
+        if (!refusals_.write(use, batch, Database::Sync::no)) {
+            rows_.forget();
+            return false;
+        }
     }
     Values written;
     const std::lock_guard lock(mutex_);
-    for (const auto& [id, value] : writing_)
-        waiting_octets_ -= value.size();
+    for (const auto& [id, refusal] : writing_)
+        waiting_octets_ -= refusal.record.size();
     writing_.swap(written);
     return true;
 }
@@ -226,18 +283,56 @@ bool RocksDecisionLog::write_folds() {
     return is_good;
 }
 
-Result<std::string> RocksDecisionLog::find(const RecordId& id) {
-    auto decided = read_record(mail_, static_cast<std::size_t>(MailTable::decisions), id);
-    if (decided || decided.error().code != ErrorCode::not_found) return decided;
+const RocksDecisionLog::Refusal* RocksDecisionLog::in_memory(const RecordId& id) const {
+    for (const Values* values : {&waiting_, &writing_}) {
+        const auto found = values->find(id);
+        if (found != values->end()) return &found->second;
+    }
+    return nullptr;
+}
+
+Result<RecordOctets> RocksDecisionLog::find(const RecordId& id) {
+    RecordOctets record;
+    auto decision = read_decision(mail_, mail_records, id);
+    if (is_not_found(decision)) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (const Refusal* refusal = in_memory(id)) return refusal->record;
+        }
+        decision = read_decision(refusals_, refusal_records, id);
+    }
+    if (!decision) return std::unexpected(decision.error());
+    record.decision = std::move(*decision);
+    auto found = evidence(id);
+    if (!found) return std::unexpected(found.error());
+    record.evidence = std::move(*found);
+    return record;
+}
+
+Result<std::string> RocksDecisionLog::evidence(const RecordId& id) {
     {
         const std::lock_guard lock(mutex_);
-        for (const Values* values : {&waiting_, &writing_}) {
-            const auto found = values->find(id);
-            if (found == values->end()) continue;
-            if (const auto record = rows::decode_record(found->second)) return std::string(*record);
+        if (const Refusal* refusal = in_memory(id)) return refusal->record.evidence;
+    }
+    auto octets = read_octets(mail_, mail_records.evidence, rows::id_key(id));
+    if (is_not_found(octets)) octets = read_octets(refusals_, refusal_records.evidence, rows::id_key(id));
+    if (is_not_found(octets)) return std::string();
+    return octets;
+}
+
+Result<std::string> RocksDecisionLog::answer(const RecordId& id, std::string_view name) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (const Refusal* refusal = in_memory(id)) {
+            const auto& answers = refusal->record.answers;
+            const auto found = std::ranges::find(answers, name, &RecordAnswer::name);
+            if (found != answers.end()) return found->octets;
         }
     }
-    return read_record(refusals_, static_cast<std::size_t>(RefusalTable::refusals), id);
+    const std::string key = rows::answer_key(rows::day_of(id), name);
+    auto octets = read_octets(mail_, mail_records.answers, key);
+    if (is_not_found(octets)) octets = read_octets(refusals_, refusal_records.answers, key);
+    return octets;
 }
 
 Result<DecisionLog::Folded> RocksDecisionLog::folded(const RecordId& id) {
@@ -265,16 +360,21 @@ Result<DecisionLog::Folded> RocksDecisionLog::folded(const RecordId& id) {
 }
 
 Result<> RocksDecisionLog::scan(
-    WallTime since, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
+    const RecordSpan& span, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
 ) {
-    Merge merge(mail_, refusals_, RecordId::first_at(since));
-    const auto waiting = [this](const RecordId& from) {
+    Merge merge(mail_, refusals_, span);
+    const auto waiting = [this](const RecordSpan& rest) {
         std::vector<ReadRecord> records;
         const std::lock_guard lock(mutex_);
-        for (auto at = waiting_.lower_bound(from); at != waiting_.end(); ++at)
-            records.push_back({at->first, at->second});
-        for (auto at = writing_.lower_bound(from); at != writing_.end(); ++at)
-            if (!waiting_.contains(at->first)) records.push_back({at->first, at->second});
+        const auto take = [&](const Values& values, const Values* newer) {
+            for (auto at = values.lower_bound(rest.from); at != values.end(); ++at) {
+                if (rest.until && at->first >= *rest.until) break;
+                if (newer == nullptr || !newer->contains(at->first))
+                    records.push_back({at->first, rows::encode_decision(at->second.record.decision)});
+            }
+        };
+        take(waiting_, nullptr);
+        take(writing_, &waiting_);
         return records;
     };
     for (;;) {
@@ -284,10 +384,66 @@ Result<> RocksDecisionLog::scan(
     }
 }
 
+Result<std::vector<RecordId>> RocksDecisionLog::candidates(
+    RecordIndex index, std::string_view value, const RecordSpan& span
+) {
+    std::vector<RecordId> ids;
+    {
+        // Whatever waits may have it.
+        const std::lock_guard lock(mutex_);
+        for (const Values* values : {&waiting_, &writing_}) {
+            for (auto at = values->lower_bound(span.from); at != values->end(); ++at)
+                if (!span.until || at->first < *span.until) ids.push_back(at->first);
+        }
+    }
+    for (const auto& [database, tables] : {
+             std::pair<const Database*, RecordTables>{&mail_,     mail_records   },
+               {&refusals_, refusal_records}
+    }) {
+        auto added = add_candidates(*database, tables, index, value, span, candidates_limit, ids);
+        if (!added) return std::unexpected(added.error());
+    }
+    std::ranges::sort(ids);
+    const auto repeated = std::ranges::unique(ids);
+    ids.erase(repeated.begin(), repeated.end());
+    return ids;
+}
+
+Result<std::optional<std::pair<RecordId, RecordId>>> RocksDecisionLog::bounds() {
+    std::optional<std::pair<RecordId, RecordId>> bounds;
+    const auto widen = [&bounds](const RecordId& id) {
+        if (!bounds) bounds.emplace(id, id);
+        bounds->first = std::min(bounds->first, id);
+        bounds->second = std::max(bounds->second, id);
+    };
+    {
+        const std::lock_guard lock(mutex_);
+        for (const Values* values : {&waiting_, &writing_}) {
+            if (values->empty()) continue;
+            widen(values->begin()->first);
+            widen(values->rbegin()->first);
+        }
+    }
+    for (const auto& [database, table] : {
+             std::pair<const Database*, std::size_t>{&mail_,     mail_records.decisions   },
+             {&refusals_, refusal_records.decisions}
+    }) {
+        const auto use = database->use();
+        if (!use) return failure(ErrorCode::unavailable, "the store is closed");
+        const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator({}, use.table(table)));
+        for (const bool is_first : {true, false}) {
+            is_first ? at->SeekToFirst() : at->SeekToLast();
+            if (!at->Valid()) continue;
+            if (const auto id = RecordId::from_octets(at->key().ToStringView())) widen(*id);
+        }
+    }
+    return bounds;
+}
+
 Result<std::uint64_t> RocksDecisionLog::count() {
     // Not the keys: a transaction that was refused in part and then took a message stands in both databases.
     std::uint64_t records = 0;
-    auto scanned = scan(WallTime{}, [&records](const RecordId&, const auto&) {
+    auto scanned = scan(RecordSpan{}, [&records](const RecordId&, const auto&) {
         ++records;
         return true;
     });
@@ -300,74 +456,52 @@ Result<> trim_decisions(Database& mail, Committer& committer, WallTime oldest, s
     {
         const auto use = mail.use();
         if (!use) return failure(ErrorCode::unavailable, "the store is closed");
-        rocksdb::ColumnFamilyMetaData tables;
-        use->GetColumnFamilyMetaData(use[MailTable::decisions], &tables);
-        std::vector<std::pair<std::string, std::uint64_t>> files;  // greatest key, octets
-        std::uint64_t total = 0;
-        for (const auto& level : tables.levels) {
-            for (const auto& file : level.files) {
-                files.emplace_back(file.largestkey, file.size);
-                total += file.size;
-            }
-        }
-        std::ranges::sort(files);
-        if (total > quota_octets) {
-            for (const auto& [greatest, size] : files) {
-                if (total <= quota_octets / 100 * trim_percent) break;
-                total -= size;
-                if (const auto id = RecordId::from_octets(greatest))
-                    end = std::max(end, successor(*id).value_or(*id));
-            }
-        }
+        end = std::max(end, end_over_quota(use, quota_octets));
         // Nothing that old: no tombstone for nothing.
         const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator({}, use[MailTable::decisions]));
         at->SeekToFirst();
         if (!at->Valid() || at->key().compare(rocksdb::Slice(rows::id_key(end))) >= 0) return {};
     }
-    const RecordId begin;
     auto removed = committer.run(
         [&](Committer&, const Database::Use& use, rocksdb::WriteBatch& batch, Committer::Aftermath&)
-            -> Result<> {
-            batch
-                .DeleteRange(
-                    use[MailTable::decisions],
-                    rocksdb::Slice(rows::id_key(begin)),
-                    rocksdb::Slice(rows::id_key(end))
-                )
-                .PermitUncheckedError();
-            return {};
-        }
+            -> Result<> { return remove_records(use, batch, mail_records, end); }
     );
     if (!removed) return removed;
     // Gives the space back at once; what lies across the border goes with the next compaction.
     const auto use = mail.use();
     if (!use) return {};
-    const rocksdb::Slice from(rows::id_key(begin));
-    const rocksdb::Slice to(rows::id_key(end));
-    const auto status = rocksdb::DeleteFilesInRange(use.get(), use[MailTable::decisions], &from, &to, false);
-    if (!status.ok()) return std::unexpected(to_error("cannot remove old records", status));
+    for (const auto& [table, first, last] : ranges_before(mail_records, end)) {
+        const rocksdb::Slice from(first);
+        const rocksdb::Slice to(last);
+        const auto status = rocksdb::DeleteFilesInRange(use.get(), use.table(table), &from, &to, false);
+        if (!status.ok()) return std::unexpected(to_error("cannot remove old records", status));
+    }
     return {};
 }
 
 Result<> trim_refusals(Database& refusals, WallTime oldest, std::chrono::microseconds slack) {
     const auto use = refusals.use();
     if (!use) return failure(ErrorCode::unavailable, "the store is closed");
-    const RecordId begin;
     const RecordId end = RecordId::first_at(oldest);
     const RecordId overdue = RecordId::first_at(oldest - slack);
-    for (const RefusalTable table : {RefusalTable::refusals, RefusalTable::folds}) {
+    auto ranges = ranges_before(refusal_records, end);
+    const std::string first(rows::id_key(RecordId()));
+    ranges.push_back({static_cast<std::size_t>(RefusalTable::folds), first, std::string(rows::id_key(end))});
+    const std::string overdue_id(rows::id_key(overdue));
+    const std::string overdue_day = rows::day_key(rows::day_of(overdue));
+    for (const RecordRange& range : ranges) {
+        const bool is_by_day = range.end.size() == overdue_day.size();
         {
-            const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator({}, use[table]));
+            const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator({}, use.table(range.table)));
             at->SeekToFirst();
-            if (!at->Valid() || at->key().compare(rocksdb::Slice(rows::id_key(overdue))) >= 0) continue;
+            if (!at->Valid() || at->key().compare(is_by_day ? overdue_day : overdue_id) >= 0) continue;
         }
         rocksdb::WriteBatch batch;
-        batch.DeleteRange(use[table], rocksdb::Slice(rows::id_key(begin)), rocksdb::Slice(rows::id_key(end)))
-            .PermitUncheckedError();
+        batch.DeleteRange(use.table(range.table), range.begin, range.end).PermitUncheckedError();
         if (auto written = refusals.write(use, batch, Database::Sync::no); !written) return written;
         // With FIFO this rewrites nothing: it writes what is in memory, and drops whole files that are too
         // old.
-        const auto status = use->CompactRange({}, use[table], nullptr, nullptr);
+        const auto status = use->CompactRange({}, use.table(range.table), nullptr, nullptr);
         if (!status.ok()) return std::unexpected(to_error("cannot remove old refusals", status));
     }
     return {};

@@ -5,6 +5,7 @@
 
 #include "store/committer.hpp"
 #include "store/decision_log.hpp"
+#include "store/record_rows.hpp"
 #include "store/refusal_folds.hpp"
 #include "store/tables.hpp"
 
@@ -39,11 +40,18 @@ public:
     RocksDecisionLog& operator=(const RocksDecisionLog&) = delete;
 
     std::optional<RecordId> fold(const RefusalKind& kind, const RecordId& id, WallTime time) override;
-    void refuse(const RecordId& id, WallTime time, std::string record, RecordKeys keys) override;
-    Result<std::string> find(const RecordId& id) override;
+    void refuse(const RecordId& id, WallTime time, RecordOctets record, RecordKeys keys) override;
+    Result<RecordOctets> find(const RecordId& id) override;
+    Result<std::string> evidence(const RecordId& id) override;
+    Result<std::string> answer(const RecordId& id, std::string_view name) override;
     Result<Folded> folded(const RecordId& id) override;
-    Result<> scan(WallTime since, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit)
-        override;
+    Result<> scan(
+        const RecordSpan& span, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
+    ) override;
+    Result<std::vector<RecordId>> candidates(
+        RecordIndex index, std::string_view value, const RecordSpan& span
+    ) override;
+    Result<std::optional<std::pair<RecordId, RecordId>>> bounds() override;
     Result<std::uint64_t> count() override;
     Result<> remove(const std::vector<Removal>& records) override;
     Result<> purge() override;
@@ -60,12 +68,20 @@ private:
     Database& refusals_;
     Setup setup_;
     RefusalFolds folds_;
+    RecordRows rows_{refusal_records};  // the writing thread's
 
     mutable std::mutex mutex_;
     std::condition_variable work_;
-    std::condition_variable removed_;                // nobody tells: remove() only waits on it
-    using Values = std::map<RecordId, std::string>;  // as they go to disk
-    Values waiting_;                                 // a later record of the same id replaces the one here
+    std::condition_variable removed_;  // nobody tells: remove() only waits on it
+    struct Refusal {
+        RecordOctets record;
+        RecordKeys keys;
+    };
+    using Values = std::map<RecordId, Refusal>;
+    /// Of what memory holds, the newer first; the lock must be held.
+    const Refusal* in_memory(const RecordId& id) const;
+
+    Values waiting_;  // a later record of the same id replaces the one here
     Values writing_;  // only the writing thread changes it, under the lock, and reads it without; older
     std::size_t waiting_octets_ = 0;  // of both
     std::uint64_t dropped_ = 0;

@@ -1,5 +1,7 @@
 #include "store/row_codec.hpp"
 
+#include "base/text.hpp"
+
 #include <algorithm>
 #include <concepts>
 #include <limits>
@@ -389,47 +391,57 @@ std::optional<Remembered> decode_remembered(std::string_view value) {
     return remembered;
 }
 
-std::string encode_decision_head(const RecordKeys& keys) {
-    Writer body{Writer::Key()};
-    const auto ip = keys.client_ip.octets();
-    body.u8(static_cast<std::uint8_t>(ip.size()));
-    body.octets(ip);
-    body.text16(keys.sender_domain);
-    body.text16(keys.rule);
-    body.text16(keys.verdict);
-    const auto count =
-        std::min<std::size_t>(keys.recipients.size(), std::numeric_limits<std::uint16_t>::max());
-    body.u16(static_cast<std::uint16_t>(count));
-    for (std::size_t i = 0; i < count; ++i)
-        body.text16(keys.recipients[i]);
-    Writer out;
-    out.text32(body.take());
-    return out.take();
+std::string encode_decision(std::string_view octets) {
+    std::string value(1, static_cast<char>(decision_version));
+    value += octets;
+    return value;
 }
 
-std::optional<std::string_view> decode_record(std::string_view value) {
+std::optional<std::string_view> decode_decision(std::string_view value) {
+    if (!value.empty() && static_cast<std::uint8_t>(value.front()) == decision_version)
+        return value.substr(1);
     Reader in(value);
     in.text32();
     if (!in.is_good()) return std::nullopt;
     return in.rest();
 }
 
-std::optional<Decision> decode_decision(std::string_view value) {
-    Reader in(value);
-    Reader keys(in.text32(), Writer::Key());
-    if (!in.is_good()) return std::nullopt;
-    Decision decision;
-    decision.record = in.rest();
-    const auto ip = IpAddress::from_octets(keys.octets(keys.u8()));
-    keys.require(ip.has_value());
-    decision.keys.client_ip = ip.value_or(IpAddress());
-    decision.keys.sender_domain = keys.text16();
-    decision.keys.rule = keys.text16();
-    decision.keys.verdict = keys.text16();
-    const auto count = keys.u16();
-    for (std::uint32_t i = 0; i < count && keys.is_good(); ++i)
-        decision.keys.recipients.emplace_back(keys.text16());
-    return finished(keys, std::move(decision));
+std::string encode_octets(std::string_view octets) {
+    Writer out;
+    out.octets(octets);
+    return out.take();
+}
+
+std::optional<std::string_view> decode_octets(std::string_view value) {
+    return decode_body(value);
+}
+
+std::uint16_t day_of(const RecordId& id) {
+    const auto days = std::chrono::duration_cast<std::chrono::days>(id.time().time_since_epoch()).count();
+    return static_cast<std::uint16_t>(std::min<std::int64_t>(days, std::numeric_limits<std::uint16_t>::max())
+    );
+}
+
+std::string day_key(std::uint16_t day) {
+    Writer out{Writer::Key()};
+    out.u16(day);
+    return out.take();
+}
+
+std::string answer_key(std::uint16_t day, std::string_view name) {
+    return day_key(day).append(name);
+}
+
+std::string index_prefix(std::uint16_t day, RecordIndex index, std::string_view value) {
+    // FNV-1a: two values of one hash cost whoever looks for one of them a look at the other's records.
+    std::uint64_t hash = 14695981039346656037ULL;
+    for (const char c : value)
+        hash = (hash ^ static_cast<unsigned char>(lower_case(c))) * 1099511628211ULL;
+    Writer out{Writer::Key()};
+    out.u16(day);
+    out.u8(static_cast<std::uint8_t>(index));
+    out.u64(hash);
+    return out.take();
 }
 
 std::optional<std::string_view> decode_body(std::string_view value) {

@@ -18,7 +18,8 @@
 namespace wicket::rows {
 
 inline constexpr std::uint8_t row_version = 1;
-inline constexpr std::uint32_t format_number = 1;
+inline constexpr std::uint8_t decision_version = 2;
+inline constexpr std::uint32_t format_number = 2;
 
 inline constexpr std::string_view format_key = "format";
 inline constexpr std::string_view counters_key = "counters";
@@ -121,15 +122,20 @@ std::optional<DecisionLog::Folded> decode_folded(std::string_view value);
 std::string encode_remembered(WallTime until, std::string_view value);
 std::optional<Remembered> decode_remembered(std::string_view value);
 
-/// Everything of a decision's value but the record itself, which follows.
-std::string encode_decision_head(const RecordKeys& keys);
-struct Decision {
-    RecordKeys keys;
-    std::string_view record;  // of the octets decoded
-};
-std::optional<Decision> decode_decision(std::string_view value);
-/// The record alone: cheaper, the keys are skipped.
-std::optional<std::string_view> decode_record(std::string_view value);
+/// Version 2 of a decision's row: the octets alone.
+std::string encode_decision(std::string_view octets);
+/// Of version 1 too, where the octets stood behind keys, with the evidence in them.
+std::optional<std::string_view> decode_decision(std::string_view value);
+/// Evidence and answers: the octets behind the version.
+std::string encode_octets(std::string_view octets);
+std::optional<std::string_view> decode_octets(std::string_view value);
+
+/// The day of an id, since 1970: evidence that is not kept by id goes with its day.
+std::uint16_t day_of(const RecordId& id);
+std::string day_key(std::uint16_t day);
+std::string answer_key(std::uint16_t day, std::string_view name);
+/// What the keys of all records begin with that have `value` there, of one day; the id follows.
+std::string index_prefix(std::uint16_t day, RecordIndex index, std::string_view value);
 
 /// The body of a row of `bodies`.
 std::optional<std::string_view> decode_body(std::string_view value);

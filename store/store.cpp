@@ -9,6 +9,7 @@
 #include "store/rocks_mail_store.hpp"
 #include "store/rocks_memory.hpp"
 #include "store/rocks_quarantine.hpp"
+#include "store/rocks_rule_archive.hpp"
 #include "store/state_lock.hpp"
 #include "store/tables.hpp"
 
@@ -82,6 +83,7 @@ public:
     Quarantine& quarantine() override { return *quarantine_; }
     AccountStore& accounts() override { return *accounts_; }
     KeyedMemory& memory() override { return *memory_; }
+    RuleArchive& rule_sets() override { return *rule_sets_; }
 
     Result<> refresh() override {
         if (committer_) return {};
@@ -101,6 +103,7 @@ private:
             *mail_, *refusals_, RocksDecisionLog::Setup{role, clock_, reserve_.get(), committer_.get()}
         );
         memory_ = std::make_unique<RocksMemory>(*refusals_, clock_, access);
+        rule_sets_ = std::make_unique<RocksRuleArchive>(*mail_, committer_.get(), clock_);
         return accounts_->load();
     }
 
@@ -199,6 +202,7 @@ private:
     std::unique_ptr<RocksAccountStore> accounts_;
     std::unique_ptr<RocksDecisionLog> decisions_;
     std::unique_ptr<RocksMemory> memory_;
+    std::unique_ptr<RocksRuleArchive> rule_sets_;
 
     std::mutex closing_;
     std::mutex mutex_;

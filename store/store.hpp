@@ -11,6 +11,7 @@
 #include "store/decision_log.hpp"
 #include "store/mail_store.hpp"
 #include "store/quarantine.hpp"
+#include "store/rule_archive.hpp"
 
 #include <memory>
 #include <string>
@@ -55,6 +56,7 @@ public:
     virtual Quarantine& quarantine() = 0;
     virtual AccountStore& accounts() = 0;
     virtual KeyedMemory& memory() = 0;
+    virtual RuleArchive& rule_sets() = 0;
     /// A reader catches up with the writer; of a writer a no-op.
     virtual Result<> refresh() = 0;
     /// Finishes what was handed in, syncs, closes. After it every call fails with `unavailable`.

@@ -8,8 +8,20 @@
 
 namespace wicket {
 
-enum class MailTable : std::uint8_t { meta, mailboxes, views, messages, bodies, accounts, decisions };
-enum class RefusalTable : std::uint8_t { meta, refusals, folds, memory };
+enum class MailTable : std::uint8_t {
+    meta,
+    mailboxes,
+    views,
+    messages,
+    bodies,
+    accounts,
+    decisions,
+    evidence,
+    answers,
+    index,
+    rule_sets
+};
+enum class RefusalTable : std::uint8_t { meta, refusals, folds, memory, evidence, answers, index };
 
 std::vector<Database::Table> mail_tables();
 /// Quota and retention bound what FIFO compaction keeps.

@@ -2,6 +2,7 @@
 
 #include "store/message_reader.hpp"
 #include "store/record_cursor.hpp"
+#include "store/record_rows.hpp"
 #include "store/row_codec.hpp"
 #include "store/tables.hpp"
 
@@ -116,8 +117,8 @@ private:
 
 /// Goes on behind what cannot be read.
 Result<> check_records(Database& database, std::size_t table, const Report& report) {
-    for (RecordId from;;) {
-        const auto piece = read_piece(database, table, from);
+    for (RecordSpan span;;) {
+        const auto piece = read_piece(database, table, span);
         if (!piece) return std::unexpected(piece.error());
         for (const ReadRecord& record : piece->records) {
             if (!record.value)
@@ -128,8 +129,22 @@ Result<> check_records(Database& database, std::size_t table, const Report& repo
         if (piece->is_last) return {};
         const auto next = successor(piece->records.back().id);
         if (!next) return {};
-        from = *next;
+        span.from = *next;
     }
+}
+
+/// What stands beside the decisions.
+void check_evidence(const Database& database, const RecordTables& tables, const Report& report) {
+    const auto use = database.use();
+    if (!use) return;
+    rocksdb::ReadOptions options;
+    options.fill_cache = false;
+    for (const std::size_t table : {tables.evidence, tables.answers}) {
+        scan(use, table, options, report, [&](std::string_view, std::string_view value) {
+            if (!rows::decode_octets(value)) report("the evidence of a record is damaged");
+        });
+    }
+    scan(use, tables.index, options, report, [](std::string_view, std::string_view) {});
 }
 
 void check_refusals(const Database::Use& use, const Report& report) {
@@ -216,6 +231,7 @@ Result<std::uint64_t> verify_store(
     }
     if (auto read = check_records(database, static_cast<std::size_t>(MailTable::decisions), count); !read)
         return std::unexpected(read.error());
+    check_evidence(database, mail_records, count);
     std::uint64_t read = 0;
     for (const auto& [id, what] : seen) {
         const std::string name = "message " + id.to_string() + ": ";
@@ -238,6 +254,7 @@ Result<std::uint64_t> verify_store(
     if (auto checked = check_records(refusals, static_cast<std::size_t>(RefusalTable::refusals), count);
         !checked)
         return std::unexpected(checked.error());
+    check_evidence(refusals, refusal_records, count);
     {
         const auto use = refusals.use();
         if (!use) return failure(ErrorCode::unavailable, "the store is closed");

@@ -36,7 +36,7 @@ Delivery delivery_to(const std::string& account, SharedMessage body, RecordId id
     delivery.time = id.time();
     delivery.body = std::move(body);
     delivery.rows.push_back({account, "INBOX", "Return-Path: <>\r\n", {}, MailboxOwner::nobody});
-    delivery.record = "record of " + id.to_string();
+    delivery.record = {"record of " + id.to_string(), {}, {}};
     delivery.record_keys = {*IpAddress::parse("192.0.2.1"), "example.org", {account}, "default", "accept"};
     return delivery;
 }

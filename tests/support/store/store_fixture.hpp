@@ -52,4 +52,11 @@ void damage(const std::string& file, std::uint64_t offset);
 /// Calls `is_so` until it is true or 20 s are over, for what other threads of the store do in their time.
 bool comes_true(const std::function<bool()>& is_so);
 
+/// What of a record was decided.
+inline Result<std::string> decision_of(DecisionLog& log, const RecordId& id) {
+    auto record = log.find(id);
+    if (!record) return std::unexpected(record.error());
+    return std::move(record->decision);
+}
+
 }  // namespace wicket::test

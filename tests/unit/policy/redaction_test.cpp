@@ -71,7 +71,8 @@ TEST(Redactor, ARecordHasNoLocalPartLeft) {
     facts->set(id_of(CoreFact::rcpt_address), std::string("secret.two@example.test"));
     record.recipients.push_back({"secret.two@example.test", record.verdict, "", facts});
     redactor.redact(record, dictionary);
-    const std::string octets = encode_record(record, dictionary);
+    const RecordOctets parts = encode_record(record, dictionary);
+    const std::string octets = parts.decision + parts.evidence;
     EXPECT_FALSE(octets.contains("secret"));
     const auto stored = decode_record(octets);
     ASSERT_TRUE(stored);

@@ -115,7 +115,7 @@ TEST(AccountStore, ADamagedBlockHidesItsAccountsForNowAndStopsNothingElse) {
         const auto store = open_store({.folder = folder.path()});
         for (int i = 0; i < 300; ++i)
             ASSERT_TRUE(store->accounts().add({address(i), std::string(300, 'h'), "", 1}));
-        store->decisions().refuse(record, record.time(), "why", {});
+        store->decisions().refuse(record, record.time(), {"why", {}, {}}, {});
     }
     const auto files = files_of(folder.path(), MailTable::accounts);
     ASSERT_EQ(files.size(), 1U);
@@ -123,7 +123,7 @@ TEST(AccountStore, ADamagedBlockHidesItsAccountsForNowAndStopsNothingElse) {
     {
         const auto reader = Store::open_reader(folder.path());
         ASSERT_TRUE(reader) << "what needs no accounts does not work: " << reader.error().message;
-        EXPECT_EQ((*reader)->decisions().find(record), "why");
+        EXPECT_EQ(decision_of((*reader)->decisions(), record), "why");
         const auto snapshot = Store::open_snapshot(folder.path());
         ASSERT_TRUE(snapshot);
         int faults = 0;

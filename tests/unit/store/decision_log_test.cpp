@@ -24,7 +24,7 @@ const IpAddress client = *IpAddress::parse("192.0.2.1");
 
 std::vector<std::string> records_of(DecisionLog& log, WallTime since) {
     std::vector<std::string> records;
-    EXPECT_TRUE(log.scan(since, [&](const RecordId&, Result<std::string_view> record) {
+    EXPECT_TRUE(log.scan({RecordId::first_at(since)}, [&](const RecordId&, Result<std::string_view> record) {
         records.emplace_back(record ? std::string(*record) : "error: " + record.error().message);
         return true;
     }));
@@ -75,7 +75,7 @@ protected:
         store_ = open_store({.folder = folder_.path(), .clock = &clock_});
     }
     void refuse(const RecordId& id, const std::string& record) {
-        store_->decisions().refuse(id, id.time(), record, {client, "d", {"r"}, "rule", "reject"});
+        store_->decisions().refuse(id, id.time(), {record, {}, {}}, {client, "d", {"r"}, "rule", "reject"});
     }
 
     TemporaryFolder folder_;
@@ -86,20 +86,20 @@ protected:
 TEST_F(DecisionLogTest, ARefusalIsSeenAtOnceAndAfterReopening) {
     const RecordId id = new_id();
     refuse(id, "why");
-    EXPECT_EQ(store_->decisions().find(id), "why");
+    EXPECT_EQ(decision_of(store_->decisions(), id), "why");
     EXPECT_EQ(store_->decisions().count(), 1U);
     EXPECT_EQ(records_of(store_->decisions(), WallTime()), std::vector<std::string>{"why"});
     EXPECT_EQ(store_->decisions().folded(id)->count, 0U);
     EXPECT_EQ(store_->decisions().folded(new_id()).error().code, ErrorCode::not_found);
     reopen();
-    EXPECT_EQ(store_->decisions().find(id), "why");
+    EXPECT_EQ(decision_of(store_->decisions(), id), "why");
     EXPECT_EQ(store_->decisions().count(), 1U);
 }
 
 TEST_F(DecisionLogTest, ALaterRecordOfTheSameIdReplacesTheEarlier) {
     const auto now_and_reopened = [&](const RecordId& id, const std::vector<std::string>& want) {
         for (int round = 0; round < 2; ++round) {
-            EXPECT_EQ(store_->decisions().find(id).value_or("none"), want.back());
+            EXPECT_EQ(decision_of(store_->decisions(), id).value_or("none"), want.back());
             EXPECT_EQ(records_of(store_->decisions(), WallTime()), want);
             EXPECT_EQ(store_->decisions().count(), want.size());
             reopen();
@@ -116,7 +116,7 @@ TEST_F(DecisionLogTest, ALaterRecordOfTheSameIdReplacesTheEarlier) {
     refuse(second, "refused in part");
     Delivery delivery;
     delivery.id = second;
-    delivery.record = "taken";
+    delivery.record = {"taken", {}, {}};
     ASSERT_TRUE(deliver(store_->mail(), std::move(delivery)));
     now_and_reopened(second, {"ended again", "taken"});
 }
@@ -126,10 +126,10 @@ TEST_F(DecisionLogTest, ARecordIsReplacedWhileItIsWritten) {
     for (int i = 0; i < 2000; ++i) {
         refuse(id, std::to_string(i));
         refuse(new_id(start + seconds(i)), "another");
-        ASSERT_EQ(store_->decisions().find(id), std::to_string(i));
+        ASSERT_EQ(decision_of(store_->decisions(), id), std::to_string(i));
     }
     reopen();
-    EXPECT_EQ(store_->decisions().find(id), "1999");
+    EXPECT_EQ(decision_of(store_->decisions(), id), "1999");
     EXPECT_EQ(store_->decisions().count(), 2001U);
 }
 
@@ -141,7 +141,7 @@ TEST_F(DecisionLogTest, ScansBothClassesByIdFromATimeOn) {
         if (i % 3 == 0) {
             Delivery delivery;
             delivery.id = id;
-            delivery.record = std::to_string(i);
+            delivery.record = {std::to_string(i), {}, {}};
             store_->mail().deliver(std::move(delivery), [](const Result<std::vector<Uid>>& done) {
                 EXPECT_TRUE(done);
             });
@@ -152,13 +152,15 @@ TEST_F(DecisionLogTest, ScansBothClassesByIdFromATimeOn) {
     }
     Delivery last;
     last.id = new_id(start + seconds(3000));
-    last.record = "3000";
+    last.record = {"3000", {}, {}};
     ASSERT_TRUE(deliver(store_->mail(), std::move(last)));
     want.emplace_back("3000");
     EXPECT_EQ(records_of(store_->decisions(), start + seconds(1000)), want);
     EXPECT_EQ(store_->decisions().count(), 3001U);
     int seen = 0;
-    ASSERT_TRUE(store_->decisions().scan(start, [&](const RecordId&, auto) { return ++seen < 5; }));
+    ASSERT_TRUE(store_->decisions().scan({RecordId::first_at(start)}, [&](const RecordId&, auto) {
+        return ++seen < 5;
+    }));
     EXPECT_EQ(seen, 5);
     reopen();
     EXPECT_EQ(records_of(store_->decisions(), start + seconds(1000)), want);
@@ -212,6 +214,88 @@ TEST_F(DecisionLogTest, WhatIsRemovedIsGoneForGood) {
     EXPECT_EQ(store_->mail().list("alice@example.test", "INBOX")->rows.size(), 1U) << "mail stays";
 }
 
+TEST_F(DecisionLogTest, FindsByWhatARecordHas) {
+    const auto at = [](int day, std::uint32_t number) {
+        return RecordId::make(start + std::chrono::days(day), 1, number);
+    };
+    const auto keys = [](std::string_view ip, std::string domain, std::string to, std::string rule) {
+        return RecordKeys{
+            *IpAddress::parse(ip), std::move(domain), {std::move(to)}, std::move(rule), "reject", {"also"}
+        };
+    };
+    DecisionLog* log = &store_->decisions();
+    log->refuse(at(0, 1), {}, {"one", {}, {}}, keys("192.0.2.1", "a.example", "u@x.test", "r1"));
+    log->refuse(at(0, 2), {}, {"two", {}, {}}, keys("192.0.2.99", "B.example", "v@x.test", "r2"));
+    log->refuse(at(3, 3), {}, {"three", {}, {}}, keys("198.51.100.1", "a.example", "U@x.test", "r1"));
+    Delivery delivery;
+    delivery.id = at(5, 4);
+    delivery.record = {"four", {}, {}};
+    delivery.record_keys = {*IpAddress::parse("192.0.2.7"), "a.example", {"w@x.test"}, "default", "accept"};
+    ASSERT_TRUE(deliver(store_->mail(), std::move(delivery)));
+    reopen();
+    log = &store_->decisions();
+    using Ids = std::vector<RecordId>;
+    const auto found = [&](RecordIndex index, std::string_view value, RecordSpan span = {}) {
+        return log->candidates(index, value, span).value();
+    };
+    EXPECT_EQ(found(RecordIndex::network, "192.0.2.0/24"), (Ids{at(0, 1), at(0, 2), at(5, 4)}));
+    EXPECT_EQ(found(RecordIndex::sender_domain, "A.example"), (Ids{at(0, 1), at(3, 3), at(5, 4)}));
+    EXPECT_EQ(found(RecordIndex::recipient, "u@x.test"), (Ids{at(0, 1), at(3, 3)}));
+    EXPECT_EQ(found(RecordIndex::rule, "r2"), (Ids{at(0, 2)}));
+    EXPECT_EQ(found(RecordIndex::rule, "also"), (Ids{at(0, 1), at(0, 2), at(3, 3)}));
+    EXPECT_EQ(found(RecordIndex::verdict, "accept"), (Ids{at(5, 4)}));
+    EXPECT_EQ(found(RecordIndex::verdict, "reject", {at(0, 2), at(3, 3)}), (Ids{at(0, 2)}));
+    EXPECT_EQ(found(RecordIndex::verdict, "junk"), Ids{});
+    // What waits in memory may have anything.
+    log->refuse(at(6, 5), {}, {"five", {}, {}}, keys("203.0.113.1", "c.example", "u@x.test", "r1"));
+    EXPECT_EQ(found(RecordIndex::sender_domain, "c.example"), (Ids{at(6, 5)}));
+    EXPECT_EQ(log->bounds().value(), std::pair(at(0, 1), at(6, 5)));
+    std::vector<std::string> seen;
+    ASSERT_TRUE(log->scan({at(0, 2), at(5, 4)}, [&](const RecordId&, Result<std::string_view> record) {
+        seen.emplace_back(record.value());
+        return true;
+    }));
+    EXPECT_EQ(seen, (std::vector<std::string>{"two", "three"}));
+}
+
+TEST_F(DecisionLogTest, KeepsEvidenceApartAndAnswersOnceADay) {
+    const RecordAnswer spf{std::string(answer_name_octets, 's'), "v=spf1"};
+    const RecordAnswer key{std::string(answer_name_octets, 'k'), "p=..."};
+    const RecordId first = new_id(start);
+    const RecordId second = new_id(start + seconds(1));
+    const RecordId tomorrow = new_id(start + std::chrono::days(1));
+    store_->decisions().refuse(first, start, {"d1", "e1", {spf}}, {});
+    for (const RecordId& id : {second, tomorrow}) {
+        Delivery delivery;
+        delivery.id = id;
+        delivery.record = {
+            "d2", "e2", {spf, key}
+        };
+        ASSERT_TRUE(deliver(store_->mail(), std::move(delivery)));
+    }
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(store_->decisions().find(first)->evidence, "e1");
+        EXPECT_EQ(store_->decisions().find(second)->decision, "d2");
+        EXPECT_EQ(store_->decisions().evidence(second), "e2");
+        EXPECT_EQ(store_->decisions().evidence(new_id()), "");
+        EXPECT_EQ(store_->decisions().answer(first, spf.name), spf.octets);
+        EXPECT_EQ(store_->decisions().answer(second, key.name), key.octets);
+        EXPECT_EQ(store_->decisions().answer(tomorrow, key.name), key.octets);
+        EXPECT_EQ(store_->decisions().answer(first, "unknown").error().code, ErrorCode::not_found);
+        reopen();
+    }
+}
+
+TEST_F(DecisionLogTest, KeepsRuleSetsUnderTheirHash) {
+    EXPECT_EQ(store_->rule_sets().find("h1").error().code, ErrorCode::not_found);
+    ASSERT_TRUE(store_->rule_sets().keep("h1", "one"));
+    ASSERT_TRUE(store_->rule_sets().keep("h2", "two"));
+    ASSERT_TRUE(store_->rule_sets().keep("h1", "one"));
+    reopen();
+    EXPECT_EQ(store_->rule_sets().find("h1"), "one");
+    EXPECT_EQ(store_->rule_sets().find("h2"), "two");
+}
+
 TEST(DecisionRetention, OldDecisionsGoByAgeAndBySize) {
     const TemporaryFolder folder;
     SharedClock clock;
@@ -220,7 +304,7 @@ TEST(DecisionRetention, OldDecisionsGoByAgeAndBySize) {
         for (int i = 0; i < 100; ++i) {
             Delivery delivery;
             delivery.id = new_id(start + seconds(i));
-            delivery.record = std::string(10000, 'r');
+            delivery.record = {std::string(10000, 'r'), {}, {}};
             ASSERT_TRUE(deliver(store->mail(), std::move(delivery)));
         }
     }
@@ -254,7 +338,7 @@ TEST(DecisionRetention, OldRefusalsGoByAgeThoughNothingElseIsWritten) {
             store->decisions().fold({client, "rule", 3}, sample, start);
         for (int i = 0; i < 100; ++i) {
             const RecordId id = i == 0 ? sample : new_id(start + seconds(i));
-            store->decisions().refuse(id, id.time(), "why", {client, "d", {"r"}, "rule", "reject"});
+            store->decisions().refuse(id, id.time(), {"why", {}, {}}, {client, "d", {"r"}, "rule", "reject"});
         }
     }
     Database::Setup setup;
@@ -281,23 +365,23 @@ TEST(DecisionRetention, RefusalsKeepToTheirQuotaAndNeverTouchDecisions) {
     const auto store = open_store({.folder = folder.path(), .refusal_quota_octets = 4U << 20U});
     Delivery delivery;
     delivery.id = new_id(start);
-    delivery.record = "class a";
+    delivery.record = {"class a", {}, {}};
     const RecordId kept = delivery.id;
     ASSERT_TRUE(deliver(store->mail(), std::move(delivery)));
     const RecordId first = new_id(start);
-    store->decisions().refuse(first, start, std::string(1000, 'x'), {});
+    store->decisions().refuse(first, start, {std::string(1000, 'x'), {}, {}}, {});
     std::uint64_t written = 1;
     const bool is_gone = comes_true([&] {
         for (int i = 0; i < 2000; ++i, ++written) {
             std::string record = message_text(4000, written);
             store->decisions().refuse(
-                new_id(start + std::chrono::milliseconds(written)), start, std::move(record), {}
+                new_id(start + std::chrono::milliseconds(written)), start, {std::move(record), {}, {}}, {}
             );
         }
-        return !store->decisions().find(first);
+        return !decision_of(store->decisions(), first);
     });
     EXPECT_TRUE(is_gone);
-    EXPECT_EQ(store->decisions().find(kept), "class a");
+    EXPECT_EQ(decision_of(store->decisions(), kept), "class a");
     EXPECT_LT(store->decisions().count().value_or(written), written);
 }
 

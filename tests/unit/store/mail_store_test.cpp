@@ -66,7 +66,8 @@ TEST_F(MailStoreTest, GivesBackWhatWasDeliveredAlsoAfterReopening) {
         ASSERT_TRUE(raw);
         EXPECT_EQ(read_all(**raw), text);
         EXPECT_EQ(
-            store_->decisions().find(listing->rows[0].id), "record of " + listing->rows[0].id.to_string()
+            decision_of(store_->decisions(), listing->rows[0].id),
+            "record of " + listing->rows[0].id.to_string()
         );
         reopen();
     }
@@ -138,10 +139,10 @@ TEST_F(MailStoreTest, StoresTheRecordAloneOfARefusedMessage) {
     Delivery delivery;
     delivery.id = new_id();
     delivery.body = message_of("refused");
-    delivery.record = "why";
+    delivery.record = {"why", {}, {}};
     const RecordId id = delivery.id;
     EXPECT_EQ(deliver(mail(), std::move(delivery)), std::vector<Uid>());
-    EXPECT_EQ(store_->decisions().find(id), "why");
+    EXPECT_EQ(decision_of(store_->decisions(), id), "why");
     EXPECT_FALSE(mail().open_raw(id));
 }
 
@@ -293,7 +294,7 @@ TEST_F(MailStoreTest, FindsFlippedOctetsInEveryTable) {
     for (int i = 0; i < 102; ++i) {
         const RecordId id = new_id();
         if (!store_->decisions().fold({*IpAddress::parse("192.0.2.1"), "rule", 3}, id, id.time()))
-            store_->decisions().refuse(id, id.time(), "why", {});
+            store_->decisions().refuse(id, id.time(), {"why", {}, {}}, {});
     }
     store_->memory().remember("key", "value", clock_.wall() + std::chrono::hours(1));
     ASSERT_TRUE(faults_of(mail()).empty());
@@ -348,7 +349,7 @@ TEST_F(MailStoreTest, EveryCallFailsAfterClose) {
     EXPECT_EQ(mail().expunge(listed(mail(), alice), {1}).error().code, ErrorCode::unavailable);
     EXPECT_EQ(mail().writable().error().code, ErrorCode::unavailable);
     EXPECT_EQ(store_->accounts().find(alice).error().code, ErrorCode::unavailable);
-    EXPECT_EQ(store_->decisions().find(new_id()).error().code, ErrorCode::unavailable);
+    EXPECT_EQ(decision_of(store_->decisions(), new_id()).error().code, ErrorCode::unavailable);
     store_->close();
 }
 
@@ -372,9 +373,9 @@ TEST_F(MailStoreTest, AReaderSeesWhatTheWriterWrites) {
     ASSERT_TRUE(deliver(mail(), delivery_to(alice, message_of(message_text(large)))));
     ASSERT_TRUE(deliver(mail(), delivery_to(alice, message_of(message_text(8000)))));
     const RecordId refused = new_id();
-    store_->decisions().refuse(refused, clock_.wall(), "refused", {});
+    store_->decisions().refuse(refused, clock_.wall(), {"refused", {}, {}}, {});
     EXPECT_TRUE(comes_true([&] {
-        return (*reader)->refresh() && (*reader)->decisions().find(refused).has_value();
+        return (*reader)->refresh() && decision_of((*reader)->decisions(), refused).has_value();
     }));
     EXPECT_EQ((*reader)->mail().list(alice, "INBOX")->rows.size(), 3U);
     EXPECT_EQ((*reader)->mail().writable().error().code, ErrorCode::unavailable);

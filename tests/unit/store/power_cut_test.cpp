@@ -73,7 +73,7 @@ std::vector<Acknowledged> load_until_off(Store& store, const FaultEnv& env, std:
 void check(Store& store, const std::vector<Acknowledged>& acknowledged, Outcome& outcome) {
     for (const Acknowledged& one : acknowledged) {
         const auto got = read_message(store.mail(), one.account, one.uid);
-        const auto record = store.decisions().find(one.id);
+        const auto record = decision_of(store.decisions(), one.id);
         if (!got || !record)
             ++outcome.missing;
         else if (*got != "Return-Path: <>\r\n" + message_text(one.octets, one.seed))

@@ -59,19 +59,21 @@ TEST(RowCodec, KeepsTheOctetsOfTheFormat) {
     );
 }
 
-TEST(RowCodec, ReadsBackADecision) {
-    const RecordKeys keys{
-        *IpAddress::parse("2001:db8::1"), "example.org", {"a@b", "c@d"},
-          "spf-fail", "reject"
-    };
-    const std::string value = encode_decision_head(keys) + "the record";
-    const auto decision = decode_decision(value);
-    ASSERT_TRUE(decision);
-    EXPECT_EQ(decision->record, "the record");
-    EXPECT_EQ(decision->keys.client_ip, keys.client_ip);
-    EXPECT_EQ(decision->keys.recipients, keys.recipients);
-    EXPECT_EQ(decision->keys.verdict, "reject");
-    EXPECT_EQ(decode_record(value), "the record");
+TEST(RowCodec, ReadsBackADecisionOfBothVersions) {
+    EXPECT_EQ(decode_decision(encode_decision("the record")), "the record");
+    EXPECT_EQ(encode_decision("r"), std::string("\x02r"));
+    // Version 1: the length of the keys, the keys, the record.
+    EXPECT_EQ(
+        decode_decision(std::string(
+            "\x01\0\0\0\x02"
+            "kkthe record",
+            17
+        )),
+        "the record"
+    );
+    EXPECT_FALSE(decode_decision(std::string("\x01\0\0\0\x09kk", 7)));
+    EXPECT_FALSE(decode_decision("\x03r"));
+    EXPECT_FALSE(decode_decision(""));
 }
 
 TEST(RowCodec, RefusesAnotherVersionAndEveryShorterOrLongerRow) {

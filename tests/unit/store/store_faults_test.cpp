@@ -154,7 +154,7 @@ TEST_F(StoreFaults, TheFirstWriteAfterOpeningMayBeRefused) {
     env_.fail_appends(Fault::no_space, ".log");
     EXPECT_FALSE(deliver_text("refused"));
     const RecordId id = new_id();
-    store_->decisions().refuse(id, id.time(), "r", {});
+    store_->decisions().refuse(id, id.time(), {"r", {}, {}}, {});
     EXPECT_TRUE(comes_true([&] { return env_.has_refused_append("/refusals/"); }));
     env_.fail_appends(Fault::none);
     ASSERT_TRUE(recovers());
@@ -232,7 +232,7 @@ TEST_F(StoreFaults, AStoreThatFindsNoRoomAtAllOpensForReadingAndRecovers) {
     ASSERT_TRUE(store_->accounts().add({alice, "hash", "", 1}));
     ASSERT_TRUE(deliver_text("before"));
     const RecordId id = new_id();
-    store_->decisions().refuse(id, id.time(), "why", {});
+    store_->decisions().refuse(id, id.time(), {"why", {}, {}}, {});
     store_.reset();
     env_.fail_appends(Fault::no_space);
     auto opened = Store::open({.folder = folder_ / "state", .env = env_.env()});
@@ -240,7 +240,7 @@ TEST_F(StoreFaults, AStoreThatFindsNoRoomAtAllOpensForReadingAndRecovers) {
     store_ = std::move(*opened);
     EXPECT_EQ(read_message(mail(), alice, 1), "Return-Path: <>\r\nbefore");
     EXPECT_TRUE(store_->accounts().find(alice));
-    EXPECT_EQ(store_->decisions().find(id), "why");
+    EXPECT_EQ(decision_of(store_->decisions(), id), "why");
     EXPECT_EQ(mail().writable().error().code, ErrorCode::no_space);
     EXPECT_EQ(deliver_text("refused").error().code, ErrorCode::no_space);
     env_.fail_appends(Fault::none);
@@ -257,9 +257,9 @@ TEST_F(StoreFaults, RefusalsWaitInMemoryWhileTheDiskRefuses) {
     std::vector<RecordId> ids;
     for (int i = 0; i < 600; ++i) {
         ids.push_back(new_id());
-        store_->decisions().refuse(ids.back(), ids.back().time(), "r" + std::to_string(i), {});
+        store_->decisions().refuse(ids.back(), ids.back().time(), {"r" + std::to_string(i), {}, {}}, {});
     }
-    EXPECT_EQ(store_->decisions().find(ids.front()), "r0");
+    EXPECT_EQ(decision_of(store_->decisions(), ids.front()), "r0");
     EXPECT_TRUE(deliver_text("mail goes on"));
     env_.fail_appends(Fault::none);
     EXPECT_TRUE(comes_true([&] {
@@ -308,7 +308,7 @@ TEST_F(StoreFaults, ANewerFormatIsRefusedInWords) {
         const auto use = (*database)->use();
         rocksdb::WriteBatch batch;
         ASSERT_TRUE(
-            batch.Put(use[MailTable::meta], rocksdb::Slice(rows::format_key), rows::encode_format(2)).ok()
+            batch.Put(use[MailTable::meta], rocksdb::Slice(rows::format_key), rows::encode_format(3)).ok()
         );
         ASSERT_TRUE((*database)->write(use, batch, Database::Sync::yes));
     }
@@ -316,7 +316,7 @@ TEST_F(StoreFaults, ANewerFormatIsRefusedInWords) {
     ASSERT_FALSE(store);
     EXPECT_EQ(store.error().code, ErrorCode::invalid);
     EXPECT_NE(
-        store.error().message.find("newer version of mailwicket (format 2; this one knows 1)"),
+        store.error().message.find("newer version of mailwicket (format 3; this one knows 2)"),
         std::string::npos
     );
     const auto reader = Store::open_reader(folder_ / "state");
@@ -357,7 +357,7 @@ TEST_F(StoreFaults, DamagedRecordsOfRefusalsAreSetAsideAndMailGoesOn) {
     ASSERT_TRUE(deliver_text("Subject: kept\r\n\r\n"));
     for (const std::string_view file : {"CURRENT", "MANIFEST"}) {
         SCOPED_TRACE(file);
-        store_->decisions().refuse(new_id(), system_clock().wall(), "a record", {});
+        store_->decisions().refuse(new_id(), system_clock().wall(), {"a record", {}, {}}, {});
         store_.reset();
         int damaged = 0;
         for (const auto& entry : fs::directory_iterator(folder_ / "state/refusals")) {

@@ -1,0 +1,33 @@
+// What is kept of a rule set under its hash: the texts it was read from, and the names of the facts that were
+// gathered under it. Values; any thread.
+#pragma once
+
+#include "policy/rules.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wicket {
+
+struct RuleSetRecord {
+    std::vector<RuleSource> sources;
+    std::vector<std::string> facts;
+    bool operator==(const RuleSetRecord&) const = default;
+};
+
+RuleSetRecord record_of(const RuleSet& rules);
+std::string encode(const RuleSetRecord& record);
+/// nullopt for what is no such record.
+std::optional<RuleSetRecord> decode_rule_set(std::string_view octets);
+
+/// A rule as it stood in its file: FILE:LINE and the lines of its table.
+struct RuleText {
+    std::string place;
+    std::string text;
+};
+/// nullopt if no file has it.
+std::optional<RuleText> text_of_rule(const RuleSetRecord& record, std::string_view id);
+
+}  // namespace wicket

@@ -1,0 +1,71 @@
+// What other rules would have decided of recorded mail: one judge per thread, whose tallies are added up.
+// Reads nothing but the decisions it is given.
+#pragma once
+
+#include "policy/replay.hpp"
+#include "policy/rule_set_record.hpp"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wicket {
+
+inline constexpr std::size_t action_count = static_cast<std::size_t>(Action::disconnect) + 1;
+
+/// A recipient, or a connection without one, of which something else would have become.
+struct ChangedDecision {
+    RecordId id;
+    std::string recipient;
+    Action before = Action::none;
+    Action after = Action::none;
+    std::string rule;         // that decides now
+    std::string undecidable;  // why it cannot be told; `after` means nothing then
+};
+
+struct WhatIfTally {
+    std::uint64_t total = 0;  // recipients, and connections without one
+    std::uint64_t changed = 0;
+    std::uint64_t undecidable = 0;
+    std::uint64_t lost_ham = 0;  // accepted then, and kept from INBOX now
+    std::array<std::array<std::uint64_t, action_count>, action_count> matrix{};  // before, after
+    std::map<std::string, std::uint64_t> reasons;  // why something cannot be decided
+
+    void add(const WhatIfTally& other);
+};
+
+/// What is kept of the rule set with this hash (hexadecimal); nullopt if it is not kept.
+using RuleSetSource = std::function<std::optional<RuleSetRecord>(const std::string& hash)>;
+
+class WhatIf {
+public:
+    /// `rules` must outlive it.
+    WhatIf(const RuleSet& rules, RuleSetSource kept);
+
+    /// Judges one decision anew; what changed is added to `changed`. corrupt if it cannot be read.
+    Result<> judge(std::string_view decision, std::vector<ChangedDecision>& changed);
+    const WhatIfTally& tally() const { return tally_; }
+    /// Of the record judged last.
+    const RecordedDecision& record() const { return record_; }
+
+private:
+    const MissingFacts& missing_of(const std::string& hash);
+
+    const RuleSet& rules_;
+    RuleSetSource kept_;
+    DecisionReader reader_;
+    RecordedDecision record_;
+    std::map<std::string, MissingFacts, std::less<>> missing_;  // by the hash of the record's rules
+    WhatIfTally tally_;
+};
+
+/// How a decision made anew differs from a recorded one in anything that was said or counted: "" if it does
+/// not. `stored` must have been decided by the very rules of `replayed`, and decoded whole.
+std::string difference(const StoredRecord& stored, const Replay& replayed);
+
+}  // namespace wicket
