@@ -105,6 +105,19 @@ def test_what_is_not_kept_says_so():
         equal(server.command('log', '--json').returncode, 0, 'log')
 
 
+def test_a_flood_of_large_refusals_is_not_all_kept():
+    large = MESSAGE + b'one more line of sixty-four octets, and so on, and so on ......\r\n' * 30_000
+    with Server(rules=RULES) as server:
+        replies = [deliver(server, 'eve@sender.test', [ALICE], large) for _ in range(5)]
+        equal({reply.code for reply in replies}, {550}, 'all are refused')
+        kept = [server.explain(reply.id)['quarantine'] for reply in replies]
+        equal(kept[0], {'id': replies[0].id}, 'the first')
+        equal(kept[4], {'id': None, 'reason': 'too many refused messages came at once'}, 'the fifth')
+        check('was not kept: too many' in release(server, replies[4].id, code=1).stderr, 'release')
+        other = deliver(server, 'eve@sender.test', [ALICE], client='203.0.113.5')
+        equal(server.explain(other.id)['quarantine'], {'id': other.id}, 'another network')
+
+
 def test_late_answers_take_the_message_first():
     listeners = [{'service': 'smtp', 'late': 'data', 'xclient': ['127.0.0.0/8']}, {'service': 'pop3'}]
     with Server(listeners, rules=RULES) as server:
