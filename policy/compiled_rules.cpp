@@ -52,6 +52,14 @@ bool PolicyScope::includes(const Facts& facts) const {
     return clients.empty() || any_network_contains(clients, facts, CoreFact::client_ip);
 }
 
+bool Override::applies_to(const Facts& facts) const {
+    if (expires) {
+        const auto* now = std::get_if<WallTime>(&facts.get(id_of(CoreFact::time_now)));
+        if (now != nullptr && *now >= *expires) return false;
+    }
+    return scope.includes(facts);
+}
+
 std::string CompiledRules::origin_of(std::string_view rule_id) const {
     const auto found = std::ranges::find(rules_, rule_id, &Rule::id);
     if (found == rules_.end()) return {};

@@ -75,7 +75,11 @@ struct Override {
     std::optional<Millipoints> junk;
     std::optional<Millipoints> reject;
     std::optional<Action> worst;
+    std::optional<WallTime> expires;
     std::vector<std::pair<std::size_t, RuleMode>> modes;  // by index of rule
+
+    /// Whether it is for these facts, at their time.
+    bool applies_to(const Facts& facts) const;
 };
 
 struct RuleTest {

@@ -82,7 +82,7 @@ private:
         bool has_junk = false;
         bool has_reject = false;
         for (const Override& one : rules_.overrides()) {
-            if (!one.scope.includes(facts_)) continue;
+            if (!one.applies_to(facts_)) continue;
             if (one.junk && !std::exchange(has_junk, true)) junk_ = *one.junk;
             if (one.reject && !std::exchange(has_reject, true)) reject_ = *one.reject;
             if (one.worst && !worst_) worst_ = one.worst;

@@ -39,9 +39,10 @@ std::vector<RecordSubject> subjects_of(const StoredRecord& stored, const FactDic
     for (const RecordRecipient& recipient : record.recipients) {
         RecordSubject& made = subjects.emplace_back();
         made.address = recipient.address;
-        made.facts = common;
-        if (recipient.facts != nullptr)
-            copy_facts(*recipient.facts, stored.dictionary, dictionary, made.facts);
+        if (recipient.facts != nullptr || !recipient.absent.empty())
+            copy_facts(facts_of(record, recipient), stored.dictionary, dictionary, made.facts);
+        else
+            made.facts = common;
         if (!recipient.address.empty()) set_recipient(recipient.address, made.facts);
         made.verdict = &recipient.verdict;
         made.stage = recipient.verdict.stage;

@@ -143,11 +143,14 @@ void ListHits::add(const StoredRecord& stored) {
     }
     if (stored.record.lookups.empty()) return;
     const FactEvidence evidence(stored, zones_);
-    for (auto& [list, row] : rows_)
-        for (const std::size_t at : evidence.of(list)) {
-            const DnsAnswer& answer = stored.record.lookups[at].answer;
-            if (answer.micros != 0 && answer.status != DnsStatus::try_again) row.waits.add(answer.micros);
-        }
+    for (auto& [list, row] : rows_) {
+        const auto id = stored.dictionary.find(list);
+        // Of what was never answered the time is that of giving up.
+        if (!id || !std::holds_alternative<TextList>(stored.record.facts.get(*id))) continue;
+        for (const std::size_t at : evidence.of(list))
+            if (stored.record.lookups[at].answer.micros != 0)
+                row.waits.add(stored.record.lookups[at].answer.micros);
+    }
 }
 
 }  // namespace wicket

@@ -83,6 +83,14 @@ void RuleLoader::read_override(ConfigTable& table) {
     if (worst) made.worst = parse_action(*worst);
     const auto modes = table.value("modes");
     if (modes) read_modes(table, *modes, made);
+    if (const auto expires = table.value("expires")) {
+        const bool is_time = expires->kind == Kind::date || expires->kind == Kind::text;
+        made.expires = is_time ? parse_time(expires->text) : std::nullopt;
+        if (!made.expires)
+            table.error(expires->place, "expected a date such as 2027-01-31");
+        else if (*made.expires <= system_clock().wall())
+            table.warning(expires->place, "this override has expired: it is off");
+    }
     table.finish();
     const bool names_somebody =
         table.has("domains") || table.has("recipients") || table.has("listeners") || table.has("clients");

@@ -24,7 +24,7 @@ Thresholds thresholds_for(const RuleSet& rules, const Facts& facts) {
     std::optional<Millipoints> junk;
     std::optional<Millipoints> reject;
     for (const Override& one : made.overrides()) {
-        if (!one.scope.includes(facts)) continue;
+        if (!one.applies_to(facts)) continue;
         if (!junk) junk = one.junk;
         if (!reject) reject = one.reject;
     }

@@ -34,6 +34,7 @@ struct Words {
     LogOptions log;
     SuspectsOptions suspects;
     WhatIfOptions whatif;
+    AllowOptions allow;
     std::string since;
     std::vector<std::string> negated_terms;
     FeedbackOptions feedback;
@@ -168,6 +169,22 @@ void add_commands(CLI::App& app, Words& words) {
         ->capture_default_str()
         ->check(CLI::Range(1, 100'000));
     suspects->add_flag("--deferred", words.suspects.deferred_too, "greylisted and deferred ones too");
+    CLI::App* allow = add_command(
+        app,
+        words,
+        "allow",
+        "Propose the narrowest exception for a message that was refused, with what else it would have let in",
+        "mailwicket allow --from 1OMP6CV5GK5G2H8A0000 --days 30\n"
+        "  mailwicket allow --from 1OMP6CV5GK5G2H8A0000 --write rules/90-exceptions.toml"
+    );
+    allow->add_option("--from", words.allow.id, "the id of the refusal")->required();
+    allow->add_option("--days", words.allow.days, "until it expires")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 3650));
+    allow->add_option("--since", words.allow.since, "how far back to look for what else it would let in")
+        ->capture_default_str();
+    allow->add_option("-n,--count", words.allow.count, "so many of those are named")->capture_default_str();
+    allow->add_option("--write", words.allow.file, "append it to this file, which is read with the rules");
     add_command(
         app,
         words,
@@ -259,6 +276,7 @@ int run(const std::string& command, Words& words) {
     if (command == "forget") return forget_command(words.context, words.address);
     if (command == "export") return export_command(words.context, words.exported);
     if (command == "facts") return facts_command(words.context);
+    if (command == "allow") return allow_command(words.context, words.allow);
     if (command == "suspects") return suspects_command(words.context, words.suspects);
     if (command == "rules" && words.verb == "hits") return rules_hits_command(words.context, words.since);
     if (command == "rules") return rules_test_command(words.context);

@@ -40,6 +40,15 @@ struct SuspectsOptions {
 };
 /// Refusals ranked by signs that they were mistakes.
 int suspects_command(const CommandContext& context, const SuspectsOptions& options);
+struct AllowOptions {
+    std::string id;
+    std::string since = "14d";
+    std::string file;  // to append to; empty: nothing is written
+    int days = 90;
+    std::size_t count = 20;
+};
+/// Proposes the narrowest exception that would have let a refused message in.
+int allow_command(const CommandContext& context, const AllowOptions& options);
 int explain_command(const CommandContext& context, const std::string& id);
 /// Delivers a message of the quarantine; `to`: an address in place of its own recipients, or empty.
 int release_command(const CommandContext& context, const std::string& id, const std::string& to);

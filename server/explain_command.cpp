@@ -1,5 +1,6 @@
 #include "policy/nearest_flip.hpp"
 #include "policy/record_story.hpp"
+#include "policy/rule_set_record.hpp"
 #include "policy/rule_source.hpp"
 #include "policy/rule_variants.hpp"
 #include "policy/rules.hpp"
@@ -15,23 +16,11 @@
 
 #include <charconv>
 #include <fmt/format.h>
-#include <poll.h>
 
 namespace wicket {
 namespace {
 
 namespace json = boost::json;
-
-// Refusals are written in batches after the reply, some 50 ms later: `explain` waits a second for a young id.
-constexpr int fresh_record_tries = 20;
-// The refusal itself may be young although its transaction began long ago.
-constexpr int slow_record_tries = 4;
-constexpr int fresh_record_wait_milliseconds = 50;
-constexpr std::chrono::minutes fresh_record_age{1};
-
-bool is_missing(const Result<StoredRecord>& octets) {
-    return !octets && octets.error().code == ErrorCode::not_found;
-}
 
 // Lines for a person; --json has more of them.
 constexpr std::size_t told_flips = 3;
@@ -43,13 +32,21 @@ struct RulesOfThen {
     std::string note;
 };
 
-RulesOfThen rules_of(const DecisionRecord& record, const Config& config) {
+RulesOfThen rules_of(const DecisionRecord& record, const Config& config, Store& store) {
     Diagnostics ignored;
     auto rules = load_rules(config.rules, ignored);
+    if (rules && rules->hash() == record.rules_hash) return {std::move(rules), ""};
+    if (const auto kept = store.rule_sets().find(record.rules_hash)) {
+        const auto then = decode_rule_set(*kept);
+        if (auto made = then ? recompile_rules(then->sources, ignored) : nullptr)
+            return {std::move(made), "as it stood then; the rules have changed since"};
+    }
     if (!rules)
         return {nullptr, "the rules have mistakes now and cannot be read; mailwicket check names them"};
-    if (rules->hash() == record.rules_hash) return {std::move(rules), ""};
-    return {std::move(rules), "the rules have changed since: this is how it stands now"};
+    return {
+        std::move(rules),
+        "the rules have changed since and those of then are not kept: this is how it stands now"
+    };
 }
 
 /// FILE:LINE apart.
@@ -109,12 +106,12 @@ void add_flips(const StoredRecord& stored, const RuleSet& rules, Explanation& ma
                                        : "not known: the rules that can be read decide otherwise by now";
 }
 
-Explanation explanation_of(const StoredRecord& stored, const Config& config) {
+Explanation explanation_of(const StoredRecord& stored, const Config& config, Store& store) {
     const DecisionRecord& record = stored.record;
     Explanation made;
     StoryContext& story = made.story;
     story.letter = sender_letter(record);
-    auto [rules, note] = rules_of(record, config);
+    auto [rules, note] = rules_of(record, config, store);
     if (rules == nullptr) {
         story.rules_note = note;
         return made;
@@ -164,34 +161,15 @@ std::string with_story(std::string record, const Explanation& explanation) {
 int explain_command(const CommandContext& context, const std::string& id_text) {
     const auto config = config_for(context);
     if (!config) return exit_config;
-    const auto id = RecordId::parse(id_text);
-    if (!id) {
-        print_error(
-            {ErrorCode::invalid,
-             fmt::format(
-                 "\"{}\" is no id: an id has {} letters and digits, the last word of a reply",
-                 id_text,
-                 RecordId::text_length
-             )},
-            context.form
-        );
-        return exit_failed;
-    }
     auto store = open_reader(*config);
     if (!store) return report_of_store(store.error(), context.form);
-    auto stored = read_record((*store)->decisions(), *id);
-    // Somebody may ask for an id that was told a moment ago, while its record is on its way.
-    const bool is_fresh = id->time() + fresh_record_age > system_clock().wall();
-    const int tries_limit = is_fresh ? fresh_record_tries : slow_record_tries;
-    for (int tries = 0; tries < tries_limit && is_missing(stored); ++tries) {
-        ::poll(nullptr, 0, fresh_record_wait_milliseconds);
-        if (auto fresh = (*store)->refresh(); !fresh) return report(fresh.error(), context.form);
-        stored = read_record((*store)->decisions(), *id);
+    auto stored = find_record(**store, id_text);
+    if (!stored) {
+        const int code = report(stored.error(), context.form);
+        return stored.error().code == ErrorCode::invalid ? exit_failed : code;
     }
-    if (!stored) return report(stored.error(), context.form);
-    add_folds((*store)->decisions(), *stored);
     add_aftermath(**store, stored->record);
-    const Explanation explanation = explanation_of(*stored, *config);
+    const Explanation explanation = explanation_of(*stored, *config, **store);
     if (context.form == OutputForm::json)
         fmt::print("{}\n", with_story(record_to_json(*stored, RecordJson::full), explanation));
     else

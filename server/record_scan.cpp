@@ -4,8 +4,23 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <poll.h>
 
 namespace wicket {
+namespace {
+
+// Refusals are written in batches after the reply, some 50 ms later: `explain` waits a second for a young id.
+constexpr int fresh_record_tries = 20;
+// The refusal itself may be young although its transaction began long ago.
+constexpr int slow_record_tries = 4;
+constexpr int fresh_record_wait_milliseconds = 50;
+constexpr std::chrono::minutes fresh_record_age{1};
+
+bool is_missing(const Result<StoredRecord>& stored) {
+    return !stored && stored.error().code == ErrorCode::not_found;
+}
+
+}  // namespace
 
 void add_folds(DecisionLog& log, StoredRecord& stored) {
     const auto folded = log.folded(stored.record.id);
@@ -61,6 +76,30 @@ void RecordScan::note_unreadable(const RecordId& id, const Error& error) {
 void RecordScan::tell_unreadable() const {
     if (unreadable_ != 0)
         print_error({ErrorCode::corrupt, fmt::format("{} records could not be read", unreadable_)}, form_);
+}
+
+Result<StoredRecord> find_record(Store& store, const std::string& id_text) {
+    const auto id = RecordId::parse(id_text);
+    if (!id)
+        return failure(
+            ErrorCode::invalid,
+            fmt::format(
+                "\"{}\" is no id: an id has {} letters and digits, the last word of a reply",
+                id_text,
+                RecordId::text_length
+            )
+        );
+    auto stored = read_record(store.decisions(), *id);
+    // Somebody may ask for an id that was told a moment ago, while its record is on its way.
+    const bool is_fresh = id->time() + fresh_record_age > system_clock().wall();
+    const int tries_limit = is_fresh ? fresh_record_tries : slow_record_tries;
+    for (int tries = 0; tries < tries_limit && is_missing(stored); ++tries) {
+        ::poll(nullptr, 0, fresh_record_wait_milliseconds);
+        if (auto fresh = store.refresh(); !fresh) return std::unexpected(fresh.error());
+        stored = read_record(store.decisions(), *id);
+    }
+    if (stored) add_folds(store.decisions(), *stored);
+    return stored;
 }
 
 Result<WallTime> parse_since(const std::string& text) {

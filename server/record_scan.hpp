@@ -6,6 +6,7 @@
 #include "server/command_output.hpp"
 #include "server/long_command.hpp"
 #include "store/decision_log.hpp"
+#include "store/store.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -47,6 +48,10 @@ private:
     Depth depth_;
     std::uint64_t unreadable_ = 0;
 };
+
+/// The record of an id as people type it, with what it stands for; waits a moment for one that was told just
+/// now. invalid for what is no id, not_found if there is none.
+Result<StoredRecord> find_record(Store& store, const std::string& id_text);
 
 /// --since of a command, or an error that says what is wanted; nothing given is the beginning of time.
 Result<WallTime> parse_since(const std::string& text);

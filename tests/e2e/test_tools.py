@@ -129,17 +129,17 @@ def test_explain_shows_the_rule_the_sum_and_the_evidence():
         check(any((f['what'], f['to'].split(' or ')[0], f['verdict']) == ('spf.result', 'softfail', 'accept') for f in flips), f'flips of junk: {flips}')
 
 
-def test_explain_says_that_the_rules_have_changed():
+def test_explain_shows_the_rules_as_they_were():
     with Server(rules=RULES, zone=ZONE) as server:
         ids = traffic(server)
+        before = server.explain(ids['blocked'])
         rules = server.folder / 'rules/rules.toml'
-        rules.write_text(RULES.replace("reject = 8", "reject = 20"))
-        record = server.explain(ids['reject'])
-        check('changed since' in record['rules_note'], record['rules_note'])
-        equal(record['flips'], [], 'flips under other rules')
-        rules.write_text('[[rule')
-        record = server.explain(ids['reject'])
-        check('mistakes' in record['rules_note'] and record['letter'], record['rules_note'])
+        for text in (RULES.replace('blocked.test may not send', 'gone').replace('reject = 8', 'reject = 20'), '[[rule'):
+            rules.write_text(text)
+            record = server.explain(ids['blocked'])
+            check('as it stood then' in record['rules_note'], record)
+            equal((record['rule_text'], record['flips']), (before['rule_text'], before['flips']), 'the rule of then')
+            equal(server.explain(ids['reject'])['flips'][0]['to'], 'above 9', 'a flip under the rules of then')
 
 
 def test_explain_of_what_no_rule_decided():
@@ -230,3 +230,83 @@ def test_rules_hits_counts_rules_and_lists():
         check(re.search(r'^ +2 +2 +2 +0  \d{4}-\d\d-\d\dT\d\d:\d\d  enforce  one$', table, re.M), table)
         check('never' in table and 'two 50%' in table, table)
         equal([r['hits'] for r in lines(server, 'rules', 'hits', '--since', '2099-01-01') if 'rule' in r], [0] * 5, 'since')
+
+
+def test_allow_proposes_the_narrowest_exception_that_works():
+    with Server(rules=RULES, zone=ZONE) as server:
+        ids = traffic(server)
+        other = send(server, '198.51.100.99', 'ann@sender.test', ['alice@example.test'], name='nowhere.test').id
+        proposal = lines(server, 'allow', '--from', ids['reject'])[0]
+        # No signature, and SPF failed: what is left is the address from its network.
+        equal((proposal['kind'], proposal['when']), ('address', 'mail.from == "ann@sender.test" and client.ip in "198.51.100.0/24"'), 'proposal')
+        equal({o['id'] for o in proposal['other_ids']}, {ids['junk'], other}, 'what else it lets in')
+        equal(proposal['others'], 2, 'how many')
+        equal(proposal['written'], None, 'nothing is written')
+        text = server.command('allow', '--from', ids['reject'], '--days', '30').stdout
+        check('domains = ["example.test"]' in text and ids['junk'] in text and '[[test]]' in text, text)
+        # A rule that answers at MAIL decides before any exception for a recipient's domain could: it is off for this client.
+        proposal = lines(server, 'allow', '--from', ids['blocked'])[0]
+        equal((proposal['kind'], proposal['when'], proposal['place']), ('client', '198.51.100.10', ''), 'what decides at MAIL')
+        equal([t['kind'] for t in proposal['tried']], ['address', 'network'], 'tried before')
+        check('[[override]]' in proposal['toml'] and '"blocked" = "shadow"' in proposal['toml'], proposal['toml'])
+
+
+def test_allow_writes_an_exception_that_lets_mail_in():
+    with Server(rules=RULES, zone=ZONE) as server:
+        ids = traffic(server)
+        file = server.folder / 'rules/00-exceptions.toml'
+        file.write_text('# mine')
+        proposal = lines(server, 'allow', '--from', ids['blocked'], '--write', str(file))[0]
+        equal(proposal['written'], str(file), 'written')
+        check(file.read_text().startswith('# mine\n\n# ' + ids['blocked']), file.read_text())
+        server.command('rules', 'test')
+        server.reload()
+        wait_until(lambda: send(server, '198.51.100.10', 'x@blocked.test', ['alice@example.test']).code == 250, 'let in')
+        # The same address from elsewhere is refused as before.
+        equal(send(server, '203.0.113.10', 'x@blocked.test', ['alice@example.test']).code, 550, 'from another network')
+        before = file.read_text()
+        again = server.command('allow', '--from', ids['blocked'], '--write', str(file), check_code=1)
+        check('the rules in force let' in again.stderr, again.stderr)
+        equal(file.read_text(), before, 'the file after a refused write')
+
+
+def test_allow_says_what_it_cannot_do():
+    with Server(rules=RULES, zone=ZONE) as server:
+        ids = traffic(server)
+        unknown = send(server, '192.0.2.7', 'ann@good.test', ['nobody@example.test']).id
+        relay = send(server, '192.0.2.7', 'ann@good.test', ['x@elsewhere.test']).id
+        for identifier, words in ((unknown, 'no rule can allow that'), (relay, 'no rule can allow that'), (ids['accept'], 'was not refused')):
+            result = server.command('allow', '--from', identifier, check_code=1)
+            check(words in result.stderr and not result.stdout, f'{identifier}: {result.stderr}')
+        server.command('allow', '--from', '0' * 20, check_code=1)
+        server.command('allow', '--from', 'what', check_code=1)
+        outside = server.folder / 'outside.toml'
+        result = server.command('allow', '--from', ids['reject'], '--write', str(outside))
+        check('in none of the folders' in result.stderr and outside.exists(), result.stderr)
+        check('*.toml' in server.command('allow', '--from', ids['reject'], '--write', 'x.txt', check_code=1).stderr, 'another suffix')
+        target = server.folder / 'rules/link.toml'
+        target.symlink_to(server.folder / 'elsewhere.toml')
+        server.command('allow', '--from', ids['reject'], '--write', str(target), check_code=None)
+        check(not (server.folder / 'elsewhere.toml').exists(), 'a link was followed')
+
+
+def test_allow_writes_nothing_that_would_change_nothing():
+    rules = RULES + """
+[[rule]]
+id = "large"
+when = 'message.size > 1 and mail.domain == "good.test"'
+then = "reject"
+at = "end"
+"""
+    with Server(rules=rules, zone=ZONE) as server:
+        refused = send(server, '192.0.2.7', 'ann@good.test', ['alice@example.test']).id
+        late = server.folder / 'rules/00.toml'
+        proposal = lines(server, 'allow', '--from', refused)[0]
+        equal((proposal['kind'], proposal['when']), ('spf', 'spf.result == pass and mail.domain == "good.test"'), 'proposal')
+        text = server.command('allow', '--from', refused, '--write', str(late)).stdout
+        check('expires = ' in text and late.read_text().startswith('# ' + refused), text)
+        server.command('rules', 'test')
+        # A second one for the same refusal has nothing to add.
+        before = late.read_text()
+        server.command('allow', '--from', refused, '--write', str(late), check_code=1)
+        equal(late.read_text(), before, 'the file')
