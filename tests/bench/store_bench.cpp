@@ -64,7 +64,7 @@ struct Load {
              {},
              MailboxOwner::nobody}
         );
-        delivery.record = record;
+        delivery.record = {record, {}, {}};
         store.mail().deliver(std::move(delivery), [this, caller](Result<std::vector<Uid>> uids) {
             if (!uids) ++failed;
             next(caller);
@@ -83,7 +83,10 @@ int bench_refusals(Store& store, long seconds) {
             IpAddress::from_octets(std::string{10, static_cast<char>(i >> 8), static_cast<char>(i), 1});
         if (!store.decisions().fold({*ip, "rule", 3}, id, system_clock().wall()))
             store.decisions().refuse(
-                id, system_clock().wall(), record, {*ip, "example.org", {"a@example.test"}, "rule", "reject"}
+                id,
+                system_clock().wall(),
+                {record, {}, {}},
+                {*ip, "example.org", {"a@example.test"}, "rule", "reject"}
             );
         if (i % 50 == 49) {
             const double ahead = static_cast<double>(i) / 5000.0 - (now_seconds() - begin);
