@@ -66,6 +66,13 @@ std::string CompiledRules::origin_of(std::string_view rule_id) const {
     return found->place.file + ':' + std::to_string(found->place.line);
 }
 
+std::vector<RuleSource> CompiledRules::sources_up_to(std::size_t folder) const {
+    std::vector<RuleSource> found;
+    for (std::size_t at = 0; at < sources_.size(); ++at)
+        if (source_folders_[at] <= folder) found.push_back(sources_[at]);
+    return found;
+}
+
 bool CompiledRules::answers_at(Stage stage) const {
     return answers_at_.at(static_cast<std::size_t>(stage));
 }
@@ -139,7 +146,7 @@ void CompiledRules::complete() {
                 most += most_points(rule);
             } else if (rule.has_points) {
                 if (credit) *credit -= least_points(rule);
-            } else if (rule.action != Action::none && rule.action < Action::reject) {
+            } else if (rule.skips() || (rule.action != Action::none && rule.action < Action::reject)) {
                 credit.reset();
             }
         }

@@ -35,6 +35,7 @@ struct PolicyScope {
         return !is_about_recipients() && services.empty() && listeners.empty() && clients.empty();
     }
     bool includes(const Facts& facts) const;
+    bool operator==(const PolicyScope&) const = default;
 };
 
 enum class OnUnknown : std::uint8_t { skip, defer };
@@ -44,16 +45,21 @@ enum class AnswerTime : std::uint8_t { at_rcpt, now };
 struct PointsCase {
     Expression condition;
     Millipoints points;
+    std::string text = {};  // the condition as it is written
+    SourcePlace place = {};
 };
 
 struct Rule {
     std::string id;
     SourcePlace place;
+    std::size_t folder = 0;
+    std::string replaces;      // FILE:LINE of the rule in whose place it stands
     Stage stage = Stage::end;  // at which it answers
     RuleMode mode = RuleMode::enforce;
     OnUnknown on_unknown = OnUnknown::skip;
     AnswerTime answer = AnswerTime::at_rcpt;
     std::optional<WallTime> expires;
+    SourcePlace expires_place;
     PolicyScope scope;
     /// What a `then` rule does; none for one with points, a tag or a header.
     Action action = Action::none;
@@ -67,6 +73,30 @@ struct Rule {
     std::string reply_enhanced;
     std::string header_name;  // of tag and add-header
     ReplyTemplate header_value;
+    /// Of then = "skip": names as they are written, and the facts that they stand for.
+    std::vector<std::string> skipped_checks;
+    std::vector<FactId> skipped_facts;
+    bool skips_greylist = false;
+    bool refuses_alone = false;  // that one block list is enough is meant
+
+    bool skips() const { return !skipped_checks.empty(); }
+};
+
+/// A list, for `rules show`.
+struct ShownList {
+    std::string name;
+    SourcePlace place;
+    std::string file;
+    std::string kind;
+    std::size_t entries = 0;
+};
+
+struct ShownDnsList {
+    std::string name;
+    SourcePlace place;
+    Stage stage = Stage::connect;
+    bool is_enabled = true;
+    std::string detail;
 };
 
 struct Override {
@@ -85,6 +115,7 @@ struct Override {
 struct RuleTest {
     std::string name;
     SourcePlace place;
+    std::size_t folder = 0;
     Stage stage = Stage::end;
     Facts given;
     std::optional<Action> verdict;
@@ -109,8 +140,14 @@ public:
     const std::vector<std::size_t>& rules_by_stage() const { return by_stage_; }
     const std::vector<Override>& overrides() const { return overrides_; }
     const std::vector<RuleTest>& tests() const { return tests_; }
+    /// What the folders up to `folder` alone were read from.
+    std::vector<RuleSource> sources_up_to(std::size_t folder) const;
     Millipoints junk_threshold() const { return junk_threshold_; }
     Millipoints reject_threshold() const { return reject_threshold_; }
+    /// Line 0: they are the defaults.
+    const SourcePlace& thresholds_place() const { return thresholds_place_; }
+    const std::vector<ShownList>& lists() const { return lists_; }
+    const std::vector<ShownDnsList>& shown_dns_lists() const { return shown_dns_lists_; }
     /// What rules that are known only after `stage` may still take off; nullopt if one of them may decide
     /// otherwise.
     std::optional<Millipoints> credit_after(Stage stage) const;
@@ -133,12 +170,16 @@ private:
     std::shared_ptr<const PatternSet> patterns_;
     std::string hash_;
     std::vector<RuleSource> sources_;
-    std::vector<Rule> rules_;            // in file order
-    std::vector<std::size_t> by_stage_;  // of rules_: `then` rules by stage, then file order
-    std::vector<Override> overrides_;    // in file order
+    std::vector<std::size_t> source_folders_;  // of each
+    std::vector<Rule> rules_;                  // in file order
+    std::vector<std::size_t> by_stage_;        // of rules_: `then` rules by stage, then file order
+    std::vector<Override> overrides_;          // in file order
     std::vector<RuleTest> tests_;
     Millipoints junk_threshold_ = default_junk_threshold;
     Millipoints reject_threshold_ = default_reject_threshold;
+    SourcePlace thresholds_place_;
+    std::vector<ShownList> lists_;
+    std::vector<ShownDnsList> shown_dns_lists_;
     std::array<std::optional<Millipoints>, stage_count> credits_after_{};
     std::array<bool, stage_count> answers_at_{};
     std::array<bool, stage_count> has_immediate_answers_{};

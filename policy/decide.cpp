@@ -1,5 +1,6 @@
 // decide(): facts in, verdict out. No I/O, no clock, no state: what it depends on is all in its arguments.
 #include "policy/compiled_rules.hpp"
+#include "policy/fact_lookup.hpp"
 
 #include <algorithm>
 #include <array>
@@ -112,11 +113,12 @@ private:
             const Rule& rule = rules_.rules()[index];
             if (rule.stage > verdict_.stage) return;
             const RuleMode mode = mode_of(index);
-            if (!is_in_force(rule, mode)) continue;
-            const Truth truth = rule.cases.front().condition.evaluate(facts_);
+            if (!is_in_force(rule, mode) || (skips_greylist_ && rule.action == Action::greylist)) continue;
+            const Truth truth = truth_of(rule.cases.front().condition);
             if (truth == Truth::no) continue;
             if (truth == Truth::unknown) {
                 verdict_.unknown_rules.push_back(rule.id);
+                if (mode == RuleMode::enforce && rule.skips()) milder_may_come_ = true;
                 if (mode != RuleMode::enforce || rule.action == Action::none) continue;
                 if (verdict_.action == Action::none) verdict_.hangs_on_unknown = true;
                 if (rule.on_unknown == OnUnknown::defer && verdict_.action == Action::none &&
@@ -130,13 +132,37 @@ private:
             verdict_.hits.push_back({rule.id, 0, mode, rule.action});
             if (mode != RuleMode::enforce) continue;
             if (rule.action == Action::greylist && has_waited()) continue;
-            if (rule.action == Action::none) {
+            if (rule.skips()) {
+                skip_by(rule);
+            } else if (rule.action == Action::none) {
                 add_header(rule);
             } else if (verdict_.action == Action::none) {
                 decide_by(rule);
                 ends_policy_ = rule.action == Action::accept;
                 if (ends_policy_) return;
             }
+        }
+    }
+
+    /// A condition that cannot be told without a skipped check does not hold, and that is no failure.
+    Truth truth_of(const Expression& condition) const {
+        if (!unskipped_) return condition.evaluate(lookup_);
+        const Truth truth = condition.evaluate(*unskipped_);
+        if (truth != Truth::unknown) return truth;
+        const auto is_skipped = [&](FactId fact) {
+            return std::ranges::find(skipped_facts_, fact) != skipped_facts_.end();
+        };
+        return std::ranges::any_of(condition.facts(), is_skipped) ? Truth::no : truth;
+    }
+
+    void skip_by(const Rule& rule) {
+        skips_greylist_ |= rule.skips_greylist;
+        if (rule.skipped_facts.empty()) return;
+        if (!unskipped_) unskipped_ = facts_;
+        for (const FactId fact : rule.skipped_facts) {
+            skipped_facts_.push_back(fact);
+            if (!std::holds_alternative<Absent>(unskipped_->get(fact)))
+                unskipped_->set(fact, Unknown{"skipped by rule " + rule.id});
         }
     }
 
@@ -229,7 +255,7 @@ private:
             Millipoints least_unknown = 0;  // of the cases that are unknown
             Millipoints most_unknown = 0;
             for (const PointsCase& one : rule.cases) {
-                const Truth truth = one.condition.evaluate(facts_);
+                const Truth truth = truth_of(one.condition);
                 if (truth == Truth::yes) {
                     if (best == nullptr || is_higher(one.points, best->points)) best = &one;
                 } else if (truth == Truth::unknown) {
@@ -341,6 +367,7 @@ private:
 
     const CompiledRules& rules_;
     const Facts& facts_;
+    FactLookup lookup_{facts_};
     Verdict verdict_;
     Millipoints junk_ = 0;
     Millipoints reject_ = 0;
@@ -351,6 +378,10 @@ private:
     std::vector<const Rule*> unknown_deciders_;
     Millipoints unknown_credit_ = 0;  // what unknown conditions may take off
     Millipoints unknown_debit_ = 0;   // and what they may add
+    // What then = "skip" left out: the facts with those unknown, and which they are.
+    std::optional<Facts> unskipped_;
+    std::vector<FactId> skipped_facts_;
+    bool skips_greylist_ = false;
     bool ends_policy_ = false;
     bool milder_may_come_ = false;
 };
@@ -365,6 +396,20 @@ const CompiledRules& compiled(const RuleSet& rules) {
 
 Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage) {
     return Decision(compiled(rules), facts, stage).run();
+}
+
+std::vector<std::pair<std::string, std::string>> skipped_checks(
+    const RuleSet& rules, const Verdict& verdict
+) {
+    std::vector<std::pair<std::string, std::string>> skipped;
+    for (const RuleHit& hit : verdict.hits) {
+        if (hit.mode != RuleMode::enforce || hit.action != Action::none || hit.points != 0) continue;
+        const auto rule = std::ranges::find(compiled(rules).rules(), hit.rule, &Rule::id);
+        if (rule == compiled(rules).rules().end()) continue;
+        for (const std::string& check : rule->skipped_checks)
+            skipped.emplace_back(check, rule->id);
+    }
+    return skipped;
 }
 
 bool defers_for_unknown(const Verdict& verdict) {

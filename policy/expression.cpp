@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "policy/expression_program.hpp"
 #include "policy/expression_values.hpp"
+#include "policy/fact_lookup.hpp"
 
 #include <algorithm>
 #include <compare>
@@ -44,7 +45,8 @@ struct Range {
 
 class Evaluation {
 public:
-    Evaluation(const ExpressionProgram& program, const Facts& facts) : program_(program), facts_(facts) {}
+    Evaluation(const ExpressionProgram& program, const FactLookup& facts)
+        : program_(program), facts_(facts) {}
 
     // Recursion is as deep as the parser let parentheses, `not` and functions nest.
     Truth run(std::uint32_t index) const {
@@ -407,7 +409,7 @@ private:
     }
 
     const ExpressionProgram& program_;
-    const Facts& facts_;
+    const FactLookup& facts_;
     const std::string* item_ = nullptr;  // the element that any, all or count is at
     const ResultRow* row_ = nullptr;
 };
@@ -424,6 +426,10 @@ Expression::Expression() : program_(always()) {}
 Expression::Expression(std::shared_ptr<const ExpressionProgram> program) : program_(std::move(program)) {}
 
 Truth Expression::evaluate(const Facts& facts) const {
+    return evaluate(FactLookup(facts));
+}
+
+Truth Expression::evaluate(const FactLookup& facts) const {
     return Evaluation(*program_, facts).run(program_->root);
 }
 

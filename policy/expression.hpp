@@ -30,6 +30,7 @@ inline constexpr std::int64_t pattern_limit_octets = std::int64_t{1} << 20U;
 enum class Truth : std::uint8_t { no, unknown, yes };
 
 struct ExpressionProgram;
+class FactLookup;
 
 class Expression {
 public:
@@ -38,10 +39,15 @@ public:
     explicit Expression(std::shared_ptr<const ExpressionProgram> program);
 
     Truth evaluate(const Facts& facts) const;
+    Truth evaluate(const FactLookup& facts) const;
     /// Every fact that it reads, each once.
     const std::vector<FactId>& facts() const;
     /// The earliest stage at which all of them are known.
     Stage stage() const;
+    /// False only if no facts at all could make it true: it says `false`, or asks for what excludes itself.
+    bool can_hold() const;
+    /// The facts of each part that `or` joins at the top: each part alone makes it true.
+    std::vector<std::vector<FactId>> facts_of_parts() const;
 
 private:
     std::shared_ptr<const ExpressionProgram> program_;
@@ -57,5 +63,9 @@ struct ExpressionMistake {
 std::expected<Expression, ExpressionMistake> compile_expression(
     std::string_view text, const FactDictionary& dictionary, const NamedLists& lists
 );
+
+/// A condition that compiles, as parts joined by `or`, each the set of what `and` joins in it, in the words
+/// of the condition. What has an equal or smaller part where another has one holds wherever that one holds.
+std::vector<std::vector<std::string>> parts_of_condition(std::string_view text);
 
 }  // namespace wicket

@@ -55,6 +55,10 @@ const std::vector<PlannedFact>& planned_facts() {
     return facts;
 }
 
+std::string list_word(const std::shared_ptr<const NamedList>& list) {
+    return list == nullptr ? std::string() : std::string(to_string(list->kind()));
+}
+
 bool is_name(std::string_view name) {
     return !name.empty() && name.size() <= 64 && is_letter_or_digit(name.front()) &&
            std::ranges::all_of(name, [](char c) {
@@ -65,6 +69,11 @@ bool is_name(std::string_view name) {
 std::string parent_of(const std::string& path) {
     const auto slash = path.rfind('/');
     return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
+}
+
+/// The path of what stands beside a file under that name.
+std::string beside(const std::string& file, const std::string& name) {
+    return name.starts_with('/') ? name : parent_of(file) + name;
 }
 
 std::vector<std::string> file_names_beside(const std::string& path) {
@@ -129,15 +138,18 @@ std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagno
         if (!content)
             diagnostics.error({path, 0, 0}, content.error().message);
         else
-            files.push_back({path, name, std::move(*content)});
+            files.push_back({path, 0, name, std::move(*content)});
     }
     return files;
 }
 
 }  // namespace
 
-RuleLoader::RuleLoader(Diagnostics& diagnostics, ListFileReader reader)
-    : diagnostics_(diagnostics), reader_(std::move(reader)), made_(std::make_shared<CompiledRules>()) {}
+RuleLoader::RuleLoader(Diagnostics& diagnostics, ListFileReader reader, RuleReading reading)
+    : diagnostics_(diagnostics),
+      reader_(std::move(reader)),
+      reading_(reading),
+      made_(std::make_shared<CompiledRules>()) {}
 
 std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     const std::size_t errors_before = diagnostics_.error_count();
@@ -145,6 +157,7 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     std::vector<std::unique_ptr<ConfigDocument>> documents;
     std::vector<std::pair<ConfigTable, const RuleFile*>> roots;
     for (const RuleFile& file : files) {
+        folder_ = file.folder;
         keep_source(file.hash_name, file.content);
         auto document = ConfigDocument::parse(file.content, file.path, diagnostics_);
         if (!document) continue;
@@ -152,6 +165,7 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
         documents.push_back(std::move(document));
     }
     for (auto& [root, file] : roots) {
+        folder_ = file->folder;
         read_thresholds(root);
         for (auto& [name, table] : root.named_tables("dnsbl"))
             read_dns_list(name, table);
@@ -161,28 +175,61 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
             read_pattern(table);
     }
     finish_patterns();
+    for (auto& [root, file] : roots)
+        for (auto& table : root.tables("rule")) {
+            const auto replaces = table.value("replace");
+            const auto id = table.value("id");
+            if (id && replaces && replaces->boolean) replacing_[id->text] = file->folder;
+        }
     for (auto& [root, file] : roots) {
+        folder_ = file->folder;
         for (auto& table : root.tables("rule"))
             read_rule(table);
     }
     for (auto& [root, file] : roots) {
+        folder_ = file->folder;
         for (auto& table : root.tables("override"))
             read_override(table);
     }
     for (auto& [root, file] : roots) {
+        folder_ = file->folder;
         for (auto& table : root.tables("test"))
-            read_test(table);
+            read_test(table, *file);
         root.finish();
     }
     if (diagnostics_.error_count() != errors_before) return nullptr;
     made_->hash_ = hash_of_sources();
     made_->complete();
+    const auto source_line = [&](const SourcePlace& place) {
+        const auto is_here = [&](const auto& root) { return root.second->path == place.file; };
+        const auto found = std::ranges::find_if(roots, is_here);
+        return found == roots.end() ? line_beside(place) : found->first.source_line(place);
+    };
+    lint_rules({*made_, linted_lists_, reading_, system_clock().wall(), source_line}, diagnostics_);
+    if (diagnostics_.error_count() != errors_before) return nullptr;
     return std::move(made_);
+}
+
+/// A line of a file that was read beside a rule file.
+std::string RuleLoader::line_beside(const SourcePlace& place) const {
+    const auto name = source_names_.find(place.file);
+    if (name == source_names_.end()) return {};
+    const auto source = std::ranges::find(made_->sources_, name->second, &RuleSource::name);
+    if (source == made_->sources_.end()) return {};
+    std::string_view rest = source->content;
+    for (std::uint32_t line = 1; line < place.line; ++line) {
+        const auto end = rest.find('\n');
+        if (end == std::string_view::npos) return {};
+        rest.remove_prefix(end + 1);
+    }
+    return std::string(rest.substr(0, rest.find('\n')));
 }
 
 void RuleLoader::keep_source(std::string name, std::string content) {
     const bool is_new = std::ranges::find(made_->sources_, name, &RuleSource::name) == made_->sources_.end();
-    if (is_new) made_->sources_.push_back({std::move(name), std::move(content)});
+    if (!is_new) return;
+    made_->sources_.push_back({std::move(name), std::move(content)});
+    made_->source_folders_.push_back(folder_);
 }
 
 std::string RuleLoader::hash_of_sources() const {
@@ -206,6 +253,16 @@ void RuleLoader::declare_planned_facts() {
         );
         if (id) planned_.push_back(*id);
     }
+}
+
+void RuleLoader::replace_row(FactId fact, FactDeclaration row) {
+    // A dictionary only grows, so that nobody sees a row change: this makes another one, with the same
+    // numbers.
+    FactDictionary made;
+    const auto& rows = made_->dictionary_.rows();
+    for (std::size_t at = made.rows().size(); at < rows.size(); ++at)
+        made.declare(at == fact ? std::move(row) : rows[at]);
+    made_->dictionary_ = std::move(made);
 }
 
 void RuleLoader::report(
@@ -235,27 +292,43 @@ RuleLoader::Text RuleLoader::key_of(const ConfigTable& table, const ConfigValue&
     return key;
 }
 
-bool RuleLoader::claim_name(
-    const ConfigTable& table,
-    std::string_view key,
-    std::map<std::string, SourcePlace, std::less<>>& taken,
-    const std::string& name,
-    std::string_view what
+RuleLoader::Claim RuleLoader::claim_name(
+    ConfigTable& table, std::string_view key, Names& taken, const std::string& name, std::string_view what
 ) {
+    const bool replaces = table.boolean("replace").value_or(false);
     const SourcePlace place = key.empty() ? table.place() : table.value_place(key);
     if (!is_name(name)) {
         table.error(
             place,
             "the name of a " + std::string(what) + " is up to 64 characters of a-z, 0-9, \"-\", \"_\", \".\""
         );
-        return false;
+        return Claim::refused;
     }
-    const auto [found, is_new] = taken.emplace(name, place);
-    if (is_new) return true;
+    const auto [found, is_new] = taken.emplace(name, Claimed{place, folder_});
+    const std::string named = std::string(what) + " \"" + name + '"';
+    if (is_new && replaces) {
+        std::vector<std::string> others;
+        for (const auto& [other, claimed] : taken)
+            if (other != name) others.push_back(other);
+        table.error(
+            table.value_place("replace"), "there is no " + named + " to replace", nearest_word(name, others)
+        );
+        return Claim::refused;
+    }
+    if (is_new) return Claim::is_new;
+    const bool is_of_earlier = found->second.folder < folder_;
+    if (replaces && is_of_earlier) {
+        found->second = {place, folder_};
+        return Claim::replaces;
+    }
     table.error(
-        place, std::string(what) + " \"" + name + "\" stands already at " + found->second.to_string()
+        place,
+        named + " stands already at " + found->second.place.to_string() +
+            (is_of_earlier ? "; replace = true puts this one in its place"
+             : replaces    ? ": only what an earlier folder has can be replaced"
+                           : "")
     );
-    return false;
+    return Claim::refused;
 }
 
 std::optional<Millipoints> RuleLoader::to_millipoints(const ConfigTable& table, const ConfigValue& value) {
@@ -290,13 +363,12 @@ std::pair<std::optional<Millipoints>, std::optional<Millipoints>> RuleLoader::re
 void RuleLoader::read_thresholds(ConfigTable& root) {
     auto table = root.table("thresholds");
     if (!table) return;
-    if (thresholds_place_) {
-        table->error(table->place(), "[thresholds] stands already at " + thresholds_place_->to_string());
-    }
-    thresholds_place_ = table->place();
+    const Claim claim = claim_name(*table, {}, thresholds_, "thresholds", "table");
     const auto [junk, reject] = read_threshold_values(*table);
-    if (junk) made_->junk_threshold_ = *junk;
-    if (reject) made_->reject_threshold_ = *reject;
+    // Nothing merges: what a later folder does not say is the default again.
+    made_->junk_threshold_ = junk.value_or(default_junk_threshold);
+    made_->reject_threshold_ = reject.value_or(default_reject_threshold);
+    if (claim != Claim::refused) made_->thresholds_place_ = table->place();
     check_thresholds(*table, made_->junk_threshold_, made_->reject_threshold_);
 }
 
@@ -314,36 +386,57 @@ void RuleLoader::check_thresholds(const ConfigTable& table, Millipoints junk, Mi
         );
 }
 
+std::optional<std::string> RuleLoader::read_beside(
+    const ConfigTable& table,
+    std::string_view key,
+    const std::string& name,
+    const RuleFile& file,
+    std::string_view what
+) {
+    const std::string path = beside(file.path, name);
+    auto content = reader_.read(path);
+    if (!content) {
+        const std::string wanted = path.substr(parent_of(path).size());
+        const std::string near = nearest_word(wanted, reader_.neighbours(path));
+        table.error(
+            table.value_place(key),
+            "cannot read the " + std::string(what) + ' ' + path + ": " + content.error().message,
+            near.empty() ? near : parent_of(name) + near
+        );
+        return std::nullopt;
+    }
+    keep_source(beside(file.hash_name, name), *content);
+    source_names_[path] = beside(file.hash_name, name);
+    made_->list_files_.push_back(path);
+    return std::move(*content);
+}
+
 void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
     const auto name = table.text("name");
     const auto kind_word = table.word("kind", {"ip", "domain", "address", "glob", "regex"});
     const auto list_file = table.text("file");
+    const Claim claim = name ? claim_name(table, "name", list_names_, *name, "list") : Claim::refused;
+    static_cast<void>(table.boolean("replace"));
     table.finish();
     for (const std::string_view key : {"name", "kind", "file"}) {
         if (!table.has(key)) table.error(table.place(), "a list needs \"" + std::string(key) + '"');
     }
-    if (!name || !claim_name(table, "name", list_places_, *name, "list")) return;
+    if (claim == Claim::refused) return;
     std::shared_ptr<const NamedList>& list = lists_[*name];  // null: its mistakes are reported once, here
     if (!kind_word || !list_file) return;
     ListKind kind = ListKind::ip;
     for (const ListKind one : {ListKind::domain, ListKind::address, ListKind::glob, ListKind::regex}) {
         if (*kind_word == to_string(one)) kind = one;
     }
-    const std::string path = list_file->starts_with('/') ? *list_file : parent_of(file.path) + *list_file;
-    const auto content = reader_.read(path);
-    if (!content) {
-        const std::string wanted = path.substr(parent_of(path).size());
-        const std::string near = nearest_word(wanted, reader_.neighbours(path));
-        table.error(
-            table.value_place("file"),
-            "cannot read the list file " + path + ": " + content.error().message,
-            near.empty() ? near : parent_of(*list_file) + near
-        );
-        return;
-    }
-    keep_source(list_file->starts_with('/') ? *list_file : parent_of(file.hash_name) + *list_file, *content);
-    made_->list_files_.push_back(path);
-    list = NamedList::parse(kind, *content, path, diagnostics_);
+    const auto content = read_beside(table, "file", *list_file, file, "list file");
+    if (!content) return;
+    const std::string path = beside(file.path, *list_file);
+    LintedList linted{*name, table.place(), nullptr, {}};
+    linted.list = list = NamedList::parse(kind, *content, path, diagnostics_, &linted.entries);
+    std::erase_if(linted_lists_, [&](const LintedList& one) { return one.name == *name; });
+    std::erase_if(made_->lists_, [&](const ShownList& one) { return one.name == *name; });
+    made_->lists_.push_back({*name, table.place(), path, list_word(list), linted.entries.size()});
+    linted_lists_.push_back(std::move(linted));
 }
 
 void RuleLoader::read_listeners(ConfigTable& table, PolicyScope& scope) {
@@ -399,35 +492,45 @@ PolicyScope RuleLoader::read_scope(ConfigTable& table) {
     return scope;
 }
 
-std::shared_ptr<const RuleSet> load_rules(const std::vector<std::string>& folders, Diagnostics& diagnostics) {
+std::shared_ptr<const RuleSet> load_rules(
+    const std::vector<std::string>& folders, Diagnostics& diagnostics, RuleReading reading
+) {
     const std::size_t errors_before = diagnostics.error_count();
     std::vector<RuleFile> files;
     for (std::size_t at = 0; at < folders.size(); ++at) {
         auto found = read_folder(folders[at], diagnostics);
-        if (at != 0)
-            for (RuleFile& file : found)
-                file.hash_name = std::to_string(at + 1) + '/' + file.hash_name;
+        for (RuleFile& file : found) {
+            file.folder = at;
+            if (at != 0) file.hash_name = std::to_string(at + 1) + '/' + file.hash_name;
+        }
         std::ranges::move(found, std::back_inserter(files));
     }
     const ListFileReader reader{
         [](const std::string& path) { return read_file(path); },
         [](const std::string& path) { return file_names_beside(path); },
     };
-    auto rules = RuleLoader(diagnostics, reader).load(std::move(files));
+    auto rules = RuleLoader(diagnostics, reader, reading).load(std::move(files));
     if (diagnostics.error_count() != errors_before) return nullptr;
     return rules;
 }
 
 std::shared_ptr<const RuleSet> compile_rules(
-    const std::vector<std::pair<std::string, std::string>>& files, Diagnostics& diagnostics
+    const std::vector<std::pair<std::string, std::string>>& files,
+    Diagnostics& diagnostics,
+    RuleReading reading
 ) {
     std::vector<RuleFile> rule_files;
     std::map<std::string, std::string> others;
+    std::vector<std::string> folders;
     for (const auto& [name, content] : files) {
-        if (name.ends_with(".toml"))
-            rule_files.push_back({name, name, content});
-        else
+        if (!name.ends_with(".toml")) {
             others.emplace(name, content);
+            continue;
+        }
+        const auto folder = std::ranges::find(folders, parent_of(name));
+        const auto number = static_cast<std::size_t>(folder - folders.begin());
+        if (folder == folders.end()) folders.push_back(parent_of(name));
+        rule_files.push_back({name, number, name, content});
     }
     const ListFileReader reader{
         [&others](const std::string& path) -> Result<std::string> {
@@ -442,7 +545,7 @@ std::shared_ptr<const RuleSet> compile_rules(
             return names;
         },
     };
-    return RuleLoader(diagnostics, reader).load(std::move(rule_files));
+    return RuleLoader(diagnostics, reader, reading).load(std::move(rule_files));
 }
 
 std::shared_ptr<const RuleSet> recompile_rules(

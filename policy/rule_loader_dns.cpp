@@ -225,7 +225,7 @@ void RuleLoader::check_overlaps(const ConfigTable& table, const DnsList& list) {
 void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     DnsList list;
     list.name = name;
-    const bool has_name = claim_name(table, {}, dns_list_places_, name, "block list");
+    const Claim claim = claim_name(table, {}, dns_list_names_, name, "block list");
     const auto zone = table.text("zone");
     if (!table.has("zone")) table.error(table.place(), "a block list needs \"zone\"");
     if (zone) {
@@ -274,7 +274,7 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     list.probes = table.boolean("probe").value_or(true);
     const bool is_enabled = table.boolean("enabled").value_or(true);
     table.finish();
-    if (!has_name) return;
+    if (claim == Claim::refused) return;
     FactDeclaration row{
         .name = "dnsbl." + name,
         .type = FactType::texts,
@@ -285,7 +285,22 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     for (const DnsListCode& code : list.listed) {
         if (std::ranges::find(row.words, code.name) == row.words.end()) row.words.push_back(code.name);
     }
-    const auto fact = made_->dictionary_.declare(std::move(row));
+    std::erase_if(made_->shown_dns_lists_, [&](const ShownDnsList& one) { return one.name == name; });
+    made_->shown_dns_lists_.push_back(
+        {name, table.place(), of_row.stage, is_enabled, list.shown_zone + " of " + of_row.name}
+    );
+    declare_dns_list(std::move(list), std::move(row), is_enabled);
+}
+
+void RuleLoader::declare_dns_list(DnsList list, FactDeclaration row, bool is_enabled) {
+    const auto known = made_->dictionary_.find(row.name);
+    if (known) {
+        // That of an earlier folder, which this one replaces.
+        std::erase_if(made_->dns_lists_, [&](const DnsList& one) { return one.name == list.name; });
+        std::erase(disabled_lists_, *known);
+        replace_row(*known, std::move(row));
+    }
+    const auto fact = known ? known : made_->dictionary_.declare(std::move(row));
     if (!fact) return;
     list.fact = *fact;
     if (is_enabled)

@@ -68,17 +68,26 @@ void RuleLoader::read_pattern(ConfigTable& table) {
     pattern.part = parse_pattern_part(part_word.value_or("headers")).value_or(PatternPart::headers);
     read_pattern_field(table, pattern);
     read_regexes(table, pattern);
+    const Claim claim = id ? claim_name(table, "id", pattern_names_, *id, "pattern") : Claim::refused;
+    static_cast<void>(table.boolean("replace"));
     table.finish();
     for (const std::string_view key : {"id", "in", "match"})
         if (!table.has(key)) table.error(table.place(), "a pattern needs \"" + std::string(key) + '"');
-    if (!id || !claim_name(table, "id", pattern_places_, *id, "pattern")) return;
-    const auto fact = made_->dictionary_.declare(
-        {.name = "pattern." + *id,
-         .type = FactType::boolean,
-         .stage = Stage::end,
-         .filter = "pattern",
-         .meaning = meaning_of(pattern, *id)}
-    );
+    if (claim == Claim::refused) return;
+    FactDeclaration row{
+        .name = "pattern." + *id,
+        .type = FactType::boolean,
+        .stage = Stage::end,
+        .filter = "pattern",
+        .meaning = meaning_of(pattern, *id)
+    };
+    const auto known = made_->dictionary_.find(row.name);
+    if (known) {
+        // That of an earlier folder, which this one replaces.
+        std::erase_if(patterns_, [&](const auto& one) { return one.first.fact == *known; });
+        replace_row(*known, std::move(row));
+    }
+    const auto fact = known ? known : made_->dictionary_.declare(std::move(row));
     if (!fact || !part_word || diagnostics_.error_count() != errors_before) return;
     pattern.fact = *fact;
     patterns_.emplace_back(std::move(pattern), table.place());

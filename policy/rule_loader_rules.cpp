@@ -26,7 +26,8 @@ const std::vector<std::string>& then_words() {
         "reject",
         "disconnect",
         "tag",
-        "add-header"
+        "add-header",
+        "skip"
     };
     return words;
 }
@@ -103,14 +104,17 @@ std::optional<Expression> RuleLoader::read_condition(const ConfigTable& table, c
 }
 
 void RuleLoader::read_points(
-    const ConfigTable& table, const ConfigValue& points, std::optional<Expression> when, Rule& rule
+    ConfigTable& table, const ConfigValue& points, std::optional<Expression> when, Rule& rule
 ) {
     rule.has_points = true;
     if (points.kind != ConfigValue::Kind::table) {
         const auto value = to_millipoints(table, points);
         if (!table.has("when"))
             table.error(points.place, "points without a condition: the rule needs \"when\"");
-        if (value && when) rule.cases.push_back({std::move(*when), *value});
+        if (value && when) {
+            const auto text = table.value("when");
+            rule.cases.push_back({std::move(*when), *value, text->text, text->place});
+        }
         return;
     }
     if (table.has("when")) {
@@ -120,9 +124,10 @@ void RuleLoader::read_points(
     }
     if (points.table.empty()) table.error(points.place, "an empty table of points");
     for (const ConfigValue& member : points.table) {
-        auto condition = read_condition(table, key_of(table, member));
+        const Text key = key_of(table, member);
+        auto condition = read_condition(table, key);
         const auto value = to_millipoints(table, member);
-        if (condition && value) rule.cases.push_back({std::move(*condition), *value});
+        if (condition && value) rule.cases.push_back({std::move(*condition), *value, key.text, key.place});
     }
 }
 
@@ -166,9 +171,55 @@ void RuleLoader::read_then(ConfigTable& table, std::optional<Expression> when, R
     if (!then || std::ranges::find(then_words(), *then) == then_words().end()) return;
     if (*then == "tag" || *then == "add-header")
         read_header(table, rule, *then);
+    else if (*then == "skip")
+        read_skip(table, rule);
     else
         rule.action = parse_action(*then).value_or(Action::none);
-    if (when) rule.cases.push_back({std::move(*when), 0});
+    if (when) {
+        const auto text = table.value("when");
+        rule.cases.push_back({std::move(*when), 0, text->text, text->place});
+    }
+}
+
+/// What the session itself knows is no check, and without it no rule could be judged.
+bool RuleLoader::is_check(std::string_view filter) {
+    return filter != "smtp";
+}
+
+void RuleLoader::read_skip(ConfigTable& table, Rule& rule) {
+    const auto names = table.texts("skip", ConfigTable::OneOrList::one_or_list);
+    if (!table.has("skip") || (names && names->empty())) {
+        table.error(
+            table.value_place(table.has("skip") ? "skip" : "then"),
+            "then = \"skip\" needs the checks to skip: skip = [\"greylist\", \"dnsbl.zen\"]"
+        );
+    }
+    if (!names) return;
+    std::vector<std::string> known = {"greylist"};
+    for (const FactDeclaration& row : made_->dictionary_.rows()) {
+        if (!is_check(row.filter)) continue;
+        known.push_back(row.name);
+        if (std::ranges::find(known, row.filter) == known.end()) known.push_back(row.filter);
+    }
+    for (const ConfigValue& name : *names) {
+        const std::size_t before = rule.skipped_facts.size();
+        for (std::size_t at = 0; at < made_->dictionary_.rows().size(); ++at) {
+            const FactDeclaration& row = made_->dictionary_.rows()[at];
+            if (is_check(row.filter) && (row.name == name.text || row.filter == name.text))
+                rule.skipped_facts.push_back(static_cast<FactId>(at));
+        }
+        if (name.text == "greylist") rule.skips_greylist = true;
+        if (name.text != "greylist" && rule.skipped_facts.size() == before) {
+            const bool is_fact = made_->dictionary_.find(name.text).has_value();
+            table.error(
+                name.place,
+                is_fact ? name.text + " is known by the session itself: it is no check that could be skipped"
+                        : "unknown check \"" + name.text + '"',
+                is_fact ? std::string() : nearest_word(name.text, known)
+            );
+        }
+        rule.skipped_checks.push_back(name.text);
+    }
 }
 
 void RuleLoader::read_effect(ConfigTable& table, Rule& rule) {
@@ -210,6 +261,7 @@ void RuleLoader::read_stage(ConfigTable& table, Rule& rule) {
         reason = "headers are added at the end";
     }
     rule.stage = given.value_or(earliest);
+    read_late(table, rule);
     if (given && *given < earliest) {
         table.error(
             table.value_place("at"),
@@ -219,15 +271,28 @@ void RuleLoader::read_stage(ConfigTable& table, Rule& rule) {
     }
 }
 
+/// late = "data": the answer waits for the end of the data, so that the message can be reviewed.
+void RuleLoader::read_late(ConfigTable& table, Rule& rule) {
+    if (table.word("late", {"rcpt", "data"}) != "data") return;
+    const SourcePlace place = table.value_place("late");
+    if (rule.has_points || rule.action == Action::none) {
+        table.error(place, "only a rule that decides has an answer that could be late");
+    } else if (table.has("at") && rule.stage != Stage::end) {
+        table.error(place, "late = \"data\" answers at the end of the data, \"at\" says otherwise");
+    } else if (table.text("answer") == "now") {
+        table.error(place, "late = \"data\" and answer = \"now\" exclude each other");
+    }
+    rule.stage = Stage::end;
+}
+
 void RuleLoader::read_expiry(ConfigTable& table, Rule& rule) {
     const auto value = table.value("expires");
     if (!value) return;
     const bool is_time = value->kind == ConfigValue::Kind::date || value->kind == ConfigValue::Kind::text;
     rule.expires = is_time ? parse_time(value->text) : std::nullopt;
+    rule.expires_place = value->place;
     if (!rule.expires) {
         table.error(value->place, "expected a date such as 2027-01-31");
-    } else if (*rule.expires <= system_clock().wall()) {
-        table.warning(value->place, "rule \"" + rule.id + "\" has expired: it is off");
     }
 }
 
@@ -286,16 +351,13 @@ std::optional<ReplyTemplate> RuleLoader::read_template(
 
 void RuleLoader::read_rule(ConfigTable& table) {
     Rule rule;
-    rule.place = table.place();
-    const auto id = table.text("id");
-    if (!table.has("id")) table.error(table.place(), "a rule needs \"id\"");
-    if (id) {
-        rule.id = *id;
-        if (*id == "default")
-            table.error(table.value_place("id"), "\"default\" is what is said when no rule decided");
-        else
-            claim_name(table, "id", rule_places_, *id, "rule");
-        rule.place = table.place_of("id");
+    std::optional<std::size_t> replaced;
+    read_id(table, rule, replaced);
+    // What a later folder puts in its place may also replace what it speaks of.
+    const auto replacing = replacing_.find(rule.id);
+    if (replacing != replacing_.end() && folder_ < replacing->second) {
+        made_->rules_.push_back(std::move(rule));
+        return;
     }
     if (auto scope = table.table("scope")) {
         const std::size_t errors_in_scope = diagnostics_.error_count();
@@ -340,6 +402,7 @@ void RuleLoader::read_rule(ConfigTable& table) {
     }
     read_expiry(table, rule);
     read_reply(table, rule);
+    if (table.boolean("alone").value_or(false)) rule.refuses_alone = true;
     if (is_complete) {
         if (auto why = read_template(table, "why", rule)) rule.why = std::move(*why);
         if (auto fix = read_template(table, "fix", rule)) rule.fix = std::move(*fix);
@@ -359,10 +422,38 @@ void RuleLoader::read_rule(ConfigTable& table) {
             }
         }
     }
-    static_cast<void>(table.value("then"));
+    if (is_complete && table.has("skip") && !rule.skips()) {
+        static_cast<void>(table.value("skip"));
+        table.error(table.place_of("skip"), "\"skip\" has no place in this rule", "then = \"skip\"");
+    }
+    for (const std::string_view key : {"then", "late", "skip", "replace"})
+        static_cast<void>(table.value(key));
     table.finish();
     // Kept even with mistakes, so that overrides and tests that name it are not reported too.
-    made_->rules_.push_back(std::move(rule));
+    if (replaced)
+        made_->rules_[*replaced] = std::move(rule);
+    else
+        made_->rules_.push_back(std::move(rule));
+}
+
+/// `replaced` becomes the index of the rule in whose place this one stands.
+void RuleLoader::read_id(ConfigTable& table, Rule& rule, std::optional<std::size_t>& replaced) {
+    rule.place = table.place();
+    rule.folder = folder_;
+    const auto id = table.text("id");
+    if (!table.has("id")) table.error(table.place(), "a rule needs \"id\"");
+    if (!id) return;
+    rule.id = *id;
+    rule.place = table.place_of("id");
+    if (*id == "default") {
+        table.error(table.value_place("id"), "\"default\" is what is said when no rule decided");
+        return;
+    }
+    if (claim_name(table, "id", rule_names_, *id, "rule") != Claim::replaces) return;
+    const auto found = std::ranges::find(made_->rules_, *id, &Rule::id);
+    if (found == made_->rules_.end()) return;
+    replaced = static_cast<std::size_t>(found - made_->rules_.begin());
+    rule.replaces = found->place.file + ':' + std::to_string(found->place.line);
 }
 
 }  // namespace wicket

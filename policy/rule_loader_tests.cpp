@@ -1,4 +1,5 @@
 // [[override]] and [[test]] of rule files: both name rules.
+#include "policy/record_facts.hpp"
 #include "policy/rule_loader.hpp"
 #include "policy/time_text.hpp"
 
@@ -268,18 +269,50 @@ void RuleLoader::read_expected(const ConfigTable& table, const ConfigValue& expe
     }
 }
 
-void RuleLoader::read_test(ConfigTable& table) {
+/// The facts of a record beside the rule file, as `mailwicket export` writes it.
+void RuleLoader::read_record(ConfigTable& table, const RuleFile& file, RuleTest& test) {
+    const auto name = table.text("record");
+    const std::string recipient = table.text("recipient").value_or("");
+    if (!name) return;
+    const SourcePlace place = table.value_place("record");
+    const auto content = read_beside(table, "record", *name, file, "record");
+    if (!content) return;
+    auto read = facts_from_record(*content, recipient, made_->dictionary_);
+    if (!read) {
+        const bool is_recipient = table.has("recipient") && read.error().message.contains("no recipient");
+        table.error(
+            is_recipient ? table.value_place("recipient") : place, *name + ": " + read.error().message
+        );
+        return;
+    }
+    // A list that is asked no more leaves its facts behind in old records.
+    for (const std::string& fact : read->left_out)
+        table.warning(place, *name + " has the fact " + fact + ", which is not known here: it is left out");
+    test.given = std::move(read->facts);
+}
+
+void RuleLoader::read_test(ConfigTable& table, const RuleFile& file) {
     RuleTest test;
     test.place = table.place();
+    test.folder = folder_;
     if (const auto name = table.text("name")) test.name = *name;
     if (const auto at = table.word("at", {"connect", "helo", "mail", "rcpt", "data", "end"})) {
         test.stage = parse_stage(*at).value_or(Stage::end);
     }
+    const bool has_record = table.has("record");
+    if (has_record)
+        read_record(table, file, test);
+    else if (table.has("recipient"))
+        table.error(
+            table.place_of("recipient"), "\"recipient\" chooses one of a record: this test has none", "record"
+        );
+    static_cast<void>(table.value("recipient"));
     if (const auto given = table.value("given")) read_given(table, *given, test);
     if (const auto expect = table.value("expect")) read_expected(table, *expect, test);
     table.finish();
     for (const std::string_view key : {"name", "given", "expect"}) {
-        if (!table.has(key)) table.error(table.place(), "a test needs \"" + std::string(key) + '"');
+        if (table.has(key) || (has_record && key != "name")) continue;
+        table.error(table.place(), "a test needs \"" + std::string(key) + '"');
     }
     made_->tests_.push_back(std::move(test));
 }

@@ -21,9 +21,9 @@ namespace wicket {
 // must not keep mail out for good.
 inline constexpr std::int64_t deferrals_limit = 2;
 
-/// A text that a rule set was read from: a rule file, or a list that one names.
+/// A text that a rule set was read from: a rule file, or a list or record that one names.
 struct RuleSource {
-    std::string name;  // as it is hashed: without the folder that it stood in
+    std::string name;  // as it is hashed: beside the first folder of rules; those of the second begin with 2/
     std::string content;
 
     bool operator==(const RuleSource&) const = default;
@@ -34,7 +34,7 @@ public:
     virtual ~RuleSet() = default;
     virtual const FactDictionary& dictionary() const = 0;
     virtual const std::vector<DnsList>& dns_lists() const = 0;
-    /// The paths of the files that [[list]]s were read from.
+    /// The paths of the files beside the rules that were read: of [[list]]s, and the records of tests.
     virtual const std::vector<std::string>& list_files() const = 0;
     /// What [[pattern]]s make facts of; nullptr if there are none.
     virtual std::shared_ptr<const PatternSet> patterns() const = 0;
@@ -52,11 +52,21 @@ public:
     virtual bool has_immediate_answers(Stage stage) const = 0;
 };
 
+/// What is read for use says what keeps it from being used. What is read to be checked gets advice, too: and
+/// an expired rule, which must not keep a server from starting, is a mistake there.
+enum class RuleReading : std::uint8_t { for_use, for_check };
+
 /// nullptr if there was any error. `folders` in order; a folder that does not exist is an error.
-std::shared_ptr<const RuleSet> load_rules(const std::vector<std::string>& folders, Diagnostics& diagnostics);
+std::shared_ptr<const RuleSet> load_rules(
+    const std::vector<std::string>& folders,
+    Diagnostics& diagnostics,
+    RuleReading reading = RuleReading::for_use
+);
 /// The same from texts {file name, content}: a folder is what stands before the last `/` of a name.
 std::shared_ptr<const RuleSet> compile_rules(
-    const std::vector<std::pair<std::string, std::string>>& files, Diagnostics& diagnostics
+    const std::vector<std::pair<std::string, std::string>>& files,
+    Diagnostics& diagnostics,
+    RuleReading reading = RuleReading::for_use
 );
 /// The same rule set from its sources.
 std::shared_ptr<const RuleSet> recompile_rules(
@@ -69,7 +79,8 @@ struct RuleTestResult {
     bool passed;
     std::string difference;  // what came instead
 };
-/// Runs the [[test]] blocks of the rule set.
+/// Runs the [[test]] blocks of the rule set. Those of a folder hold of the rules of that folder and of those
+/// before it: who replaces a shipped rule need not change the shipped tests.
 std::vector<RuleTestResult> run_rule_tests(const RuleSet& rules);
 
 /// Pure: same rules, facts and stage, same verdict. Before Stage::end only `then` rules of that stage answer
@@ -78,6 +89,9 @@ std::vector<RuleTestResult> run_rule_tests(const RuleSet& rules);
 /// rcpt are those of one recipient; without one (rcpt.address absent) rules about recipients do not hit and
 /// overrides do not apply.
 Verdict decide(const RuleSet& rules, const Facts& facts, Stage stage);
+
+/// The checks that rules with then = "skip" left out of a verdict, each with the rule that did.
+std::vector<std::pair<std::string, std::string>> skipped_checks(const RuleSet& rules, const Verdict& verdict);
 
 /// Whether a rule with on_unknown = "defer" deferred for what it did not know. If so, the verdict depends on
 /// deferred.envelope and deferred.message, which count such deferrals of earlier tries: ask again with them.

@@ -1,0 +1,34 @@
+// The linter of rule sets: what each line alone does not show. It sees a set that is whole, and adds what it
+// finds to the diagnostics. Only policy/ includes this; one thread.
+#pragma once
+
+#include "policy/compiled_rules.hpp"
+#include "policy/named_list.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wicket {
+
+struct LintedList {
+    std::string name;
+    SourcePlace place;
+    std::shared_ptr<const NamedList> list;
+    std::vector<ListEntry> entries;
+};
+
+struct LintInput {
+    const CompiledRules& rules;
+    const std::vector<LintedList>& lists;
+    RuleReading reading;
+    WallTime now;
+    std::function<std::string(const SourcePlace&)> source_line;
+};
+
+/// Errors: rules that can never decide or count, and in a check those that have expired. Advice in a check: a
+/// rule that refuses on one block list alone, lists that overlap, expired entries, a rule that no test hits.
+void lint_rules(const LintInput& input, Diagnostics& diagnostics);
+
+}  // namespace wicket
