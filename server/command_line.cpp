@@ -224,10 +224,14 @@ void add_commands(CLI::App& app, Words& words) {
         app,
         words,
         "rules",
-        "Run the [[test]] blocks of the rules, or count how often each rule hit and decided",
-        "mailwicket rules test\n  mailwicket rules hits --since 7d"
+        "test: run the [[test]] blocks; show: what is in force, and where it stands; hits: how often each "
+        "rule hit "
+        "and decided",
+        "mailwicket rules test\n  mailwicket rules show --json\n  mailwicket rules hits --since 7d"
     );
-    rules->add_option("verb", words.verb, "test or hits")->required()->check(CLI::IsMember({"test", "hits"}));
+    rules->add_option("verb", words.verb, "test, show or hits")
+        ->required()
+        ->check(CLI::IsMember({"test", "show", "hits"}));
     rules->add_option("--since", words.since, "of hits: 2h, 7d, or 2026-01-31; default: everything");
     add_command(app, words, "verify", "Read the whole store and name what is damaged", "mailwicket verify");
     add_command(
@@ -279,6 +283,7 @@ int run(const std::string& command, Words& words) {
     if (command == "allow") return allow_command(words.context, words.allow);
     if (command == "suspects") return suspects_command(words.context, words.suspects);
     if (command == "rules" && words.verb == "hits") return rules_hits_command(words.context, words.since);
+    if (command == "rules" && words.verb == "show") return rules_show_command(words.context);
     if (command == "rules") return rules_test_command(words.context);
     if (command == "verify") return verify_command(words.context);
     return status_command(words.context);

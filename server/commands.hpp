@@ -83,6 +83,8 @@ int facts_command(const CommandContext& context);
 int rules_test_command(const CommandContext& context);
 /// Per rule and per block list: how often it hit, decided, and decided alone.
 int rules_hits_command(const CommandContext& context, const std::string& since);
+/// Rules, thresholds, overrides and lists in force, with their places.
+int rules_show_command(const CommandContext& context);
 /// Reads every message and row of the store and names what is damaged.
 int verify_command(const CommandContext& context);
 /// What the running server counts, and the ids of its processes.

@@ -263,7 +263,8 @@ Result<> ServerParts::start(const std::string& config_file, Diagnostics& diagnos
     if (!dns) return std::unexpected(dns.error());
     state.dns = std::move(*dns);
     if (auto started = state.start_scan_pool(); !started) return started;
-    auto policy = load_policy_state(config_file, state.filter_services, nullptr, diagnostics);
+    auto policy =
+        load_policy_state(config_file, state.filter_services, nullptr, diagnostics, PolicyLoading::start);
     if (!policy) return failure(ErrorCode::invalid, "the configuration is at fault");
     state.keep_rules(*policy);
     state.start_probes(*policy, nullptr);
@@ -373,7 +374,9 @@ std::string confinement_hint(const Diagnostics& diagnostics) {
 Result<std::string> ServerParts::reload(const std::string& config_file, Diagnostics& diagnostics) {
     State& state = *state_;
     const std::shared_ptr<const PolicyState> before = state.policy.get();
-    auto now = load_policy_state(config_file, state.filter_services, before.get(), diagnostics);
+    auto now = load_policy_state(
+        config_file, state.filter_services, before.get(), diagnostics, PolicyLoading::reload
+    );
     if (!now)
         return failure(
             ErrorCode::invalid,

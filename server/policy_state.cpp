@@ -1,7 +1,11 @@
 #include "server/policy_state.hpp"
 
+#include "base/config_reader.hpp"
+
 #include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
+#include <utility>
 
 namespace wicket {
 namespace {
@@ -26,24 +30,52 @@ std::shared_ptr<DnsListHealth> health_of(const DnsList& list, const PolicyState*
     return std::make_shared<DnsListHealth>(list);
 }
 
+void complain_of_test(const RuleTestResult& test, PolicyLoading loading, Diagnostics& diagnostics) {
+    std::string message = fmt::format("the rules fail their test \"{}\": {}", test.name, test.difference);
+    if (loading == PolicyLoading::start)
+        diagnostics.warning(
+            test.place, message + "; they are in force nevertheless, and no reload would take them"
+        );
+    else
+        diagnostics.error(test.place, std::move(message));
+}
+
+/// Those that a configuration names which has mistakes elsewhere.
+std::vector<std::string> rule_folders_of(const std::string& config_file) {
+    Diagnostics ignored;
+    const auto document = ConfigDocument::load(config_file, ignored);
+    if (!document) return {};
+    ConfigTable root = document->root();
+    const auto names = root.texts("rules", ConfigTable::OneOrList::one_or_list);
+    std::vector<std::string> folders;
+    if (!names) return folders;
+    for (const ConfigValue& name : *names)
+        folders.push_back((std::filesystem::path(config_file).parent_path() / name.text).string());
+    return folders;
+}
+
 }  // namespace
 
 std::shared_ptr<const PolicyState> load_policy_state(
     const std::string& config_file,
     const FilterServices& services,
     const PolicyState* previous,
-    Diagnostics& diagnostics
+    Diagnostics& diagnostics,
+    PolicyLoading loading
 ) {
     auto state = std::make_shared<PolicyState>();
     state->config = load_config(config_file, diagnostics);
-    if (!state->config) return nullptr;
-    state->rules = load_rules(state->config->rules, diagnostics);
+    const auto reading = loading == PolicyLoading::check ? RuleReading::for_check : RuleReading::for_use;
+    if (!state->config) {
+        // One run tells all mistakes.
+        if (loading == PolicyLoading::check)
+            static_cast<void>(load_rules(rule_folders_of(config_file), diagnostics, reading));
+        return nullptr;
+    }
+    state->rules = load_rules(state->config->rules, diagnostics, reading);
     if (!state->rules) return nullptr;
     for (const RuleTestResult& test : run_rule_tests(*state->rules))
-        if (!test.passed)
-            diagnostics.error(
-                test.place, fmt::format("the rules fail their test \"{}\": {}", test.name, test.difference)
-            );
+        if (!test.passed) complain_of_test(test, loading, diagnostics);
 
     state->dictionary = std::shared_ptr<const FactDictionary>(state->rules, &state->rules->dictionary());
     FilterSetup setup{

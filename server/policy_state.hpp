@@ -26,13 +26,19 @@ struct FilterServices {
     std::shared_ptr<ScanPool> scan_pool;  // nullptr in `check`
 };
 
+/// A test that fails keeps old rules in force, and is a mistake in a check. A start has no old rules to keep:
+/// not to take mail at all would be worse than rules that are whole but for a test, so that is an alarming
+/// line of the log.
+enum class PolicyLoading : std::uint8_t { start, reload, check };
+
 /// Reads configuration and rules, runs the rules' own tests, builds the chain. nullptr if anything is wrong;
 /// `previous`, if not null, lends the health of the lists that are configured as before.
 std::shared_ptr<const PolicyState> load_policy_state(
     const std::string& config_file,
     const FilterServices& services,
     const PolicyState* previous,
-    Diagnostics& diagnostics
+    Diagnostics& diagnostics,
+    PolicyLoading loading
 );
 
 /// The one in force. Any thread.

@@ -7,6 +7,7 @@
 #include "server/config_check.hpp"
 #include "server/confine.hpp"
 #include "server/exit_codes.hpp"
+#include "server/file_watch.hpp"
 #include "server/parts.hpp"
 #include "server/policy_state.hpp"
 #include "server/state_folder.hpp"
@@ -79,20 +80,26 @@ void reload(ServerParts& parts, const std::string& config_file) {
     ::sd_notify(0, "READY=1");
 }
 
-/// Until SIGTERM or SIGINT.
+/// So often it is looked whether a list has changed: what an administrator adds counts before he wonders.
+constexpr timespec list_watch_interval{2, 0};
+
+/// Until SIGTERM or SIGINT. Lists are read again when they have changed, all or nothing, as by SIGHUP.
 void wait_for_signals(ServerParts& parts, const std::string& config_file) {
     const sigset_t signals = handled_signals();
+    FileWatch lists;
+    lists.settle(parts.policy().get()->rules->list_files());
     while (true) {
-        int signal = 0;
-        if (sigwait(&signals, &signal) != 0) continue;
-        if (signal != SIGHUP)
+        const int signal = sigtimedwait(&signals, nullptr, &list_watch_interval);
+        if (signal == SIGTERM || signal == SIGINT)
             return log_info(
                 "draining",
                 {
                     {"open", std::to_string(parts.open_connections())}
             }
             );
+        if (signal != SIGHUP && !lists.has_changed(parts.policy().get()->rules->list_files())) continue;
         reload(parts, config_file);
+        lists.settle(parts.policy().get()->rules->list_files());
     }
 }
 

@@ -58,6 +58,23 @@ std::string text_fact(const Facts& facts, CoreFact fact) {
     return text != nullptr ? *text : std::string();
 }
 
+/// A skipped check is told in the timeline; its facts stay, so that a replay without the rule has them.
+void note_skipped(const RuleSet& rules, DecisionRecord& record) {
+    const std::uint32_t micros = record.events.empty() ? 0 : record.events.back().micros;
+    std::vector<std::string> told;
+    const auto note = [&](const Verdict& verdict) {
+        for (const auto& [check, rule] : skipped_checks(rules, verdict)) {
+            std::string what = check + ": skipped by rule " + rule;
+            if (std::ranges::find(told, what) != told.end()) continue;
+            told.push_back(what);
+            record.events.push_back({micros, verdict.stage, std::move(what)});
+        }
+    };
+    note(record.verdict);
+    for (const RecordRecipient& recipient : record.recipients)
+        note(recipient.verdict);
+}
+
 }  // namespace
 
 RecordRecipient record_of(const VisitRecipient& recipient, Facts facts) {
@@ -128,6 +145,7 @@ DecisionRecord make_record(
              event.what}
         );
     }
+    note_skipped(*context.policy.rules, record);
     record.rules_hash = context.policy.rules->hash();
     record.policy_shadow = context.policy.config->is_policy_shadow;
     record.is_late = context.is_late;

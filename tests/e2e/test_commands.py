@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 
-from harness import DOMAIN, PASSWORD, Server, Smtp, check, deliver, equal
+from harness import DOMAIN, PASSWORD, Server, Smtp, check, deliver, equal, wait_until
 
 ALICE = f'alice@{DOMAIN}'
 
@@ -211,3 +212,97 @@ def test_a_state_folder_with_a_long_path():
         check(not (server.folder / long / 'control.sock').exists(), 'the socket is left')
         result = server.command('status', check_code=69)
         check('no server is running' in result.stderr, f'status: {result.stderr}')
+
+
+RULES = """[thresholds]
+junk = 3
+[[list]]
+name = "partners"
+kind = "ip"
+file = "partners.txt"
+[[rule]]
+id = "from-partner"
+when = 'client.ip in list(partners)'
+then = "tag"
+scope = { domains = ["example.test"] }
+[[override]]
+recipients = ["postmaster@*"]
+worst = "junk"
+modes = { from-partner = "off" }
+[[test]]
+name = "a partner is tagged"
+given = { "client.ip" = "192.0.2.1", "rcpt.domain" = "example.test" }
+expect = { verdict = "accept" }
+"""
+
+
+def test_rules_show_is_one_table_with_places():
+    with Folder(rules=RULES) as server:
+        rules = server.folder / 'rules'
+        (rules / 'partners.txt').write_text('192.0.2.0/24\n198.51.100.1 expires=2099-01-01\n')
+        rows = {(row['kind'], row['check']): row for row in objects(server.command('rules', 'show', '--json').stdout)}
+        equal(rows['threshold', 'junk'] | {'detail': ''}, {'kind': 'threshold', 'check': 'junk', 'stage': 'end', 'points': '3', 'action': 'junk', 'mode': '',
+                                                           'scope': '', 'origin': f'{rules}/rules.toml:1', 'detail': ''}, 'a threshold')
+        equal(rows['list', 'partners']['detail'], f'ip, 2 entries of {rules}/partners.txt', 'a list')
+        rule = rows['rule', 'from-partner']
+        equal([rule[key] for key in ('stage', 'action', 'mode', 'scope', 'origin', 'detail')],
+              ['end', 'header X-Mailwicket-Tag', 'enforce', 'domains example.test', f'{rules}/rules.toml:8', 'client.ip in list(partners)'], 'a rule')
+        override = rows['override', '']
+        equal([override[key] for key in ('action', 'mode', 'scope')], ['worst junk', 'from-partner off', 'recipients postmaster@*'], 'an override')
+        table = server.command('rules', 'show').stdout.splitlines()
+        equal(table[0].split(), ['kind', 'check', 'stage', 'points', 'action', 'mode', 'scope', 'origin', 'detail'], 'the head')
+        equal(len(table), len(rows) + 1, 'rows')
+
+
+def test_check_tells_mistakes_of_configuration_rules_and_lists_in_one_run():
+    with Folder(rules=RULES.replace('list(partners)', 'list(partner)') + '[[rule]]\nid = "old"\nwhen = \'spf.result == fail\'\npoints = 1\nexpires = 2001-01-31\n') as server:
+        (server.folder / 'rules/partners.txt').write_text('192.0.2.0/24\n  192.0.2.1/24\n')
+        server.config.write_text(server.config.read_text() + '\nbogus = 1\n')
+        result = server.command('check', '--json', check_code=78)
+        said = [one for one in objects(result.stdout) if 'summary' not in one]
+        places = [(one['file'].rsplit('/', 1)[-1], one['line'], one['column']) for one in said if one['severity'] == 'error']
+        check(('rules.toml', 9, 27) in places and ('partners.txt', 2, 3) in places, f'{places}')
+        check(any(place[0] == 'mailwicket.toml' for place in places), f'{places}')
+        ordered = [(one['file'], one['line'], one['column']) for one in said]
+        equal(ordered, sorted(ordered), 'the order')
+
+
+def test_a_list_that_changes_is_read_again():
+    rules = RULES.replace('then = "tag"', 'then = "reject"').replace('worst = "junk"\n', '') + '[[rule]]\nid = "x"\nwhen = \'false or mail.is_null\'\npoints = 1\n'
+    rules = rules.replace('expect = { verdict = "accept" }', 'expect = { verdict = "reject" }')
+    with Folder(rules=rules) as server:
+        partners = server.folder / 'rules/partners.txt'
+        partners.write_text('192.0.2.0/24\n')
+        server.start()
+        equal(deliver(server).code, 250, 'a stranger')
+        partners.write_text('198.51.100.0/24\n192.0.2.0/24\n')
+        wait_until(lambda: deliver(server).code == 550, 'the new entry')
+        seen = len(server.log_text())
+        partners.write_text('198.51.100.0/24\nrubbish\n')
+        wait_until(lambda: 'not reloaded' in server.log_text()[seen:], 'a word about the bad line')
+        check('partners.txt:2:1' in server.log_text()[seen:], server.log_text()[seen:])
+        time.sleep(5)
+        equal(server.log_text()[seen:].count('not reloaded'), 1, 'it is told once')
+        equal(deliver(server).code, 550, 'the old list')
+        replaced = partners.with_name('new')
+        replaced.write_text('192.0.2.0/24\n')
+        replaced.rename(partners)
+        wait_until(lambda: deliver(server).code == 250, 'the list that came in its place')
+
+
+def test_a_failing_test_keeps_old_rules_but_no_server_from_starting():
+    wrong = '[[test]]\nname = "wrong"\ngiven = { }\nexpect = { verdict = "reject" }\n'
+    with Folder(rules='') as server:
+        path = server.folder / 'rules/rules.toml'
+        path.write_text(wrong)
+        result = server.command('check', check_code=78)
+        check('fail their test "wrong"' in result.stderr, result.stderr)
+        server.start()
+        check('fail their test "wrong"' in server.log_text(), server.log_text())
+        equal(deliver(server).code, 250, 'mail')
+        seen = len(server.log_text())
+        server.reload()
+        wait_until(lambda: 'not reloaded' in server.log_text()[seen:], 'a word about the test')
+        path.write_text('')
+        server.reload()
+        wait_until(lambda: '"reloaded"' in server.log_text()[seen:] or ' reloaded' in server.log_text()[seen:].replace('not reloaded', ''), 'the reload')
