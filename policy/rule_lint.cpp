@@ -251,7 +251,7 @@ private:
 }  // namespace
 
 void lint_rules(const LintInput& input, Diagnostics& diagnostics) {
-    Linter(input, diagnostics).run();
+    if (input.reading != RuleReading::as_it_was) Linter(input, diagnostics).run();
 }
 
 }  // namespace wicket

@@ -554,7 +554,7 @@ std::shared_ptr<const RuleSet> recompile_rules(
     std::vector<std::pair<std::string, std::string>> files;
     for (const RuleSource& source : sources)
         files.emplace_back(source.name, source.content);
-    return compile_rules(files, diagnostics);
+    return compile_rules(files, diagnostics, RuleReading::as_it_was);
 }
 
 }  // namespace wicket

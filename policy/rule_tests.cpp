@@ -73,8 +73,7 @@ std::vector<RuleTestResult> run_rule_tests(const RuleSet& rules) {
                                               : recompile_rules(made.sources_up_to(base_folder), ignored);
         }
         // A folder that is no rule set without those behind it is judged with them.
-        const RuleTest* own =
-            base == nullptr ? nullptr : test_of(compiled(*base), base_folder, in_folder);
+        const RuleTest* own = base == nullptr ? nullptr : test_of(compiled(*base), base_folder, in_folder);
         ++in_folder;
         const Verdict verdict =
             own != nullptr ? verdict_of_test(compiled(*base), *own) : verdict_of_test(made, test);

@@ -54,7 +54,8 @@ public:
 
 /// What is read for use says what keeps it from being used. What is read to be checked gets advice, too: and
 /// an expired rule, which must not keep a server from starting, is a mistake there.
-enum class RuleReading : std::uint8_t { for_use, for_check };
+/// A set that was in force once is taken as it was, without the linter of today.
+enum class RuleReading : std::uint8_t { for_use, for_check, as_it_was };
 
 /// nullptr if there was any error. `folders` in order; a folder that does not exist is an error.
 std::shared_ptr<const RuleSet> load_rules(
