@@ -140,11 +140,13 @@ private:
         for (const PointsCase& one : rule.cases) {
             const Parts parts = parts_of_condition(one.text);
             const auto same = std::ranges::find(seen, parts, &std::pair<Parts, const PointsCase*>::first);
-            if (const Rule* before = decided_before(rule, one)) {
-                error(
+            const Rule* before =
+                input_.reading == RuleReading::for_check ? decided_before(rule, one) : nullptr;
+            if (before != nullptr) {
+                warn(
                     one.place,
-                    "these points can never count: " + named(*before) + " at " + place_of(*before) +
-                        " decides whenever they would"
+                    "these points decide nothing: " + named(*before) + " at " + place_of(*before) +
+                        " decides whenever they count"
                 );
             } else if (same != seen.end()) {
                 error(

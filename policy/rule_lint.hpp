@@ -27,8 +27,9 @@ struct LintInput {
     std::function<std::string(const SourcePlace&)> source_line;
 };
 
-/// Errors: rules that can never decide or count, and in a check those that have expired. Advice in a check: a
-/// rule that refuses on one block list alone, lists that overlap, expired entries, a rule that no test hits.
+/// Errors: conditions that never hold, rules that can never decide, and in a check those that have expired.
+/// Advice in a check: a rule that refuses on one block list alone, points that decide nothing, lists that
+/// overlap, expired entries, a rule that no test hits.
 void lint_rules(const LintInput& input, Diagnostics& diagnostics);
 
 }  // namespace wicket

@@ -217,9 +217,6 @@ const std::vector<Mistake>& mistakes() {
         {rules,
          "'mail.from in list(spammers) or mail.from in list(people)'", "'dnsbl.zen has drop and mail.is_null'",
          "'dnsbl.zen has drop and",                                                                                                            "can never decide"        },
-        {rules,
-         "'message.size > 2 * 10M and",                                "'dnsbl.zen has drop and",
-         "'dnsbl.zen has drop and",                                                                                                            "can never count"         },
         // Rules: block lists, tests.
         {rules,
          "zone     = \"zen.example\"",                                 "zone     = \"zen example\"",
