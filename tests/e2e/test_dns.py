@@ -170,7 +170,7 @@ def test_an_unknown_defers_the_same_recipient_twice_and_not_again():
         reply = deliver(server, client='198.51.100.9')
         equal(reply.code, 250, 'the old one')
         record = server.explain(reply.id)
-        equal(record['recipients'][0]['facts'], {'deferred.envelope': 2}, 'the count in the record')
+        equal(record['facts'].get('deferred.envelope'), 2, 'the count in the record')
         check('spf-or-wait' in record['unknown_rules'], 'the rule is not among the unknown')
     finally:
         server.stop()
@@ -252,7 +252,7 @@ def test_who_was_greylisted_passes_when_it_comes_again():
         reply = deliver(server, client='198.51.100.3')
         equal(reply.code, 250, 'a neighbour five minutes later')
         record = server.explain(reply.id)
-        check(record['recipients'][0]['facts']['greylist.age'] >= 301, f'{record["recipients"]}')
+        check(record['facts']['greylist.age'] >= 301, f'{record["facts"]}')
         server.terminate()
         server.start()
         server.say(f'clock {20 * 86400}')

@@ -55,6 +55,25 @@ wicket::Facts facts_from(std::string_view octets) {
     facts.set(id_of(wicket::CoreFact::mail_domain), std::string("xbl"));
     facts.set(id_of(wicket::CoreFact::time_now), wicket::WallTime(std::chrono::days(20'000)));
     facts.set(id_of(wicket::CoreFact::iprev_result), std::string("pass"));
+    facts.set(id_of(wicket::CoreFact::mail_size), wicket::Unknown{"not told"});
+    facts.set(id_of(wicket::CoreFact::from_domain), std::string("spam.example"));
+    facts.set(id_of(wicket::CoreFact::rcpt_address), std::string("user@sub.example.co.uk"));
+    facts.set(id_of(wicket::CoreFact::rcpt_count), std::int64_t{2});
+    facts.set(id_of(wicket::CoreFact::header_missing), wicket::TextList{});
+    facts.set(
+        id_of(wicket::CoreFact::dkim_pass),
+        wicket::TextList{
+            {"example.org", "xbl"},
+            ""
+    }
+    );
+    facts.set(
+        id_of(wicket::CoreFact::dkim_results),
+        wicket::ResultList{
+            {{{"domain", "spam.example"}, {"result", "pass"}}, {{"domain", "xbl"}, {"result", "fail"}}},
+            ""
+    }
+    );
     return facts;
 }
 
