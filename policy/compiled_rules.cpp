@@ -114,9 +114,18 @@ std::shared_ptr<const CompiledRules> CompiledRules::with_thresholds(
 
 void CompiledRules::complete() {
     by_stage_.clear();
+    points_rules_.clear();
     std::vector<bool> may_count(rules_.size());
     for (std::size_t at = 0; at < rules_.size(); ++at) {
-        if (!rules_[at].has_points) by_stage_.push_back(at);
+        const Rule& rule = rules_[at];
+        if (!rule.has_points) {
+            by_stage_.push_back(at);
+        } else {
+            const bool is_plain = rule.mode == RuleMode::enforce && !rule.expires && rule.scope.is_empty();
+            const auto* condition =
+                rule.cases.size() == 1 ? &rule.cases.front().condition.program() : nullptr;
+            points_rules_.push_back({condition, static_cast<std::uint32_t>(at), rule.stage, is_plain});
+        }
         may_count[at] = rules_[at].mode != RuleMode::off;
     }
     std::ranges::sort(by_stage_, {}, [&](std::size_t at) { return std::pair(rules_[at].stage, at); });

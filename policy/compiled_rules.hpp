@@ -82,6 +82,14 @@ struct Rule {
     bool skips() const { return !skipped_checks.empty(); }
 };
 
+/// A rule with points, as decide() goes through them: most do not hit, and those need not be looked at.
+struct PointsRule {
+    const ExpressionProgram* condition;  // the only one; nullptr if there are several
+    std::uint32_t index;                 // of rules()
+    Stage stage;
+    bool is_plain;  // enforced for everybody and for ever, unless an override has another mode
+};
+
 /// A list, for `rules show`.
 struct ShownList {
     std::string name;
@@ -138,6 +146,8 @@ public:
 
     const std::vector<Rule>& rules() const { return rules_; }
     const std::vector<std::size_t>& rules_by_stage() const { return by_stage_; }
+    /// In file order.
+    const std::vector<PointsRule>& points_rules() const { return points_rules_; }
     const std::vector<Override>& overrides() const { return overrides_; }
     const std::vector<RuleTest>& tests() const { return tests_; }
     /// What the folders up to `folder` alone were read from.
@@ -173,7 +183,8 @@ private:
     std::vector<std::size_t> source_folders_;  // of each
     std::vector<Rule> rules_;                  // in file order
     std::vector<std::size_t> by_stage_;        // of rules_: `then` rules by stage, then file order
-    std::vector<Override> overrides_;          // in file order
+    std::vector<PointsRule> points_rules_;
+    std::vector<Override> overrides_;  // in file order
     std::vector<RuleTest> tests_;
     Millipoints junk_threshold_ = default_junk_threshold;
     Millipoints reject_threshold_ = default_reject_threshold;

@@ -246,9 +246,12 @@ private:
     /// The total of the rules known at `stage`; hits and unknown rules go into the verdict.
     Millipoints sum_points(Stage stage) {
         Millipoints total = 0;
-        for (std::size_t index = 0; index < rules_.rules().size(); ++index) {
+        const bool is_quick = modes_.empty() && !unskipped_;
+        for (const auto& [condition, index, rule_stage, is_plain] : rules_.points_rules()) {
+            if (rule_stage > stage) continue;
+            if (is_quick && is_plain && condition != nullptr && evaluate(*condition, lookup_) == Truth::no)
+                continue;
             const Rule& rule = rules_.rules()[index];
-            if (!rule.has_points || rule.stage > stage) continue;
             const RuleMode mode = mode_of(index);
             if (!is_in_force(rule, mode)) continue;
             const PointsCase* best = nullptr;

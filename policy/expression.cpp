@@ -80,10 +80,15 @@ public:
             default: break;
         }
         if (node.child == ExpressionNode::none) return test(node, facts_.get(node.fact));
-        return test(node, value_of(node.child));
+        return test_computed(node);
     }
 
 private:
+    // Computed values need room of their own, which would make every call of run() slower: most have none.
+    [[gnu::noinline]] Truth test_computed(const ExpressionNode& node) const {
+        return test(node, value_of(node.child));
+    }
+
     Truth test(const ExpressionNode& node, const FactValue& value) const {
         if (node.op == is_absent) return truth_of(std::holds_alternative<Absent>(value));
         if (node.op == is_unknown) return truth_of(is_unknown_value(node, value));
@@ -276,7 +281,7 @@ private:
         return left && right ? compare(comparison, *left <=> *right) : Truth::unknown;
     }
 
-    Truth test_values(const ExpressionNode& node) const {
+    [[gnu::noinline]] Truth test_values(const ExpressionNode& node) const {
         const std::uint32_t left = node.child;
         const std::uint32_t right = program_.nodes[left].sibling;
         if (program_.nodes[left].op == count || program_.nodes[right].op == count) {
@@ -324,7 +329,7 @@ private:
         }
     }
 
-    Truth test_items(const ExpressionNode& node) const {
+    [[gnu::noinline]] Truth test_items(const ExpressionNode& node) const {
         const FactValue& value = facts_.get(node.fact);
         if (std::holds_alternative<Absent>(value)) return Truth::no;
         if (!is_list(value)) return Truth::unknown;
@@ -430,7 +435,11 @@ Truth Expression::evaluate(const Facts& facts) const {
 }
 
 Truth Expression::evaluate(const FactLookup& facts) const {
-    return Evaluation(*program_, facts).run(program_->root);
+    return wicket::evaluate(*program_, facts);
+}
+
+Truth evaluate(const ExpressionProgram& program, const FactLookup& facts) {
+    return Evaluation(program, facts).run(program.root);
 }
 
 const std::vector<FactId>& Expression::facts() const {

@@ -40,6 +40,8 @@ public:
 
     Truth evaluate(const Facts& facts) const;
     Truth evaluate(const FactLookup& facts) const;
+    /// What it was compiled to, which lives as long as any copy of it: for those who ask it often.
+    const ExpressionProgram& program() const { return *program_; }
     /// Every fact that it reads, each once.
     const std::vector<FactId>& facts() const;
     /// The earliest stage at which all of them are known.
@@ -52,6 +54,8 @@ public:
 private:
     std::shared_ptr<const ExpressionProgram> program_;
 };
+
+Truth evaluate(const ExpressionProgram& program, const FactLookup& facts);
 
 struct ExpressionMistake {
     std::size_t offset;  // in octets, into the text
