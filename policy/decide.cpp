@@ -1,4 +1,5 @@
 // decide(): facts in, verdict out. No I/O, no clock, no state: what it depends on is all in its arguments.
+#include "base/text.hpp"
 #include "policy/compiled_rules.hpp"
 #include "policy/fact_lookup.hpp"
 
@@ -89,6 +90,14 @@ private:
             if (one.worst && !worst_) worst_ = one.worst;
             if (!one.modes.empty()) modes_.push_back(&one);
         }
+        // RFC 5321 section 4.5.1: an invariant, whatever rules and overrides say.
+        if (is_to_postmaster()) worst_ = std::min(worst_.value_or(Action::junk), Action::junk);
+    }
+
+    bool is_to_postmaster() const {
+        const auto* address = std::get_if<std::string>(&facts_.get(id_of(CoreFact::rcpt_address)));
+        if (address == nullptr) return false;
+        return equal_ignoring_case(std::string_view(*address).substr(0, address->find('@')), "postmaster");
     }
 
     RuleMode mode_of(std::size_t index) const {

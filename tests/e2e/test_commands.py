@@ -306,3 +306,17 @@ def test_a_failing_test_keeps_old_rules_but_no_server_from_starting():
         path.write_text('')
         server.reload()
         wait_until(lambda: '"reloaded"' in server.log_text()[seen:] or ' reloaded' in server.log_text()[seen:].replace('not reloaded', ''), 'the reload')
+
+
+def test_no_rule_removes_an_invariant():
+    accept = '[[rule]]\nid = "all"\nwhen = \'true\'\nthen = "accept"\nat = "connect"\n'
+    with Server([{'service': 'smtp', 'xclient': ['127.0.0.0/8'], 'limits': {'size': 65536}}], rules=accept) as server:
+        equal(deliver(server, recipients=['x@elsewhere.test']).code, 550, 'relaying')
+        equal(deliver(server, recipients=[f'nobody@{DOMAIN}']).code, 550, 'an unknown recipient')
+        equal(deliver(server, message=b'Subject: x\r\n\r\n' + (b'x' * 70 + b'\r\n') * 2000 + b'\r\n').code, 552, 'the size limit')
+        equal(deliver(server).code, 250, 'what is left')
+        equal(server.log(f'to:nobody@{DOMAIN}')[-1]['rule'], 'builtin:unknown-user', 'who decided')
+    refuse = '[[rule]]\nid = "none"\nwhen = \'true\'\nthen = "reject"\nat = "connect"\n'
+    with Server(rules=refuse, accounts=('alice', 'postmaster')) as server:
+        equal(deliver(server).code, 550, 'alice')
+        equal(deliver(server, recipients=[f'Postmaster@{DOMAIN}']).code, 250, 'postmaster')

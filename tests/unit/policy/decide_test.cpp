@@ -85,6 +85,23 @@ TEST(Decide, TakesTheFirstThenRuleOfTheEarliestStage) {
     EXPECT_TRUE(rules->answers_at(Stage::rcpt));  // for what was postponed
 }
 
+TEST(Decide, PostmasterStaysReachableWhateverRulesSay) {
+    const auto rules = compile(
+        rule("all", "client.port > 0", "then = \"disconnect\"") +
+        "[[override]]\nrecipients = [\"postmaster@*\"]\nworst = \"reject\"\n"
+    );
+    for (const auto& [address, want] :
+         {std::pair("Postmaster@example.test", Action::junk),
+          std::pair("postmaster", Action::junk),
+          std::pair("postmaster2@example.test", Action::disconnect),
+          std::pair("a@postmaster", Action::disconnect)}) {
+        FactsOf facts(*rules);
+        facts.with("client.port", std::int64_t{1}).with("rcpt.address", std::string(address));
+        EXPECT_EQ(decide(*rules, facts, Stage::rcpt).action, want) << address;
+        EXPECT_EQ(decide(*rules, facts, Stage::end).action, want) << address;
+    }
+}
+
 TEST(Decide, AcceptEndsPolicy) {
     const auto rules = compile(
         rule("good", "client.port == 1", "then = \"accept\"") +
