@@ -89,4 +89,9 @@ Result<> replace_file(const std::string& path, std::string_view content, unsigne
     return sync_folder(folder);
 }
 
+std::string parent_of(const std::string& path) {
+    const auto slash = path.rfind('/');
+    return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
+}
+
 }  // namespace wicket

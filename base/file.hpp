@@ -38,4 +38,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit_octets 
 /// Writes `content` to a file beside `path`, syncs it, renames it over `path`, syncs the folder.
 Result<> replace_file(const std::string& path, std::string_view content, unsigned mode = 0600);
 
+/// The folder that a path leads through, with its slash; empty if there is none.
+std::string parent_of(const std::string& path);
+
 }  // namespace wicket

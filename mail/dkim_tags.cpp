@@ -67,15 +67,8 @@ bool is_name(std::string_view text, std::size_t least_labels) {
     return labels >= least_labels;
 }
 
-std::optional<unsigned> hex_digit(char c) {
-    if (is_digit(c)) return static_cast<unsigned>(c - '0');
-    // RFC 6376 section 2.11: upper case only; lower case is taken too, as section 6.7 of RFC 2045 advises.
-    const char lower = lower_case(c);
-    if (lower >= 'a' && lower <= 'f') return static_cast<unsigned>(lower - 'a' + 10);
-    return std::nullopt;
-}
-
-/// RFC 6376 section 2.11: dkim-quoted-printable; nullopt if an escape is incomplete or is no octet.
+/// RFC 6376 section 2.11: dkim-quoted-printable; nullopt if an escape is incomplete or is no octet. Digits in
+/// lower case are taken too, as section 6.7 of RFC 2045 advises.
 std::optional<std::string> decode_quoted_printable(std::string_view text) {
     std::string plain;
     for (std::size_t at = 0; at < text.size(); ++at) {
@@ -85,10 +78,10 @@ std::optional<std::string> decode_quoted_printable(std::string_view text) {
             continue;
         }
         if (at + 2 >= text.size()) return std::nullopt;
-        const auto high = hex_digit(text[at + 1]);
-        const auto low = hex_digit(text[at + 2]);
-        if (!high || !low) return std::nullopt;
-        plain += static_cast<char>(*high << 4U | *low);
+        const int high = hex_digit(text[at + 1]);
+        const int low = hex_digit(text[at + 2]);
+        if (high < 0 || low < 0) return std::nullopt;
+        plain += static_cast<char>(high * 16 + low);
         at += 2;
     }
     return plain;

@@ -2,7 +2,6 @@
 
 #include "base/text.hpp"
 #include "mail/charset.hpp"
-#include "mail/transfer_encoding.hpp"
 
 #include <algorithm>
 #include <array>

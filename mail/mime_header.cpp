@@ -93,23 +93,6 @@ private:
     std::size_t at_ = 0;
 };
 
-std::string decode_percent(std::string_view text) {
-    std::string decoded;
-    decoded.reserve(text.size());
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const bool has_digits = text[at] == '%' && at + 2 < text.size();
-        const int high = has_digits ? hex_digit(text[at + 1]) : -1;
-        const int low = has_digits ? hex_digit(text[at + 2]) : -1;
-        if (high < 0 || low < 0) {
-            decoded += text[at];
-            continue;
-        }
-        decoded += static_cast<char>(high * 16 + low);
-        at += 2;
-    }
-    return decoded;
-}
-
 /// One section of a parameter, as it stands.
 struct ParameterSection {
     std::string name;

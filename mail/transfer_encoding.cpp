@@ -86,12 +86,6 @@ int base64_digit(char c) {
     return c == '/' ? 63 : -1;
 }
 
-int hex_digit(char c) {
-    if (is_digit(c)) return c - '0';
-    const char letter = lower_case(c);
-    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
 TransferEncoding parse_transfer_encoding(std::string_view value) {
     const std::string_view word = trimmed(value.substr(0, value.find_first_of("(;")));
     if (equal_ignoring_case(word, "base64")) return TransferEncoding::base64;

@@ -27,7 +27,5 @@ DecodedOctets decode_transfer(std::string_view encoded, TransferEncoding encodin
 
 /// 0 to 63; -1 for what is not in the alphabet of RFC 4648 section 4.
 int base64_digit(char c);
-/// 0 to 15; -1 for what is no hexadecimal digit.
-int hex_digit(char c);
 
 }  // namespace wicket

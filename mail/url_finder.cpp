@@ -3,7 +3,6 @@
 #include "base/text.hpp"
 #include "base/unicode_names.hpp"
 #include "mail/shown_text.hpp"
-#include "mail/transfer_encoding.hpp"
 
 #include <algorithm>
 #include <array>
@@ -63,26 +62,6 @@ bool is_unreserved(char c) {
     return is_letter_or_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
-enum class Decode : std::uint8_t { all, unreserved };
-
-std::string decode_percent_signs(std::string_view text, Decode what) {
-    std::string decoded;
-    decoded.reserve(text.size());
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const bool has_digits = text[at] == '%' && at + 2 < text.size();
-        const int high = has_digits ? hex_digit(text[at + 1]) : -1;
-        const int low = has_digits ? hex_digit(text[at + 2]) : -1;
-        const char octet = static_cast<char>(std::max(high, 0) * 16 + std::max(low, 0));
-        if (high < 0 || low < 0 || (what == Decode::unreserved && !is_unreserved(octet))) {
-            decoded += text[at];
-            continue;
-        }
-        decoded += octet;
-        at += 2;
-    }
-    return decoded;
-}
-
 /// A number as hosts are written: decimal, 0x1F, 017.
 std::optional<std::uint64_t> host_number(std::string_view text) {
     unsigned base = 10;
@@ -127,7 +106,7 @@ std::optional<std::string> ipv4_of(std::string_view host) {
 std::string normal_host(std::string_view host) {
     if (host.size() > host_limit_octets) return lower_case(host);
     // RFC 3986 section 3.2.2 has percent signs in hosts, IDNA full stops of other scripts.
-    std::string plain = decode_percent_signs(host, Decode::all);
+    std::string plain = decode_percent(host);
     for (const std::string_view stop : {"\xE3\x80\x82", "\xEF\xBC\x8E", "\xEF\xBD\xA1"}) {
         for (std::size_t at = plain.find(stop); at != std::string::npos; at = plain.find(stop, at))
             plain.replace(at, stop.size(), ".");
@@ -220,7 +199,7 @@ std::string normal_url(std::string_view url) {
         rest.remove_prefix(1);
     const std::size_t authority = std::min(rest.find_first_of("/\\?#"), rest.size());
     normal += "//" + normal_authority(rest.substr(0, authority));
-    std::string tail = decode_percent_signs(rest.substr(authority), Decode::unreserved);
+    std::string tail = decode_percent(rest.substr(authority), is_unreserved);
     const std::size_t path_end = std::min(tail.find_first_of("?#"), tail.size());
     std::replace(tail.begin(), tail.begin() + static_cast<std::ptrdiff_t>(path_end), '\\', '/');
     normal += tail;

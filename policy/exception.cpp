@@ -240,7 +240,7 @@ ExceptionText exception_to_toml(
         candidate.rule_id,
         record.id.to_string(),
         subject.stage == Stage::end ? "" : fmt::format("at     = \"{}\"\n", to_string(subject.stage)),
-        given_text(dynamic_cast<const CompiledRules&>(rules), subject),
+        given_text(compiled(rules), subject),
         expected
     );
     return made;

@@ -97,7 +97,7 @@ std::set<FactId> asked_facts(const CompiledRules& rules) {
 class FlipSearch {
 public:
     FlipSearch(const RuleSet& rules, const RecordSubject& subject)
-        : rules_(dynamic_cast<const CompiledRules&>(rules)),
+        : rules_(compiled(rules)),
           subject_(subject),
           now_(judge(rules, subject)),
           all_now_(decide(rules, subject.facts, Stage::end)) {}

@@ -185,17 +185,14 @@ std::optional<DecisionReader::Target> DecisionReader::target_of(
     return Target{found->second.id, stored};
 }
 
-bool DecisionReader::read_fact(std::string_view octets, Facts& facts, RecordedDecision& out) const {
+bool DecisionReader::read_fact(std::string_view octets, Facts& facts) const {
     RawFact raw;
     if (!read_raw(octets, raw)) return false;
     const bool is_named = raw.number != 0 ? raw.number <= by_number_.size()
                                           : !raw.name.empty() && raw.type != 0 && raw.type <= fact_types;
     if (!is_named) return false;
     const auto target = target_of(raw.number, raw.name, raw.type);
-    if (!target) {
-        ++out.unknown_facts;
-        return true;
-    }
+    if (!target) return true;  // nobody asks for it
     FactValue value;
     if (raw.is_unknown)
         value = Unknown{std::string(raw.unknown)};
@@ -205,8 +202,9 @@ bool DecisionReader::read_fact(std::string_view octets, Facts& facts, RecordedDe
     return true;
 }
 
-bool DecisionReader::read_recipient(std::string_view octets, RecordedRecipient& out, RecordedDecision& record)
-    const {
+bool DecisionReader::read_recipient(
+    std::string_view octets, RecordedRecipient& out, const RecordedDecision& record
+) const {
     out.has_own_facts = false;
     out.differs_at_rcpt = false;
     out.address.clear();
@@ -226,11 +224,11 @@ bool DecisionReader::read_recipient(std::string_view octets, RecordedRecipient& 
             }
             case pb::Recipient::kFactsFieldNumber:
                 if (!std::exchange(out.has_own_facts, true)) out.own_facts = record.facts;
-                is_good &= read_fact(fields.octets(), out.own_facts, record);
+                is_good &= read_fact(fields.octets(), out.own_facts);
                 break;
             case pb::Recipient::kFactsAtRcptFieldNumber:
                 if (!std::exchange(out.differs_at_rcpt, true)) out.facts_at_rcpt = record.facts;
-                is_good &= read_fact(fields.octets(), out.facts_at_rcpt, record);
+                is_good &= read_fact(fields.octets(), out.facts_at_rcpt);
                 break;
             default: break;
         }
@@ -246,7 +244,6 @@ bool DecisionReader::read_recipient(std::string_view octets, RecordedRecipient& 
 Result<> DecisionReader::read(std::string_view octets, RecordedDecision& out) const {
     out.facts.clear();
     out.has_from = out.policy_shadow = out.is_open = out.is_late = false;
-    out.unknown_facts = 0;
     out.rules_hash.clear();
     set_verdict(out, {});
     std::vector<std::string_view> recipients;
@@ -277,7 +274,7 @@ Result<> DecisionReader::read(std::string_view octets, RecordedDecision& out) co
                 break;
             }
             case pb::Record::kRecipientsFieldNumber: recipients.push_back(fields.octets()); break;
-            case pb::Record::kFactsFieldNumber: is_good = read_fact(fields.octets(), out.facts, out); break;
+            case pb::Record::kFactsFieldNumber: is_good = read_fact(fields.octets(), out.facts); break;
             case pb::Record::kRulesHashFieldNumber: out.rules_hash = fields.octets(); break;
             case pb::Record::kRulesHashIsTextFieldNumber: has_text_hash = fields.number() != 0; break;
             case pb::Record::kPolicyShadowFieldNumber: out.policy_shadow = fields.number() != 0; break;

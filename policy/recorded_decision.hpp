@@ -44,9 +44,6 @@ struct RecordedDecision {
     std::string rules_hash;  // 32 octets
     Facts facts;
     std::vector<RecordedRecipient> recipients;
-    /// Facts of the record that the dictionary does not have, or has with another type: nobody asks for them.
-    std::size_t unknown_facts = 0;
-
     bool took_message() const;
 };
 
@@ -64,8 +61,9 @@ private:
     static constexpr FactId no_fact = 0xFFFF;
     /// What a fact's number or name means under the dictionary, and the type it is stored with.
     std::optional<Target> target_of(std::uint64_t number, std::string_view name, std::uint64_t type) const;
-    bool read_fact(std::string_view octets, Facts& facts, RecordedDecision& out) const;
-    bool read_recipient(std::string_view octets, RecordedRecipient& out, RecordedDecision& record) const;
+    bool read_fact(std::string_view octets, Facts& facts) const;
+    bool read_recipient(std::string_view octets, RecordedRecipient& out, const RecordedDecision& record)
+        const;
 
     std::vector<Target> by_number_;  // by record name number; no_fact: the dictionary does not have it
     struct Hash {

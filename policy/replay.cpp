@@ -18,10 +18,6 @@ Millipoints to_thousandths(double points) {
     return std::llround(points * 1000);
 }
 
-bool is_builtin(std::string_view rule) {
-    return rule.starts_with("builtin:");
-}
-
 std::string not_recorded_text(std::string_view fact) {
     return "fact " + std::string(fact) + " was not recorded";
 }
@@ -112,7 +108,7 @@ private:
         ReplayedRecipient& made = made_.recipients.emplace_back();
         if (auto verdict = answer_at_once()) {
             made.verdict = std::move(*verdict);
-        } else if (record_.action == Action::none || is_builtin(record_.rule)) {
+        } else if (record_.action == Action::none || is_builtin_rule(record_.rule)) {
             made.verdict = recorded_verdict(record_);
         } else {
             made.undecidable = what_comes_after(record_.stage);
@@ -143,7 +139,7 @@ private:
 
     void replay_rcpt(const RecordedRecipient& recipient, ReplayedRecipient& made) {
         const bool was_refused = recipient.stage <= Stage::rcpt && !passes(recorded_verdict(recipient));
-        if (was_refused && is_builtin(recipient.rule)) {
+        if (was_refused && is_builtin_rule(recipient.rule)) {
             made.verdict = recorded_verdict(recipient);
             return;
         }
@@ -156,7 +152,7 @@ private:
         }
         const bool is_known = record_.took_message() || !was_refused || made.verdict.action == Action::accept;
         if (!is_known) made.undecidable = what_comes_after(Stage::rcpt);
-        accepted_.push_back({&recipient, made_.recipients.size() - 1, was_refused});
+        accepted_.push_back({&recipient, made_.recipients.size() - 1});
     }
 
     /// What a rule that could not be evaluated might have changed.
@@ -232,13 +228,14 @@ private:
     void replay_message() {
         if (accepted_.empty()) return conclude_without_message();
         const bool was_refused_by_session =
-            is_builtin(record_.rule) && record_.stage >= Stage::data && record_.action != Action::none;
+            is_builtin_rule(record_.rule) && record_.stage >= Stage::data && record_.action != Action::none;
         if (was_refused_by_session) {
             made_.verdict = recorded_verdict(record_);
             tell_accepted(made_.verdict);
             return;
         }
-        if (reached() >= Stage::data && rules_.answers_at(Stage::data) && !record_.policy_shadow) {
+        if (reached() >= Stage::data && !record_.is_late && rules_.answers_at(Stage::data) &&
+            !record_.policy_shadow) {
             judge_accepted(Stage::data);
             const auto verdicts = verdicts_of_accepted();
             if (std::ranges::none_of(verdicts, [&](const Verdict* one) { return passes(*one); })) {
@@ -274,7 +271,6 @@ private:
     struct Accepted {
         const RecordedRecipient* recorded;
         std::size_t index;
-        bool was_refused;
     };
 
     const CompiledRules& rules_;

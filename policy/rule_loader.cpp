@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 namespace wicket {
@@ -66,81 +64,9 @@ bool is_name(std::string_view name) {
            });
 }
 
-std::string parent_of(const std::string& path) {
-    const auto slash = path.rfind('/');
-    return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
-}
-
 /// The path of what stands beside a file under that name.
 std::string beside(const std::string& file, const std::string& name) {
     return name.starts_with('/') ? name : parent_of(file) + name;
-}
-
-std::vector<std::string> file_names_beside(const std::string& path) {
-    std::vector<std::string> names;
-    const std::string folder = parent_of(path);
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(folder.empty() ? "." : folder, error)) {
-        names.push_back(entry.path().filename().string());
-    }
-    return names;
-}
-
-/// "20-more.tom", "b.tml", "c.TOML", "d.toml.txt": meant to be read. Not what editors and packages leave.
-bool is_misnamed(std::string_view name) {
-    static constexpr std::array left_overs = {
-        std::string_view(".toml~"),
-        std::string_view(".toml.bak"),
-        std::string_view(".toml.orig"),
-        std::string_view(".toml.dpkg-dist"),
-        std::string_view(".toml.dpkg-old"),
-        std::string_view(".toml.dpkg-new"),
-        std::string_view(".toml.rej"),
-        std::string_view(".toml.swp"),
-        std::string_view(".toml.off")
-    };
-    if (name.starts_with('.') ||
-        std::ranges::any_of(left_overs, [&](auto end) { return name.ends_with(end); }))
-        return false;
-    const auto dot = name.find('.');
-    if (dot == std::string_view::npos) return false;
-    const std::string ending = lower_case(name.substr(dot + 1));
-    if (ending.contains("toml")) return true;
-    return !nearest_word(ending, std::array<std::string, 1>{"toml"}).empty();
-}
-
-/// The *.toml files of a folder in lexical order; hidden ones are editors' own.
-std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagnostics) {
-    std::vector<std::string> names;
-    std::error_code error;
-    std::filesystem::directory_iterator entries(folder, error);
-    if (error) {
-        diagnostics.error({folder, 0, 0}, "cannot read this folder of rules: " + error.message());
-        return {};
-    }
-    for (const std::filesystem::directory_iterator end; entries != end && !error; entries.increment(error)) {
-        const std::string name = entries->path().filename().string();
-        if (name.ends_with(".toml") && !name.starts_with('.'))
-            names.push_back(name);
-        else if (is_misnamed(name))
-            diagnostics.error(
-                {entries->path().string(), 0, 0},
-                "this looks like a rule file, but only *.toml is read",
-                name.substr(0, name.find('.')) + ".toml"
-            );
-    }
-    if (names.empty()) diagnostics.warning({folder, 0, 0}, "no *.toml file in this folder of rules");
-    std::ranges::sort(names);
-    std::vector<RuleFile> files;
-    for (const std::string& name : names) {
-        const std::string path = folder + (folder.ends_with('/') ? "" : "/") + name;
-        auto content = read_file(path);
-        if (!content)
-            diagnostics.error({path, 0, 0}, content.error().message);
-        else
-            files.push_back({path, 0, name, std::move(*content)});
-    }
-    return files;
 }
 
 }  // namespace
@@ -490,71 +416,6 @@ PolicyScope RuleLoader::read_scope(ConfigTable& table) {
             table.error(item.place, "expected an address or a network such as 192.0.2.0/24 (host bits zero)");
     }
     return scope;
-}
-
-std::shared_ptr<const RuleSet> load_rules(
-    const std::vector<std::string>& folders, Diagnostics& diagnostics, RuleReading reading
-) {
-    const std::size_t errors_before = diagnostics.error_count();
-    std::vector<RuleFile> files;
-    for (std::size_t at = 0; at < folders.size(); ++at) {
-        auto found = read_folder(folders[at], diagnostics);
-        for (RuleFile& file : found) {
-            file.folder = at;
-            if (at != 0) file.hash_name = std::to_string(at + 1) + '/' + file.hash_name;
-        }
-        std::ranges::move(found, std::back_inserter(files));
-    }
-    const ListFileReader reader{
-        [](const std::string& path) { return read_file(path); },
-        [](const std::string& path) { return file_names_beside(path); },
-    };
-    auto rules = RuleLoader(diagnostics, reader, reading).load(std::move(files));
-    if (diagnostics.error_count() != errors_before) return nullptr;
-    return rules;
-}
-
-std::shared_ptr<const RuleSet> compile_rules(
-    const std::vector<std::pair<std::string, std::string>>& files,
-    Diagnostics& diagnostics,
-    RuleReading reading
-) {
-    std::vector<RuleFile> rule_files;
-    std::map<std::string, std::string> others;
-    std::vector<std::string> folders;
-    for (const auto& [name, content] : files) {
-        if (!name.ends_with(".toml")) {
-            others.emplace(name, content);
-            continue;
-        }
-        const auto folder = std::ranges::find(folders, parent_of(name));
-        const auto number = static_cast<std::size_t>(folder - folders.begin());
-        if (folder == folders.end()) folders.push_back(parent_of(name));
-        rule_files.push_back({name, number, name, content});
-    }
-    const ListFileReader reader{
-        [&others](const std::string& path) -> Result<std::string> {
-            const auto found = others.find(path);
-            if (found == others.end()) return failure(ErrorCode::not_found, "no such file");
-            return found->second;
-        },
-        [&others](const std::string&) {
-            std::vector<std::string> names;
-            for (const auto& [name, content] : others)
-                names.push_back(name.substr(parent_of(name).size()));
-            return names;
-        },
-    };
-    return RuleLoader(diagnostics, reader, reading).load(std::move(rule_files));
-}
-
-std::shared_ptr<const RuleSet> recompile_rules(
-    const std::vector<RuleSource>& sources, Diagnostics& diagnostics
-) {
-    std::vector<std::pair<std::string, std::string>> files;
-    for (const RuleSource& source : sources)
-        files.emplace_back(source.name, source.content);
-    return compile_rules(files, diagnostics, RuleReading::as_it_was);
 }
 
 }  // namespace wicket

@@ -22,12 +22,4 @@ std::string encode(const RuleSetRecord& record);
 /// nullopt for what is no such record.
 std::optional<RuleSetRecord> decode_rule_set(std::string_view octets);
 
-/// A rule as it stood in its file: FILE:LINE and the lines of its table.
-struct RuleText {
-    std::string place;
-    std::string text;
-};
-/// nullopt if no file has it.
-std::optional<RuleText> text_of_rule(const RuleSetRecord& record, std::string_view id);
-
 }  // namespace wicket

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <stdexcept>
 #include <utility>
 
 namespace wicket {
@@ -96,8 +95,7 @@ std::string modes_cell(const Override& one, const CompiledRules& rules) {
 }  // namespace
 
 std::vector<RuleTableRow> rule_table(const RuleSet& rules) {
-    const auto* made = dynamic_cast<const CompiledRules*>(&rules);
-    if (made == nullptr) throw std::logic_error("a RuleSet that load_rules did not make");
+    const CompiledRules& made = compiled(rules);
     std::vector<RuleTableRow> rows;
     const auto threshold = [&](std::string name, Millipoints points) {
         rows.push_back(
@@ -106,12 +104,12 @@ std::vector<RuleTableRow> rule_table(const RuleSet& rules) {
              .stage = "end",
              .points = points_cell(points),
              .action = std::move(name),
-             .origin = place_cell(made->thresholds_place())}
+             .origin = place_cell(made.thresholds_place())}
         );
     };
-    threshold("junk", made->junk_threshold());
-    threshold("reject", made->reject_threshold());
-    for (const ShownDnsList& list : made->shown_dns_lists())
+    threshold("junk", made.junk_threshold());
+    threshold("reject", made.reject_threshold());
+    for (const ShownDnsList& list : made.shown_dns_lists())
         rows.push_back(
             {.kind = "dnsbl",
              .check = "dnsbl." + list.name,
@@ -120,14 +118,14 @@ std::vector<RuleTableRow> rule_table(const RuleSet& rules) {
              .origin = place_cell(list.place),
              .detail = list.detail}
         );
-    for (const ShownList& list : made->lists())
+    for (const ShownList& list : made.lists())
         rows.push_back(
             {.kind = "list",
              .check = list.name,
              .origin = place_cell(list.place),
              .detail = fmt::format("{}, {} entries of {}", list.kind, list.entries, list.file)}
         );
-    for (const Rule& rule : made->rules())
+    for (const Rule& rule : made.rules())
         rows.push_back(
             {.kind = "rule",
              .check = rule.id,
@@ -139,12 +137,12 @@ std::vector<RuleTableRow> rule_table(const RuleSet& rules) {
              .origin = place_cell(rule.place),
              .detail = detail_cell(rule)}
         );
-    for (const Override& one : made->overrides())
+    for (const Override& one : made.overrides())
         rows.push_back(
             {.kind = "override",
              .stage = "rcpt",
              .action = action_cell(one),
-             .mode = modes_cell(one, *made),
+             .mode = modes_cell(one, made),
              .scope = scope_cell(one.scope),
              .origin = place_cell(one.place)}
         );

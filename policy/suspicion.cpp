@@ -139,7 +139,7 @@ bool are_aligned(std::string_view a, std::string_view b) {
 }
 
 bool is_refusal(const DecisionRecord& record, DeferredToo deferred) {
-    if (record.verdict.rule.starts_with("builtin:")) return false;
+    if (is_builtin_rule(record.verdict.rule)) return false;
     switch (record.verdict.action) {
         case Action::none:
         case Action::accept: return false;

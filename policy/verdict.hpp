@@ -28,6 +28,11 @@ enum class Action : std::uint8_t {
 std::string_view to_string(Action action);
 std::optional<Action> parse_action(std::string_view word);
 
+/// Whether what decided is an invariant, which no rule can change.
+inline bool is_builtin_rule(std::string_view rule) {
+    return rule.starts_with("builtin:");
+}
+
 enum class RuleMode : std::uint8_t { enforce, shadow, off };
 std::string_view to_string(RuleMode mode);
 

@@ -9,10 +9,6 @@
 namespace wicket {
 namespace {
 
-bool is_builtin_rule(std::string_view rule) {
-    return rule.starts_with("builtin:");
-}
-
 bool keeps_from_inbox(Action action) {
     return action == Action::junk || action == Action::quarantine || action >= Action::discard;
 }

@@ -50,8 +50,6 @@ public:
     /// Judges one decision anew; what changed is added to `changed`. corrupt if it cannot be read.
     Result<> judge(std::string_view decision, std::vector<ChangedDecision>& changed);
     const WhatIfTally& tally() const { return tally_; }
-    /// Of the record judged last.
-    const RecordedDecision& record() const { return record_; }
 
 private:
     const MissingFacts& missing_of(const std::string& hash);

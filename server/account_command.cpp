@@ -6,7 +6,8 @@
 #include "server/commands.hpp"
 #include "server/control.hpp"
 #include "server/exit_codes.hpp"
-#include "server/state_folder.hpp"
+#include "server/request_json.hpp"
+#include "server/store_request.hpp"
 #include "store/store.hpp"
 
 #include <boost/json.hpp>
@@ -104,12 +105,7 @@ Result<std::string> list_without_server(const Config& config, const std::string&
 }
 
 Result<std::string> change_without_server(const Config& config, const std::string& request) {
-    // What root made here, a server that runs as somebody else could not open.
-    const auto identity = store_identity(config);
-    if (!identity) return std::unexpected(identity.error());
-    if (auto prepared = prepare_state(config, *identity); !prepared) return std::unexpected(prepared.error());
-    if (auto became = become(*identity); !became) return std::unexpected(became.error());
-    auto store = Store::open({.folder = config.state});
+    auto store = open_to_change(config, MissingStore::is_made);
     if (!store) return std::unexpected(store.error());
     auto answer = answer_from(**store, request);
     (*store)->close();
@@ -146,18 +142,9 @@ void print_accounts(const json::array& rows, OutputForm form) {
 }
 
 int show(const std::string& answer, const json::object& request, OutputForm form) {
-    boost::system::error_code error;
-    const json::value parsed = json::parse(answer, error);
-    if (error || !parsed.is_object()) return report({ErrorCode::io, "the answer cannot be read"}, form);
-    const json::object& object = parsed.get_object();
-    if (const json::value* message = object.if_contains("error")) {
-        const json::value* code = object.if_contains("code");
-        return report_of_account(
-            {error_of_word(code != nullptr ? std::string_view(code->get_string()) : ""),
-             std::string(message->get_string())},
-            form
-        );
-    }
+    const auto read = read_answer(answer);
+    if (!read) return report_of_account(read.error(), form);
+    const json::object& object = *read;
     if (const json::value* accounts = object.if_contains("accounts"))
         print_accounts(accounts->get_array(), form);
     else if (form == OutputForm::json)

@@ -1,7 +1,7 @@
 #include "server/account_service.hpp"
 
 #include "base/clock.hpp"
-#include "server/command_output.hpp"
+#include "server/request_json.hpp"
 
 #include <boost/json.hpp>
 
@@ -9,18 +9,6 @@ namespace wicket {
 namespace {
 
 namespace json = boost::json;
-
-std::string text_of(const json::object& object, std::string_view key) {
-    const json::value* value = object.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-std::string error_answer(const Error& error) {
-    return json::serialize(json::object{
-        {"error", error.message         },
-        {"code",  error_word(error.code)}
-    });
-}
 
 std::string answer_of(const Result<>& result) {
     return result ? std::string(R"({"ok":true})") : error_answer(result.error());
@@ -51,19 +39,19 @@ std::string answer_account_request(
     if (error || !parsed.is_object())
         return error_answer({ErrorCode::invalid, "the request is not a JSON object"});
     const json::object& object = parsed.get_object();
-    const std::string verb = text_of(object, "do");
-    const std::string address = text_of(object, "address");
+    const std::string verb = request_text(object, "do");
+    const std::string address = request_text(object, "address");
     if (verb == "list") return list_answer(accounts);
     if (verb == "delete") return answer_of(accounts.remove(address));
     if (verb == "add")
-        return answer_of(
-            accounts.add({address, text_of(object, "argon2id"), text_of(object, "scram"), now_seconds})
-        );
+        return answer_of(accounts.add(
+            {address, request_text(object, "argon2id"), request_text(object, "scram"), now_seconds}
+        ));
     if (verb == "passwd") {
         auto account = accounts.find(address);
         if (!account) return error_answer(account.error());
-        account->password_hash = text_of(object, "argon2id");
-        account->scram_sha256 = text_of(object, "scram");
+        account->password_hash = request_text(object, "argon2id");
+        account->scram_sha256 = request_text(object, "scram");
         return answer_of(accounts.update(*account));
     }
     return error_answer({ErrorCode::invalid, "unknown request"});

@@ -3,9 +3,9 @@
 #include "base/log.hpp"
 #include "mail/address.hpp"
 #include "mail/field_writer.hpp"
-#include "server/command_output.hpp"
 #include "server/directory.hpp"
 #include "server/record_scan.hpp"
+#include "server/request_json.hpp"
 #include "server/visit_transaction.hpp"
 
 #include <boost/json.hpp>
@@ -17,18 +17,6 @@ namespace wicket {
 namespace {
 
 namespace json = boost::json;
-
-std::string request_text(const json::object& request, std::string_view key) {
-    const json::value* value = request.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-std::string failed_answer(const Error& error) {
-    return json::serialize(json::object{
-        {"error", error.message         },
-        {"code",  error_word(error.code)}
-    });
-}
 
 /// Why there is nothing to be released.
 Error why_not_kept(Store& store, const RecordId& id) {
@@ -125,14 +113,14 @@ std::string release_answer(
 
 std::string release(Store& store, const Config& config, const json::object& request, WallTime now) {
     const auto id = RecordId::parse(request_text(request, "id"));
-    if (!id) return failed_answer({ErrorCode::invalid, "an id is missing"});
+    if (!id) return error_answer({ErrorCode::invalid, "an id is missing"});
     const auto kept = store.quarantine().find(*id);
     const auto before = store.quarantine().marks(*id);
-    if (!before) return failed_answer(before.error());
+    if (!before) return error_answer(before.error());
     if (!kept) {
-        if (kept.error().code != ErrorCode::not_found) return failed_answer(kept.error());
+        if (kept.error().code != ErrorCode::not_found) return error_answer(kept.error());
         const auto mark = all_released(*before);
-        return mark ? release_answer(*id, {}, *mark) : failed_answer(why_not_kept(store, *id));
+        return mark ? release_answer(*id, {}, *mark) : error_answer(why_not_kept(store, *id));
     }
     std::vector<std::string> addresses = kept->recipients;
     if (const std::string to = request_text(request, "to"); !to.empty())
@@ -140,14 +128,14 @@ std::string release(Store& store, const Config& config, const json::object& requ
     else if (addresses.empty())
         addresses = recipients_of_record(store, *id);
     const auto targets = targets_of(store, config, addresses);
-    if (!targets) return failed_answer(targets.error());
+    if (!targets) return error_answer(targets.error());
     LedgerMark mark;
     mark.time = now;
     mark.by = request_text(request, "by");
     const auto delivered = store.quarantine().release(*id, *targets, std::move(mark));
-    if (!delivered) return failed_answer(delivered.error());
+    if (!delivered) return error_answer(delivered.error());
     const auto marks = store.quarantine().marks(*id);
-    if (!marks) return failed_answer(marks.error());
+    if (!marks) return error_answer(marks.error());
     const auto all = all_released(*marks);
     if (!delivered->empty())
         log_info(
@@ -162,9 +150,9 @@ std::string release(Store& store, const Config& config, const json::object& requ
 
 std::string feedback(Store& store, const json::object& request, WallTime now) {
     const auto id = RecordId::parse(request_text(request, "id"));
-    if (!id) return failed_answer({ErrorCode::invalid, "an id is missing"});
+    if (!id) return error_answer({ErrorCode::invalid, "an id is missing"});
     // Of what nobody knows there is nothing to be learnt.
-    if (const auto record = store.decisions().find(*id); !record) return failed_answer(record.error());
+    if (const auto record = store.decisions().find(*id); !record) return error_answer(record.error());
     const std::string word = request_text(request, "label");
     LedgerMark mark;
     mark.kind = word == "ham"    ? LedgerMark::Kind::ham
@@ -173,9 +161,9 @@ std::string feedback(Store& store, const json::object& request, WallTime now) {
     mark.time = now;
     mark.by = request_text(request, "by");
     if (auto labelled = store.quarantine().label(*id, std::move(mark)); !labelled)
-        return failed_answer(labelled.error());
+        return error_answer(labelled.error());
     const auto marks = store.quarantine().marks(*id);
-    if (!marks) return failed_answer(marks.error());
+    if (!marks) return error_answer(marks.error());
     const LedgerMark label = label_of(*marks);
     const bool is_any = label.kind != LedgerMark::Kind::undone;
     return json::serialize(json::object{
@@ -190,15 +178,15 @@ std::string feedback(Store& store, const json::object& request, WallTime now) {
 std::string forget(Store& store, const json::object& request) {
     const json::value* listed = request.if_contains("ids");
     if (listed == nullptr || !listed->is_array())
-        return failed_answer({ErrorCode::invalid, "ids are missing"});
+        return error_answer({ErrorCode::invalid, "ids are missing"});
     std::vector<RecordId> ids;
     for (const json::value& one : listed->get_array()) {
         const auto id = one.is_string() ? RecordId::parse(std::string_view(one.get_string())) : std::nullopt;
-        if (!id) return failed_answer({ErrorCode::invalid, "what is no id cannot be forgotten"});
+        if (!id) return error_answer({ErrorCode::invalid, "what is no id cannot be forgotten"});
         ids.push_back(*id);
     }
     const auto forgotten = forget_decisions(store, ids);
-    if (!forgotten) return failed_answer(forgotten.error());
+    if (!forgotten) return error_answer(forgotten.error());
     return json::serialize(json::object{
         {"ok",       true               },
         {"records",  forgotten->records },

@@ -156,8 +156,7 @@ Result<> find_others(
         if (other.record.id == stored.record.id) return true;
         for (const RecordSubject& subject : subjects_of(other, rules.dictionary())) {
             const Verdict& then = *subject.verdict;
-            if (then.action == Action::none || then.action == Action::accept ||
-                then.rule.starts_with("builtin:"))
+            if (then.action == Action::none || then.action == Action::accept || is_builtin_rule(then.rule))
                 continue;
             if (!is_let_in(rules, in_force, subject)) continue;
             proposal.others_count += std::max<std::uint64_t>(other.record.folded_count, 1);
@@ -275,7 +274,7 @@ int refuse(std::string message, OutputForm form) {
 /// Why nothing can be allowed, or empty.
 std::string why_not(const RecordSubject& subject, const DecisionRecord& record, const RuleSet& rules) {
     const std::string& rule = subject.verdict->rule;
-    if (rule.starts_with("builtin:"))
+    if (is_builtin_rule(rule))
         return fmt::format(
             "{} was decided by {}: no rule can allow that ({})",
             record.id.to_string(),
@@ -300,12 +299,8 @@ int allow_command(const CommandContext& context, const AllowOptions& options) {
     if (!config) return exit_config;
     const auto since = parse_since(options.since);
     if (!since) return report(since.error(), context.form);
-    Diagnostics diagnostics;
-    const auto rules = load_rules(config->rules, diagnostics);
-    if (!rules) {
-        print_diagnostics(diagnostics, context.form, stderr);
-        return exit_config;
-    }
+    const auto rules = rules_for(config->rules, context.form);
+    if (!rules) return exit_config;
     std::string name;
     if (!options.file.empty()) {
         if (!options.file.ends_with(".toml"))

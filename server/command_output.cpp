@@ -80,6 +80,13 @@ std::shared_ptr<const Config> config_for(const CommandContext& context) {
     return nullptr;
 }
 
+std::shared_ptr<const RuleSet> rules_for(const std::vector<std::string>& folders, OutputForm form) {
+    Diagnostics diagnostics;
+    auto rules = load_rules(folders, diagnostics);
+    if (!rules) print_diagnostics(diagnostics, form, stderr);
+    return rules;
+}
+
 void print_error(const Error& error, OutputForm form) {
     if (form == OutputForm::text) return print_line(stderr, "mailwicket: " + error.message);
     print_line(

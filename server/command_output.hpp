@@ -6,6 +6,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/result.hpp"
+#include "policy/rules.hpp"
 #include "server/commands.hpp"
 #include "server/config.hpp"
 #include "store/store.hpp"
@@ -14,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace wicket {
 
@@ -21,6 +23,9 @@ namespace wicket {
 void print_diagnostics(const Diagnostics& diagnostics, OutputForm form, std::FILE* json_output);
 /// nullptr after the mistakes were printed: the command ends with exit_config.
 std::shared_ptr<const Config> config_for(const CommandContext& context);
+
+/// Of these folders; nullptr after their mistakes were printed: the command ends with exit_config.
+std::shared_ptr<const RuleSet> rules_for(const std::vector<std::string>& folders, OutputForm form);
 
 /// On standard error, whether or not that can be written.
 void print_error(const Error& error, OutputForm form);

@@ -85,7 +85,7 @@ void show_rule(const RuleSet& rules, const std::string& rule, StoryContext& cont
 /// What alone would have changed the verdict, or why that is not said.
 void add_flips(const StoredRecord& stored, const RuleSet& rules, Explanation& made) {
     const DecisionRecord& record = stored.record;
-    if (record.verdict.rule.starts_with("builtin:")) {
+    if (is_builtin_rule(record.verdict.rule)) {
         made.story.flips_note = "nothing: no rule decided this, and none can change it";
         return;
     }

@@ -10,6 +10,7 @@
 #include "server/exit_codes.hpp"
 #include "server/long_command.hpp"
 #include "server/record_scan.hpp"
+#include "server/request_json.hpp"
 #include "server/store_request.hpp"
 
 #include <boost/json.hpp>
@@ -86,17 +87,10 @@ Result<Forgotten> forget_all(const Config& config, const std::vector<RecordId>& 
             });
             if (by_ourselves) return *by_ourselves;
             if (!answer) return std::unexpected(answer.error());
-            boost::system::error_code error;
-            const json::value parsed = json::parse(*answer, error);
-            if (error || !parsed.is_object()) return failure(ErrorCode::io, "the answer cannot be read");
-            const json::object& object = parsed.get_object();
-            if (const json::value* message = object.if_contains("error"))
-                return failure(
-                    error_of_word(std::string_view(object.at("code").get_string())),
-                    std::string(message->get_string())
-                );
-            sum.records += object.at("records").to_number<std::uint64_t>();
-            sum.messages += object.at("messages").to_number<std::uint64_t>();
+            const auto object = read_answer(*answer);
+            if (!object) return std::unexpected(object.error());
+            sum.records += object->at("records").to_number<std::uint64_t>();
+            sum.messages += object->at("messages").to_number<std::uint64_t>();
         }
     }
     return sum;

@@ -144,12 +144,8 @@ int rules_hits_command(const CommandContext& context, const std::string& since_t
     if (!config) return exit_config;
     const auto since = parse_since(since_text);
     if (!since) return report(since.error(), context.form);
-    Diagnostics diagnostics;
-    const auto rules = load_rules(config->rules, diagnostics);
-    if (!rules) {
-        print_diagnostics(diagnostics, context.form, stderr);
-        return exit_config;
-    }
+    const auto rules = rules_for(config->rules, context.form);
+    if (!rules) return exit_config;
     yield_to_others();
     auto store = open_reader(*config);
     if (!store) return report_of_store(store.error(), context.form);

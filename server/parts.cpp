@@ -14,6 +14,7 @@
 #include "server/control.hpp"
 #include "server/descriptors.hpp"
 #include "server/restart_keys.hpp"
+#include "server/store_request.hpp"
 #include "server/visit.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -231,17 +232,7 @@ Result<> ServerParts::State::start_scan_pool() {
 
 Result<> ServerParts::start(const std::string& config_file, Diagnostics& diagnostics) {
     State& state = *state_;
-    auto store = Store::open({
-        .folder = state.config->state,
-        .decision_quota_octets = state.config->records.octets,
-        .refusal_quota_octets = state.config->refusals.octets,
-        .retention = state.config->records.age,
-        .refusal_retention = state.config->refusals.age,
-        .quarantine_quota_octets = state.config->quarantine.octets,
-        .quarantine_retention = state.config->quarantine.age,
-        .label_quota_octets = state.config->labels.octets,
-        .label_retention = state.config->labels.age,
-    });
+    auto store = Store::open(store_options(*state.config));
     if (!store) return std::unexpected(store.error());
     state.store = std::move(*store);
     if (state.config->redaction == Redaction::local_parts) {

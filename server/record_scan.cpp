@@ -78,17 +78,21 @@ void RecordScan::tell_unreadable() const {
         print_error({ErrorCode::corrupt, fmt::format("{} records could not be read", unreadable_)}, form_);
 }
 
+Result<RecordId> parse_id(const std::string& text) {
+    if (const auto id = RecordId::parse(text)) return *id;
+    return failure(
+        ErrorCode::invalid,
+        fmt::format(
+            "\"{}\" is no id: an id has {} letters and digits, the last word of a reply",
+            text,
+            RecordId::text_length
+        )
+    );
+}
+
 Result<StoredRecord> find_record(Store& store, const std::string& id_text) {
-    const auto id = RecordId::parse(id_text);
-    if (!id)
-        return failure(
-            ErrorCode::invalid,
-            fmt::format(
-                "\"{}\" is no id: an id has {} letters and digits, the last word of a reply",
-                id_text,
-                RecordId::text_length
-            )
-        );
+    const auto id = parse_id(id_text);
+    if (!id) return std::unexpected(id.error());
     auto stored = read_record(store.decisions(), *id);
     // Somebody may ask for an id that was told a moment ago, while its record is on its way.
     const bool is_fresh = id->time() + fresh_record_age > system_clock().wall();

@@ -49,6 +49,8 @@ private:
     std::uint64_t unreadable_ = 0;
 };
 
+/// The id of a reply as a person gives it; invalid, with what one looks like, for anything else.
+Result<RecordId> parse_id(const std::string& text);
 /// The record of an id as people type it, with what it stands for; waits a moment for one that was told just
 /// now. invalid for what is no id, not_found if there is none.
 Result<StoredRecord> find_record(Store& store, const std::string& id_text);

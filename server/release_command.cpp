@@ -4,6 +4,7 @@
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
+#include "server/request_json.hpp"
 #include "server/store_request.hpp"
 
 #include <boost/json.hpp>
@@ -27,15 +28,9 @@ Performed perform_aftermath(const Config& config, const json::object& request, O
         return answer_aftermath_request(store, config, line, system_clock().wall()).value_or("");
     });
     if (!answer) return {{}, report_of_store(answer.error(), form)};
-    boost::system::error_code error;
-    const json::value parsed = json::parse(*answer, error);
-    if (error || !parsed.is_object()) return {{}, report({ErrorCode::io, "the answer cannot be read"}, form)};
-    const json::object& object = parsed.get_object();
-    if (const json::value* message = object.if_contains("error")) {
-        const std::string_view code = object.contains("code") ? object.at("code").get_string() : "";
-        return {{}, report({error_of_word(code), std::string(message->get_string())}, form)};
-    }
-    return {object, exit_ok};
+    auto object = read_answer(*answer);
+    if (!object) return {{}, report(object.error(), form)};
+    return {std::move(*object), exit_ok};
 }
 
 std::string joined(const json::value& texts) {
@@ -47,6 +42,12 @@ std::string joined(const json::value& texts) {
 
 std::string_view text_at(const json::object& object, std::string_view key) {
     return object.at(key).get_string();
+}
+
+/// Without what only says that it is none of an error.
+void print_answer(json::object answer) {
+    answer.erase("ok");
+    fmt::print("{}\n", json::serialize(answer));
 }
 
 }  // namespace
@@ -65,9 +66,7 @@ int release_command(const CommandContext& context, const std::string& id_text, c
     const auto [answer, exit] = perform_aftermath(*config, request, context.form);
     if (exit != exit_ok) return exit;
     if (context.form == OutputForm::json) {
-        json::object shown = answer;
-        shown.erase("ok");
-        fmt::print("{}\n", json::serialize(shown));
+        print_answer(answer);
         return exit_ok;
     }
     const json::object& released = answer.at("released").get_object();
@@ -98,9 +97,7 @@ int feedback_command(const CommandContext& context, const FeedbackOptions& optio
     const auto [answer, exit] = perform_aftermath(*config, request, context.form);
     if (exit != exit_ok) return exit;
     if (context.form == OutputForm::json) {
-        json::object shown = answer;
-        shown.erase("ok");
-        fmt::print("{}\n", json::serialize(shown));
+        print_answer(answer);
     } else if (answer.at("label").is_null()) {
         fmt::print("{} has no label\n", id->to_string());
     } else {

@@ -2,6 +2,7 @@
 
 #include "server/command_output.hpp"
 #include "server/control.hpp"
+#include "server/record_scan.hpp"
 #include "server/state_folder.hpp"
 
 #include <array>
@@ -12,19 +13,8 @@
 
 namespace wicket {
 
-Result<std::string> ask_or_open(
-    const Config& config, const std::string& request, const std::function<std::string(Store&)>& answer
-) {
-    auto answered = ask_server(config.state, request);
-    if (answered || answered.error().code != ErrorCode::unavailable) return answered;
-    // What root made here, a server that runs as somebody else could not open.
-    const auto identity = store_identity(config);
-    if (!identity) return std::unexpected(identity.error());
-    if (::access((config.state + "/mail/CURRENT").c_str(), F_OK) != 0 && errno == ENOENT)
-        return failure(ErrorCode::not_found, "there is no store in " + config.state + " yet");
-    if (auto prepared = prepare_state(config, *identity); !prepared) return std::unexpected(prepared.error());
-    if (auto became = become(*identity); !became) return std::unexpected(became.error());
-    auto store = Store::open({
+StoreOptions store_options(const Config& config) {
+    return {
         .folder = config.state,
         .decision_quota_octets = config.records.octets,
         .refusal_quota_octets = config.refusals.octets,
@@ -34,7 +24,27 @@ Result<std::string> ask_or_open(
         .quarantine_retention = config.quarantine.age,
         .label_quota_octets = config.labels.octets,
         .label_retention = config.labels.age,
-    });
+    };
+}
+
+Result<std::unique_ptr<Store>> open_to_change(const Config& config, MissingStore missing) {
+    // What root made here, a server that runs as somebody else could not open.
+    const auto identity = store_identity(config);
+    if (!identity) return std::unexpected(identity.error());
+    if (missing == MissingStore::is_error && ::access((config.state + "/mail/CURRENT").c_str(), F_OK) != 0 &&
+        errno == ENOENT)
+        return failure(ErrorCode::not_found, "there is no store in " + config.state + " yet");
+    if (auto prepared = prepare_state(config, *identity); !prepared) return std::unexpected(prepared.error());
+    if (auto became = become(*identity); !became) return std::unexpected(became.error());
+    return Store::open(store_options(config));
+}
+
+Result<std::string> ask_or_open(
+    const Config& config, const std::string& request, const std::function<std::string(Store&)>& answer
+) {
+    auto answered = ask_server(config.state, request);
+    if (answered || answered.error().code != ErrorCode::unavailable) return answered;
+    auto store = open_to_change(config, MissingStore::is_error);
     if (!store) return std::unexpected(store.error());
     std::string line = answer(**store);
     (*store)->close();
@@ -55,18 +65,10 @@ std::string caller_name() {
 }
 
 std::optional<RecordId> id_or_report(const std::string& text, OutputForm form) {
-    const auto id = RecordId::parse(text);
-    if (!id)
-        print_error(
-            {ErrorCode::invalid,
-             fmt::format(
-                 "\"{}\" is no id: an id has {} letters and digits, the last word of a reply",
-                 text,
-                 RecordId::text_length
-             )},
-            form
-        );
-    return id;
+    const auto id = parse_id(text);
+    if (id) return *id;
+    print_error(id.error(), form);
+    return std::nullopt;
 }
 
 }  // namespace wicket

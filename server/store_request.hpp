@@ -8,11 +8,21 @@
 #include "server/config.hpp"
 #include "store/store.hpp"
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 namespace wicket {
+
+/// As the configuration wants it kept, whoever opens it: what another retention would drop is gone.
+StoreOptions store_options(const Config& config);
+
+enum class MissingStore : std::uint8_t { is_made, is_error };
+/// For a command, while no server runs; becomes the user whose store it is. not_found if there is none and
+/// none is to be made.
+Result<std::unique_ptr<Store>> open_to_change(const Config& config, MissingStore missing);
 
 /// The line that the server answers, or `answer` on the store opened for writing, if no server runs.
 /// not_found if there is no store yet: none is made.

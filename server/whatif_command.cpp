@@ -187,30 +187,7 @@ public:
 
 private:
     void print(const ChangedDecision& one) {
-        if (form_ == OutputForm::json) {
-            if (one.undecidable.empty())
-                fmt::print(
-                    "{}\n",
-                    json::serialize(json::object{
-                        {"id",        one.id.to_string()       },
-                        {"recipient", shown_text(one.recipient)},
-                        {"old",       to_string(one.before)    },
-                        {"new",       to_string(one.after)     },
-                        {"rule",      one.rule                 }
-                })
-                );
-            else if (options_.tells_undecidable)
-                fmt::print(
-                    "{}\n",
-                    json::serialize(json::object{
-                        {"id",          one.id.to_string()       },
-                        {"recipient",   shown_text(one.recipient)},
-                        {"old",         to_string(one.before)    },
-                        {"undecidable", one.undecidable          }
-                })
-                );
-            return;
-        }
+        if (form_ == OutputForm::json) return print_json(one);
         if (++shown_ > shown_limit) return;
         const std::string outcome = one.undecidable.empty()
                                         ? fmt::format("{} by {}", to_string(one.after), one.rule)
@@ -222,6 +199,22 @@ private:
             to_string(one.before),
             outcome
         );
+    }
+
+    void print_json(const ChangedDecision& one) const {
+        if (!one.undecidable.empty() && !options_.tells_undecidable) return;
+        json::object shown{
+            {"id",        one.id.to_string()       },
+            {"recipient", shown_text(one.recipient)},
+            {"old",       to_string(one.before)    }
+        };
+        if (one.undecidable.empty()) {
+            shown["new"] = to_string(one.after);
+            shown["rule"] = one.rule;
+        } else {
+            shown["undecidable"] = one.undecidable;
+        }
+        fmt::print("{}\n", json::serialize(shown));
     }
 
     static std::string shown_text(std::string_view text) { return escape_for_log(text); }
@@ -314,12 +307,8 @@ bool is_over(const std::optional<std::uint64_t>& budget, std::uint64_t count, st
 int whatif_command(const CommandContext& context, const WhatIfOptions& options) {
     const auto config = config_for(context);
     if (!config) return exit_config;
-    Diagnostics diagnostics;
-    const auto rules = load_rules(options.rules.empty() ? config->rules : options.rules, diagnostics);
-    if (!rules) {
-        print_diagnostics(diagnostics, context.form, stderr);
-        return exit_config;
-    }
+    const auto rules = rules_for(options.rules.empty() ? config->rules : options.rules, context.form);
+    if (!rules) return exit_config;
     std::optional<RecordQuery> query;
     if (!options.query.empty()) {
         auto parsed = RecordQuery::parse(options.query, system_clock().wall());

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "store/row_codec.hpp"
+#include "store/secondary_folder.hpp"
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
@@ -11,8 +12,6 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 
 namespace wicket {
 
@@ -31,32 +30,6 @@ constexpr std::uint64_t opening_octets = 2ULL << 20U;
 
 // More than this is not kept free for merging: on a large disk that would be too much of it.
 constexpr std::uint64_t compaction_limit_octets = 1ULL << 30U;
-
-/// The folder that a secondary instance would keep its own log in, if that did not go to ours: wanted only
-/// while it is opened. Removed at once, so that a reader may be killed at any later moment.
-class TemporaryFolder {
-public:
-    TemporaryFolder() = default;
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-    }
-
-    Result<> create() {
-        std::error_code fault;
-        const auto base = std::filesystem::temp_directory_path(fault);
-        std::string path = (fault ? std::filesystem::path("/tmp") : base) / "mailwicket-reader-XXXXXX";
-        if (::mkdtemp(path.data()) == nullptr) return system_failure("cannot create " + path, errno);
-        path_ = path;
-        return {};
-    }
-    const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
 
 }  // namespace
 
@@ -264,7 +237,7 @@ Result<> Database::open_handle(Mode mode) {
         if (mode == Mode::snapshot) return open_for_reading();
         // RocksDB 7.8.3: a secondary instance reads values in blob files through a reference to a text that
         // is gone (the session id that ReactiveVersionSet hands on), which ends the process sooner or later.
-        TemporaryFolder secondary;
+        SecondaryFolder secondary;
         if (auto made = secondary.create(); !made) return made;
         rocksdb::DBOptions options = options_;
         options.create_if_missing = false;

@@ -15,9 +15,6 @@ constexpr std::size_t known_answers_limit = 1U << 16U;
 
 constexpr std::uint16_t no_day = 0xFFFF;
 
-constexpr int network_bits_ipv4 = 24;
-constexpr int network_bits_ipv6 = 64;
-
 rocksdb::Status put(
     rocksdb::WriteBatch& batch,
     rocksdb::ColumnFamilyHandle* table,
@@ -33,14 +30,9 @@ rocksdb::Status put(
     );
 }
 
-std::string network_text(const IpAddress& address) {
-    const int bits = address.is_ipv4() ? network_bits_ipv4 : network_bits_ipv6;
-    return IpNetwork::around(address, bits).to_string();
-}
-
 template <class Visit>
 void for_each_key(const RecordKeys& keys, const Visit& visit) {
-    visit(RecordIndex::network, network_text(keys.client_ip));
+    visit(RecordIndex::network, neighbourhood(keys.client_ip).to_string());
     if (!keys.sender_domain.empty()) visit(RecordIndex::sender_domain, keys.sender_domain);
     for (const std::string& recipient : keys.recipients)
         visit(RecordIndex::recipient, recipient);

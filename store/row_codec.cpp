@@ -406,16 +406,6 @@ std::optional<std::string_view> decode_decision(std::string_view value) {
     return in.rest();
 }
 
-std::string encode_octets(std::string_view octets) {
-    Writer out;
-    out.octets(octets);
-    return out.take();
-}
-
-std::optional<std::string_view> decode_octets(std::string_view value) {
-    return decode_body(value);
-}
-
 std::uint16_t day_of(const RecordId& id) {
     const auto days = std::chrono::duration_cast<std::chrono::days>(id.time().time_since_epoch()).count();
     return static_cast<std::uint16_t>(std::min<std::int64_t>(days, std::numeric_limits<std::uint16_t>::max())

@@ -126,10 +126,6 @@ std::optional<Remembered> decode_remembered(std::string_view value);
 std::string encode_decision(std::string_view octets);
 /// Of version 1 too, where the octets stood behind keys, with the evidence in them.
 std::optional<std::string_view> decode_decision(std::string_view value);
-/// Evidence and answers: the octets behind the version.
-std::string encode_octets(std::string_view octets);
-std::optional<std::string_view> decode_octets(std::string_view value);
-
 /// The day of an id, since 1970: evidence that is not kept by id goes with its day.
 std::uint16_t day_of(const RecordId& id);
 std::string day_key(std::uint16_t day);
@@ -137,7 +133,7 @@ std::string answer_key(std::uint16_t day, std::string_view name);
 /// What the keys of all records begin with that have `value` there, of one day; the id follows.
 std::string index_prefix(std::uint16_t day, RecordIndex index, std::string_view value);
 
-/// The body of a row of `bodies`.
+/// Of rows of `bodies`, `evidence` and `answers`: the octets behind the version.
 std::optional<std::string_view> decode_body(std::string_view value);
 
 /// Octets of the served view; nullopt if the cuts are unsorted, overlap or reach beyond the body.

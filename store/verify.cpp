@@ -141,7 +141,7 @@ void check_evidence(const Database& database, const RecordTables& tables, const 
     options.fill_cache = false;
     for (const std::size_t table : {tables.evidence, tables.answers}) {
         scan(use, table, options, report, [&](std::string_view, std::string_view value) {
-            if (!rows::decode_octets(value)) report("the evidence of a record is damaged");
+            if (!rows::decode_body(value)) report("the evidence of a record is damaged");
         });
     }
     scan(use, tables.index, options, report, [](std::string_view, std::string_view) {});

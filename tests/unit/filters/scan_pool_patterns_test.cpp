@@ -3,14 +3,8 @@
 #include "filters/scan_pool.hpp"
 #include "filters/scan_pool_crashes.hpp"
 #include "tests/support/table_resolver.hpp"
-#include "tests/unit/filters/scan_test_worker.hpp"
+#include "tests/unit/filters/scan_pool_fixture.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -44,37 +38,8 @@ Rules rules_of(const std::vector<std::string>& regexes) {
     return rules;
 }
 
-class ScanPoolPatternsTest : public ::testing::Test {
+class ScanPoolPatternsTest : public testing::RunningScanPool<TableResolver> {
 protected:
-    void start(const std::function<void(ScanPoolOptions&)>& change = {}) {
-        ScanPoolOptions options;
-        if (change) change(options);
-        options.executable = testing::test_worker_executable();
-        options.hostname = "mx.receiver.example";
-        auto started = ScanPool::start(hub_, dns_, std::move(options));
-        ASSERT_TRUE(started.has_value()) << started.error().message;
-        pool_ = std::move(*started);
-        thread_ = std::thread([this] { hub_.run(); });
-    }
-
-    void TearDown() override {
-        if (!thread_.joinable()) return;
-        boost::asio::post(hub_, [this] { pool_->stop(); });
-        guard_.reset();
-        hub_.stop();
-        thread_.join();
-        pool_.reset();
-    }
-
-    ScanOutcome run(ScanJob job) {
-        auto future = boost::asio::co_spawn(caller_, pool_->run(std::move(job)), boost::asio::use_future);
-        while (future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-            caller_.restart();
-            caller_.run_one_for(std::chrono::milliseconds(50));
-        }
-        return future.get();
-    }
-
     static ScanJob job_of(
         const Rules& rules, const std::string& body, const std::string& header = "A: b\r\n"
     ) {
@@ -110,12 +75,6 @@ protected:
         return letters + ' ' + (spf == facts.end() ? "nothing" : fact_to_text(spf->second));
     }
 
-    boost::asio::io_context hub_;
-    boost::asio::io_context caller_;
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{hub_.get_executor()};
-    TableResolver dns_;
-    std::unique_ptr<ScanPool> pool_;
-    std::thread thread_;
     bool is_poison_ = false;
 };
 

@@ -4,15 +4,10 @@
 #include "filters/scan_pool_job.hpp"
 #include "filters/scan_pool_memory.hpp"
 #include "tests/unit/filters/dkim_signer.hpp"
+#include "tests/unit/filters/scan_pool_fixture.hpp"
 #include "tests/unit/filters/scan_test_worker.hpp"
 #include "tests/unit/filters/spf_suite.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -42,42 +37,8 @@ public:
     std::size_t count = 0;
 };
 
-/// A pool on a loop of its own, with real workers.
-class ScanPoolTest : public ::testing::Test {
+class ScanPoolTest : public testing::RunningScanPool<TableResolver> {
 protected:
-    void start(const std::function<void(ScanPoolOptions&)>& change = {}) {
-        ScanPoolOptions options;
-        if (change) change(options);
-        options.executable = testing::test_worker_executable();
-        options.hostname = "mx.receiver.example";
-        auto started = ScanPool::start(hub_, dns_, std::move(options));
-        ASSERT_TRUE(started.has_value()) << started.error().message;
-        pool_ = std::move(*started);
-        thread_ = std::thread([this] { hub_.run(); });
-    }
-
-    void TearDown() override {
-        if (!thread_.joinable()) return;
-        boost::asio::post(hub_, [this] { pool_->stop(); });
-        guard_.reset();
-        hub_.stop();
-        thread_.join();
-        pool_.reset();
-    }
-
-    std::future<ScanOutcome> submit(ScanJob job) {
-        return boost::asio::co_spawn(caller_, pool_->run(std::move(job)), boost::asio::use_future);
-    }
-    /// Runs the caller's loop, which is another one than the pool's, until the job is done.
-    ScanOutcome finish(std::future<ScanOutcome> future) {
-        while (future.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-            caller_.restart();
-            caller_.run_one_for(std::chrono::milliseconds(50));
-        }
-        return future.get();
-    }
-    ScanOutcome run(ScanJob job) { return finish(submit(std::move(job))); }
-
     static ScanJob spf_job(
         const std::string& helo = "mail.sender.example", const std::string& mail_from = "user@sender.example"
     ) {
@@ -115,13 +76,6 @@ protected:
         table->add("sender.example", DnsType::a, "192.0.2.1");
         return table;
     }
-
-    boost::asio::io_context hub_;
-    boost::asio::io_context caller_;
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{hub_.get_executor()};
-    TableResolver dns_;
-    std::unique_ptr<ScanPool> pool_;
-    std::thread thread_;
 };
 
 TEST_F(ScanPoolTest, PassesTheSuiteOfRfc7208ThroughRealWorkers) {

@@ -1,5 +1,6 @@
 #include "policy/rules.hpp"
 #include "policy/time_text.hpp"
+#include "tests/unit/policy/compiled_text.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,20 +10,6 @@
 
 namespace wicket {
 namespace {
-
-std::shared_ptr<const RuleSet> compile(const std::string& text) {
-    Diagnostics diagnostics;
-    auto rules = compile_rules(
-        {
-            {"rules.toml", text}
-    },
-        diagnostics
-    );
-    for (const Diagnostic& one : diagnostics.sorted()) {
-        if (one.severity == Severity::error) ADD_FAILURE() << render(one);
-    }
-    return rules;
-}
 
 class FactsOf {
 public:
@@ -52,7 +39,7 @@ constexpr std::string_view zen =
     "[dnsbl.zen]\nzone = \"zen.example\"\nlisted = { a = \"127.0.0.2\", b = \"127.0.0.3\" }\n";
 
 TEST(Decide, WithoutRulesAcceptsByDefault) {
-    const auto rules = compile("");
+    const auto rules = compiled_text("");
     for (const Stage stage : {Stage::connect, Stage::helo, Stage::mail, Stage::rcpt, Stage::data}) {
         EXPECT_EQ(decide(*rules, Facts(), stage).action, Action::none);
         EXPECT_FALSE(rules->answers_at(stage));
@@ -66,7 +53,7 @@ TEST(Decide, WithoutRulesAcceptsByDefault) {
 }
 
 TEST(Decide, TakesTheFirstThenRuleOfTheEarliestStage) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("late", "spf.result == fail", "then = \"junk\"") +
         rule("early", "client.port == 1", "then = \"quarantine\"") +
         rule("earlier", "client.port < 2", "then = \"reject\"\nat = \"connect\"")
@@ -86,7 +73,7 @@ TEST(Decide, TakesTheFirstThenRuleOfTheEarliestStage) {
 }
 
 TEST(Decide, PostmasterStaysReachableWhateverRulesSay) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("all", "client.port > 0", "then = \"disconnect\"") +
         "[[override]]\nrecipients = [\"postmaster@*\"]\nworst = \"reject\"\n"
     );
@@ -103,7 +90,7 @@ TEST(Decide, PostmasterStaysReachableWhateverRulesSay) {
 }
 
 TEST(Decide, AcceptEndsPolicy) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("good", "client.port == 1", "then = \"accept\"") +
         rule("bad", "spf.result == fail", "then = \"reject\"") +
         rule("points", "client.port > 0", "points = 20")
@@ -119,7 +106,7 @@ TEST(Decide, AcceptEndsPolicy) {
 }
 
 TEST(Decide, SumsPointsAtTheEndAgainstTheThresholds) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("a", "client.port >= 1", "points = 0.1") + rule("b", "client.port >= 2", "points = 4.9") +
         rule("c", "client.port >= 3", "points = 7") + rule("credit", "mail.smtputf8", "points = -1") +
         rule("off", "true", "points = 100\nmode = \"off\"") +
@@ -158,7 +145,7 @@ TEST(Decide, SumsPointsAtTheEndAgainstTheThresholds) {
 }
 
 TEST(Decide, CountsTheHighestOfSeveralCases) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         std::string(zen) +
         "[[rule]]\nid = \"zen\"\npoints = { 'dnsbl.zen has a' = 3, 'dnsbl.zen has b' = 4 }\n" +
         "[[rule]]\nid = \"credit\"\npoints = { 'client.port > 1' = -0.5, 'client.port > 2' = -2 }\n"
@@ -186,7 +173,7 @@ TEST(Decide, CountsTheHighestOfSeveralCases) {
 }
 
 TEST(Decide, NoCreditOfACaseMakesUpForPointsOfAnother) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         std::string(zen) +
         "[[rule]]\nid = \"zen\"\npoints = { 'dnsbl.zen has a' = 5, 'dnsbl.zen has b' = -8 }\n"
     );
@@ -206,7 +193,7 @@ TEST(Decide, NoCreditOfACaseMakesUpForPointsOfAnother) {
 }
 
 TEST(Decide, BeforeTheEndAnUnknownCreditOfAMixedRuleMayStillCome) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         std::string(zen) + rule("a", "spf.result == fail", "points = 13") +
         "[[rule]]\nid = \"zen\"\npoints = { 'dnsbl.zen has a' = 5, 'dnsbl.zen has b' = -8 }\n"
     );
@@ -217,7 +204,7 @@ TEST(Decide, BeforeTheEndAnUnknownCreditOfAMixedRuleMayStillCome) {
 }
 
 TEST(Decide, AnUnknownConditionDoesNotHitAndIsRecorded) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("then", "spf.result == fail", "then = \"reject\"") +
         rule("points", "spf.result != pass", "points = 20") +
         rule("shadow", "spf.result == fail", "then = \"reject\"\nmode = \"shadow\"\non_unknown = \"defer\"")
@@ -233,7 +220,7 @@ TEST(Decide, AnUnknownConditionDoesNotHitAndIsRecorded) {
 TEST(Decide, DefersForAnUnknownOnlyWhereTheRuleWouldDecide) {
     const std::string deferring =
         rule("x", "spf.result == fail", "then = \"reject\"\non_unknown = \"defer\"\nwhy = \"SPF failed\"");
-    const auto rules = compile(rule("first", "client.port == 1", "then = \"junk\"") + deferring);
+    const auto rules = compiled_text(rule("first", "client.port == 1", "then = \"junk\"") + deferring);
     FactsOf facts(*rules);
     facts.with("spf.result", Unknown{"time-out"}).with("client.port", std::int64_t{2});
     const Verdict verdict = decide(*rules, facts, Stage::end);
@@ -244,7 +231,7 @@ TEST(Decide, DefersForAnUnknownOnlyWhereTheRuleWouldDecide) {
     EXPECT_EQ(verdict.reply.text.find("SPF failed"), std::string::npos);
     EXPECT_EQ(decide(*rules, facts.with("client.port", std::int64_t{1}), Stage::end).action, Action::junk);
 
-    const auto points = compile(
+    const auto points = compiled_text(
         rule("a", "client.port == 1", "points = 4") +
         rule("b", "spf.result == fail", "points = 1\non_unknown = \"defer\"")
     );
@@ -256,7 +243,7 @@ TEST(Decide, DefersForAnUnknownOnlyWhereTheRuleWouldDecide) {
 }
 
 TEST(Decide, AnUnknownNoLongerDefersFromTheThirdTryOn) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("early", "spf.result == fail", "then = \"reject\"\non_unknown = \"defer\"") +
         rule("late", "from.domain == \"a.test\"", "then = \"reject\"\non_unknown = \"defer\"") +
         rule("points", "iprev.result == fail", "points = 6\non_unknown = \"defer\"")
@@ -295,7 +282,7 @@ TEST(Decide, AnUnknownNoLongerDefersFromTheThirdTryOn) {
 }
 
 TEST(Decide, ARuleThatSaysDeferIsNoDeferralForAnUnknown) {
-    const auto rules = compile(rule("x", "client.port == 1", "then = \"defer\""));
+    const auto rules = compiled_text(rule("x", "client.port == 1", "then = \"defer\""));
     FactsOf facts(*rules);
     facts.with("client.port", std::int64_t{1}).with("deferred.message", std::int64_t{9});
     const Verdict verdict = decide(*rules, facts, Stage::end);
@@ -319,7 +306,7 @@ TEST(Decide, AnUnknownRuleDoesNotDeferWhatIsRefusedAnyway) {
     };
     for (const auto& [name, unknown, later, want, decider] : cases) {
         SCOPED_TRACE(name);
-        const auto rules = compile(
+        const auto rules = compiled_text(
             rule(
                 "x", "spf.result == fail", "on_unknown = \"defer\"\nthen = \"" + std::string(unknown) + '"'
             ) +
@@ -334,7 +321,7 @@ TEST(Decide, AnUnknownRuleDoesNotDeferWhatIsRefusedAnyway) {
             EXPECT_EQ(verdict.unknown_rules, std::vector<std::string>{"x"});
         }
     }
-    const auto total = compile(
+    const auto total = compiled_text(
         rule("x", "spf.result == fail", "on_unknown = \"defer\"\nthen = \"reject\"") +
         rule("p", "client.port == 1", "points = 20")
     );
@@ -344,7 +331,7 @@ TEST(Decide, AnUnknownRuleDoesNotDeferWhatIsRefusedAnyway) {
 }
 
 TEST(Decide, ADeferralSaysWhy) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("x", "spf.result == fail", "then = \"defer\"\non_unknown = \"defer\"") +
         rule("y", "spf.result == softfail", "then = \"defer\"\nwhy = \"Not now\"")
     );
@@ -358,7 +345,7 @@ TEST(Decide, ADeferralSaysWhy) {
 }
 
 TEST(Decide, AListThatSaysDeferOnErrorDefers) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         std::string(zen) + "on_error = \"defer\"\n" + rule("x", "dnsbl.zen has a", "then = \"reject\"") +
         rule("y", "dnsbl.zen has b", "then = \"reject\"\non_unknown = \"skip\"")
     );
@@ -390,7 +377,7 @@ TEST(Decide, BeforeTheEndOnlyACertainTotalAnswers) {
     };
     for (const auto& [name, more, want] : cases) {
         SCOPED_TRACE(name);
-        const auto rules = compile(heavy + more);
+        const auto rules = compiled_text(heavy + more);
         FactsOf facts(*rules);
         facts.with("spf.result", std::string("fail"))
             .with("mail.smtputf8", false)
@@ -440,7 +427,7 @@ TEST(Decide, SaysBeforeTheEndWhetherItHangsOnAnUnknown) {
     };
     for (const auto& [name, text, want] : cases) {
         SCOPED_TRACE(name);
-        const auto rules = compile(text);
+        const auto rules = compiled_text(text);
         FactsOf facts(*rules);
         facts.with("spf.result", Unknown{"not looked at"}).with("mail.smtputf8", false).to("a@example.test");
         EXPECT_EQ(decide(*rules, facts, Stage::rcpt).hangs_on_unknown, want);
@@ -448,7 +435,7 @@ TEST(Decide, SaysBeforeTheEndWhetherItHangsOnAnUnknown) {
 }
 
 TEST(Decide, WhoHasWaitedIsGreylistedNoMore) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("stranger", "client.port == 1", "then = \"greylist\"") +
         rule("bad", "mail.smtputf8", "then = \"reject\"")
     );
@@ -466,7 +453,7 @@ TEST(Decide, WhoHasWaitedIsGreylistedNoMore) {
 }
 
 TEST(Decide, FillsInWhyAndFix) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule(
             "x",
             "client.port == 1",
@@ -497,7 +484,7 @@ TEST(Decide, FillsInWhyAndFix) {
 }
 
 TEST(Decide, ExplainsATotalByItsHeaviestRules) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("light", "true", "points = 1\nwhy = \"light\"\nfix = \"mend light\"") +
         rule("heavy", "true", "points = 8\nwhy = \"heavy\"") +
         rule("middle", "true", "points = 3.5\nwhy = \"middle\"\nfix = \"mend middle\"")
@@ -512,7 +499,7 @@ TEST(Decide, OverridesByRecipientListenerAndClient) {
     const std::string base = rule("r", "client.port == 1", "then = \"reject\"") +
                              rule("p", "client.port == 2", "points = 6") +
                              rule("q", "client.port == 3", "then = \"defer\"");
-    const auto rules = compile(
+    const auto rules = compiled_text(
         base +
         "[[override]]\nrecipients = [\"postmaster@*\"]\nworst = \"junk\"\n"
         "[[override]]\ndomains = [\"strict.test\"]\nthresholds = { junk = 2, reject = 6 }\n"
@@ -555,7 +542,7 @@ TEST(Decide, OverridesByRecipientListenerAndClient) {
 }
 
 TEST(Decide, DoesNotDeferForAnUnknownWhereTheWorstIsMilder) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("x", "spf.result == fail", "then = \"reject\"\non_unknown = \"defer\"") +
         "[[override]]\nrecipients = [\"postmaster@*\"]\nworst = \"junk\"\n"
     );
@@ -565,7 +552,7 @@ TEST(Decide, DoesNotDeferForAnUnknownWhereTheWorstIsMilder) {
 }
 
 TEST(Decide, RulesHaveScopesAndExpire) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("scoped", "true", "then = \"reject\"\nscope = { domains = [\"a.test\"] }") +
         rule("old", "true", "then = \"junk\"\nexpires = 2099-01-31")
     );
@@ -580,7 +567,7 @@ TEST(Decide, RulesHaveScopesAndExpire) {
 }
 
 TEST(Decide, AddsHeadersAndTagsAtTheEnd) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         rule("t", "true", "then = \"tag\"\ntag = \"bulk\"") + rule("u", "true", "then = \"tag\"") +
         rule("h", "true", "then = \"add-header\"\nheader = \"X-Spf: {spf.result}\"") +
         rule("s", "true", "then = \"tag\"\nmode = \"shadow\"")
@@ -620,7 +607,7 @@ TEST(Decide, IsPureAndQuick) {
             "points = 0.1"
         );
     }
-    const auto rules = compile(text);
+    const auto rules = compiled_text(text);
     FactsOf facts(*rules);
     facts.with("client.port", std::int64_t{1000})
         .with("spf.result", std::string("pass"))

@@ -1,24 +1,12 @@
 #include "policy/nearest_flip.hpp"
 
 #include "policy/rule_variants.hpp"
+#include "tests/unit/policy/compiled_text.hpp"
 
 #include <gtest/gtest.h>
 
 namespace wicket {
 namespace {
-
-std::shared_ptr<const RuleSet> compile_for_flips(const std::string& text) {
-    Diagnostics diagnostics;
-    auto rules = compile_rules(
-        {
-            {"rules.toml", text}
-    },
-        diagnostics
-    );
-    for (const Diagnostic& one : diagnostics.sorted())
-        if (one.severity == Severity::error) ADD_FAILURE() << render(one);
-    return rules;
-}
 
 constexpr std::string_view points_rules = R"([thresholds]
 junk = 5
@@ -65,7 +53,7 @@ std::vector<std::string> texts_of(const std::vector<Flip>& flips) {
 }
 
 TEST(NearestFlip, TellsTheSmallestChangeFirst) {
-    const auto rules = compile_for_flips(std::string(points_rules));
+    const auto rules = compiled_text(std::string(points_rules));
     Facts facts;
     facts.set(
         *rules->dictionary().find("dnsbl.zen"),
@@ -103,7 +91,7 @@ TEST(NearestFlip, TellsTheSmallestChangeFirst) {
 }
 
 TEST(NearestFlip, EveryFlipIsTrue) {
-    const auto rules = compile_for_flips(std::string(points_rules));
+    const auto rules = compiled_text(std::string(points_rules));
     Facts facts;
     facts.set(*rules->dictionary().find("dnsbl.zen"), TextList{{"xbl"}, ""});
     facts.set(id_of(CoreFact::spf_result), std::string("softfail"));
@@ -133,9 +121,9 @@ TEST(NearestFlip, EveryFlipIsTrue) {
 }
 
 TEST(NearestFlip, OfARefusalAtRcptItGoesOn) {
-    const auto rules = compile_for_flips(
-        "[[rule]]\nid = \"a\"\nwhen = 'client.port > 1'\nthen = \"reject\"\nat = \"connect\"\n"
-    );
+    const auto rules =
+        compiled_text("[[rule]]\nid = \"a\"\nwhen = 'client.port > 1'\nthen = \"reject\"\nat = \"connect\"\n"
+        );
     Facts facts;
     facts.set(id_of(CoreFact::client_port), std::int64_t{2});
     const Recorded recorded(*rules, facts, Stage::rcpt);
@@ -145,7 +133,7 @@ TEST(NearestFlip, OfARefusalAtRcptItGoesOn) {
 }
 
 TEST(NearestFlip, SaysNothingWhereTheRulesSayOtherwise) {
-    const auto rules = compile_for_flips(std::string(points_rules));
+    const auto rules = compiled_text(std::string(points_rules));
     Facts facts;
     facts.set(id_of(CoreFact::spf_result), std::string("fail"));
     Recorded recorded(*rules, facts, Stage::end);
@@ -155,7 +143,7 @@ TEST(NearestFlip, SaysNothingWhereTheRulesSayOtherwise) {
 }
 
 TEST(RuleVariants, ChangeOneThingAndNothingElse) {
-    const auto rules = compile_for_flips(
+    const auto rules = compiled_text(
         std::string(points_rules) +
         "[[override]]\ndomains = [\"strict.test\"]\nthresholds = { junk = 3 }\nmodes = { spf = \"off\" }\n"
     );

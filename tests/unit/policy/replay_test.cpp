@@ -2,6 +2,7 @@
 
 #include "policy/record.hpp"
 #include "policy/whatif.hpp"
+#include "tests/unit/policy/compiled_text.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,19 +18,6 @@ constexpr std::string_view points_rules =
     "[[rule]]\nid = \"zen\"\npoints = { 'dnsbl.zen has a' = 6 }\n"
     "[[rule]]\nid = \"spf\"\npoints = { 'spf.result == fail' = 3 }\n"
     "[[rule]]\nid = \"big\"\nwhen = 'message.size > 1000'\npoints = 4\n";
-
-std::shared_ptr<const RuleSet> compile(const std::string& text) {
-    Diagnostics diagnostics;
-    auto rules = compile_rules(
-        {
-            {"rules.toml", text}
-    },
-        diagnostics
-    );
-    for (const Diagnostic& one : diagnostics.sorted())
-        if (one.severity == Severity::error) ADD_FAILURE() << render(one);
-    return rules;
-}
 
 /// Makes records of what rules decide, as the server would.
 class Recorder {
@@ -107,7 +95,7 @@ std::string told(const Replay& replayed) {
 const std::string base_rules = std::string(zen) + std::string(points_rules);
 
 TEST(Replay, UnderTheSameRulesNothingDiffers) {
-    const auto rules = compile(
+    const auto rules = compiled_text(
         base_rules +
         "[[rule]]\nid = \"worst\"\nwhen = 'dnsbl.zen has b'\nthen = \"reject\"\nwhy = \"{client.ip} is "
         "listed\"\n"
@@ -137,18 +125,18 @@ TEST(Replay, UnderTheSameRulesNothingDiffers) {
 }
 
 TEST(Replay, TellsWhatOtherRulesWouldHaveDone) {
-    const auto rules = compile(base_rules);
+    const auto rules = compiled_text(base_rules);
     Recorder listed =
         Recorder(rules).with("dnsbl.zen", TextList{{"a"}, ""}).message(10).to("a@x.test", Stage::end);
     EXPECT_EQ(
-        told(replay_of(listed, *compile("[thresholds]\njunk = 7\nreject = 12\n" + base_rules))),
+        told(replay_of(listed, *compiled_text("[thresholds]\njunk = 7\nreject = 12\n" + base_rules))),
         "accept by default"
     );
     EXPECT_EQ(
-        told(replay_of(listed, *compile("[thresholds]\njunk = 5\nreject = 6\n" + base_rules))),
+        told(replay_of(listed, *compiled_text("[thresholds]\njunk = 5\nreject = 6\n" + base_rules))),
         "reject by threshold:reject"
     );
-    const auto exception = compile(
+    const auto exception = compiled_text(
         base_rules + "[[rule]]\nid = \"friend\"\nwhen = 'mail.from == \"a@example.org\"'\nthen = \"accept\"\n"
     );
     EXPECT_EQ(told(replay_of(listed, *exception)), "accept by friend");
@@ -159,22 +147,23 @@ TEST(Replay, TellsWhatOtherRulesWouldHaveDone) {
 
 TEST(Replay, SaysWhatItCannotKnow) {
     const std::string refusing = "[[rule]]\nid = \"worst\"\nwhen = 'dnsbl.zen has b'\nthen = \"reject\"\n";
-    const auto rules = compile(base_rules + refusing);
+    const auto rules = compiled_text(base_rules + refusing);
     Recorder refused = Recorder(rules).with("dnsbl.zen", TextList{{"b"}, ""}).to("a@x.test", Stage::rcpt);
     // The message was never seen.
-    EXPECT_EQ(told(replay_of(refused, *compile(base_rules))), "fact message.size was not recorded");
+    EXPECT_EQ(told(replay_of(refused, *compiled_text(base_rules))), "fact message.size was not recorded");
     // A list that nobody had asked then.
     const std::string other = "[dnsbl.other]\nzone = \"other.example\"\nlisted = { x = \"127.0.0.2\" }\n";
     Recorder plain = Recorder(rules).message(10).to("a@x.test", Stage::end);
     const std::string small = "[[rule]]\nid = \"o\"\npoints = { 'dnsbl.other has x' = 1 }\n";
-    EXPECT_EQ(told(replay_of(plain, *compile(base_rules + other + small))), "accept by default");
+    EXPECT_EQ(told(replay_of(plain, *compiled_text(base_rules + other + small))), "accept by default");
     const std::string large = "[[rule]]\nid = \"o\"\npoints = { 'dnsbl.other has x' = 5 }\n";
     EXPECT_EQ(
-        told(replay_of(plain, *compile(base_rules + other + large))), "fact dnsbl.other was not recorded"
+        told(replay_of(plain, *compiled_text(base_rules + other + large))),
+        "fact dnsbl.other was not recorded"
     );
     const std::string then = "[[rule]]\nid = \"o\"\nwhen = 'dnsbl.other has x'\nthen = \"reject\"\n";
     EXPECT_EQ(
-        told(replay_of(plain, *compile(base_rules + other + then))), "fact dnsbl.other was not recorded"
+        told(replay_of(plain, *compiled_text(base_rules + other + then))), "fact dnsbl.other was not recorded"
     );
 }
 
@@ -182,16 +171,31 @@ TEST(Replay, OneWhoMustComeAgainDefersAll) {
     const std::string greylist =
         "[[rule]]\nid = \"grey\"\nwhen = 'rcpt.address == \"a@x.test\" and message.size > 0'\nthen = "
         "\"greylist\"\n";
-    const auto rules = compile(base_rules);
+    const auto rules = compiled_text(base_rules);
     Recorder two = Recorder(rules).message(10).to("a@x.test", Stage::end).to("b@x.test", Stage::end);
     EXPECT_EQ(told(replay_of(two, *rules)), "accept by default, accept by default");
-    EXPECT_EQ(told(replay_of(two, *compile(base_rules + greylist))), "greylist by grey, greylist by grey");
-    EXPECT_EQ(replay_of(two, *compile(base_rules + greylist)).verdict.rule, "grey");
+    EXPECT_EQ(
+        told(replay_of(two, *compiled_text(base_rules + greylist))), "greylist by grey, greylist by grey"
+    );
+    EXPECT_EQ(replay_of(two, *compiled_text(base_rules + greylist)).verdict.rule, "grey");
+}
+
+TEST(Replay, AListenerThatAnswersLateAnswersAtTheEndOnly) {
+    const auto rules = compiled_text(
+        base_rules +
+        "[[rule]]\nid = \"at-data\"\nat = \"data\"\nwhen = 'dnsbl.zen has b'\nthen = \"reject\"\n"
+    );
+    Recorder late =
+        Recorder(rules).with("dnsbl.zen", TextList{{"b"}, ""}).message(10).to("a@x.test", Stage::end);
+    late.record().is_late = true;
+    EXPECT_EQ(difference(late.stored(), replay_of(late, *rules)), "");
+    late.record().is_late = false;
+    EXPECT_EQ(difference(late.stored(), replay_of(late, *rules)), "<a@x.test>: stage end is data now");
 }
 
 TEST(Replay, CountsWhatWasCountedThen) {
     const std::string many = "[[rule]]\nid = \"many\"\nwhen = 'rcpt.count > 1'\nthen = \"reject\"\n";
-    const auto rules = compile(base_rules + many);
+    const auto rules = compiled_text(base_rules + many);
     Recorder recorder = Recorder(rules).with("rcpt.count", std::int64_t{2}).to("a@x.test", Stage::rcpt);
     EXPECT_EQ(told(replay_of(recorder, *rules)), "reject by many");
     auto then = std::make_shared<Facts>();
@@ -202,8 +206,8 @@ TEST(Replay, CountsWhatWasCountedThen) {
 }
 
 TEST(WhatIf, AddsUpWhatChanged) {
-    const auto rules = compile(base_rules);
-    const auto stricter = compile("[thresholds]\njunk = 3\nreject = 12\n" + base_rules);
+    const auto rules = compiled_text(base_rules);
+    const auto stricter = compiled_text("[thresholds]\njunk = 3\nreject = 12\n" + base_rules);
     WhatIf whatif(*stricter, [&](const std::string& hash) -> std::optional<RuleSetRecord> {
         EXPECT_EQ(hash, rules->hash());
         return record_of(*rules);
