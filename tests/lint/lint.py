@@ -194,6 +194,14 @@ def check_suppressions(report):
         reason = line.startswith('#')
 
 
+def check_planted(report):
+    """A planted bug that no longer applies would be found by the long runs only, an hour later."""
+    for patch in sorted(ROOT.glob('tests/*/bugs/*.patch')):
+        done = subprocess.run(['git', 'apply', '--check', str(patch)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            report.fault(patch.relative_to(ROOT), 'does not apply: ' + done.stderr.strip().splitlines()[0])
+
+
 # ---- what needs a compiler ----
 
 def includes_of(name, seen):
@@ -318,6 +326,7 @@ def main():
     for name in files:
         check_text(name, report)
     check_suppressions(report)
+    check_planted(report)
     if not arguments.quick and code:
         generate_headers()
         commands = compile_commands()
