@@ -139,6 +139,7 @@ public:
     std::shared_ptr<const PatternSet> patterns() const override { return patterns_; }
     const std::string& hash() const override { return hash_; }
     const std::vector<RuleSource>& sources() const override { return sources_; }
+    const std::vector<std::string>& customer_keys() const override { return customer_keys_; }
     std::string origin_of(std::string_view rule_id) const override;
     std::size_t rule_count() const override { return rules_.size(); }
     bool answers_at(Stage stage) const override;
@@ -181,6 +182,7 @@ private:
     std::string hash_;
     std::vector<RuleSource> sources_;
     std::vector<std::size_t> source_folders_;  // of each
+    std::vector<std::string> customer_keys_;
     std::vector<Rule> rules_;                  // in file order
     std::vector<std::size_t> by_stage_;        // of rules_: `then` rules by stage, then file order
     std::vector<PointsRule> points_rules_;

@@ -1,10 +1,12 @@
 // [dnsbl.NAME] of rule files.
 #include "base/text.hpp"
+#include "policy/customer_keys.hpp"
 #include "policy/rule_loader.hpp"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 namespace wicket {
@@ -55,38 +57,6 @@ std::vector<std::string> names_of_listed_facts(const FactDictionary& dictionary)
     for (const CoreFact fact : listed_facts)
         names.push_back(dictionary.row(id_of(fact)).name);
     return names;
-}
-
-// A customer's key is a label of the zone: "KEY.zen.dq.spamhaus.net".
-constexpr std::array keyed_zones = {
-    std::string_view("dq.spamhaus.net"), std::string_view("mail.abusix.zone")
-};
-// Labels as long as this, of letters and digits alone, are no words: those of Spamhaus have 26, of Abusix 32.
-constexpr std::size_t key_label_least = 20;
-constexpr std::string_view hidden_key = "(key)";
-
-bool looks_like_key(std::string_view label) {
-    return label.size() >= key_label_least && std::ranges::all_of(label, is_letter_or_digit);
-}
-
-/// The zone with "(key)" for each label that is a customer's key, or is named as one by `key`.
-std::string redacted_zone(std::string_view zone, std::string_view key) {
-    bool is_keyed = false;
-    for (const std::string_view known : keyed_zones) {
-        // KEY.LIST.known: at least two labels in front.
-        if (!zone.ends_with(known) || zone.size() == known.size()) continue;
-        const std::string_view front = zone.substr(0, zone.size() - known.size() - 1);
-        is_keyed = is_keyed || (zone[front.size()] == '.' && front.contains('.'));
-    }
-    std::string shown;
-    while (true) {
-        const std::string_view label = zone.substr(0, zone.find('.'));
-        const bool is_key = std::exchange(is_keyed, false) || looks_like_key(label) || label == key;
-        shown += is_key ? hidden_key : label;
-        if (label.size() == zone.size()) return shown;
-        shown += '.';
-        zone.remove_prefix(label.size() + 1);
-    }
 }
 
 bool has_label(std::string_view zone, std::string_view label) {
@@ -237,7 +207,9 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     const std::string key = wicket::lower_case(table.text("key").value_or(""));
     if (!key.empty() && !has_label(list.zone, key))
         table.error(table.value_place("key"), "the key is no label of the zone");
-    list.shown_zone = redacted_zone(list.zone, key);
+    const std::vector<std::string> keys = customer_keys(list.zone, key);
+    list.shown_zone = zone_without_keys(list.zone, keys);
+    std::ranges::copy(keys, std::back_inserter(made_->customer_keys_));
     FactId of = id_of(CoreFact::client_ip);
     if (const auto of_name = table.text("of")) {
         const auto found = made_->dictionary_.find(*of_name);

@@ -1,6 +1,9 @@
 #include "policy/rule_set_record.hpp"
 
+#include "policy/customer_keys.hpp"
 #include "policy/record.pb.h"
+
+#include <algorithm>
 
 namespace wicket {
 namespace {
@@ -10,12 +13,26 @@ namespace pb = record_pb;
 // A list of addresses may be as long as it likes, and no decision is told by it: longer texts are not kept.
 constexpr std::size_t source_limit_octets = 256U << 10U;
 
+/// The sources as they may stand on the disk: none if a key would still be in them, written so that only
+/// TOML can read it.
+std::vector<RuleSource> keepable_sources(const RuleSet& rules) {
+    if (rules.customer_keys().empty()) return rules.sources();
+    std::vector<RuleSource> sources = sources_without_keys(rules.sources(), rules.customer_keys());
+    Diagnostics ignored;
+    const auto made = recompile_rules(sources, ignored);
+    const auto& keys = rules.customer_keys();
+    if (made == nullptr ||
+        std::ranges::find_first_of(made->customer_keys(), keys) != made->customer_keys().end())
+        return {};
+    return sources;
+}
+
 }  // namespace
 
 RuleSetRecord record_of(const RuleSet& rules) {
     RuleSetRecord record{{}, rules.dictionary().names()};
-    for (const RuleSource& source : rules.sources())
-        if (source.content.size() <= source_limit_octets) record.sources.push_back(source);
+    for (RuleSource& source : keepable_sources(rules))
+        if (source.content.size() <= source_limit_octets) record.sources.push_back(std::move(source));
     return record;
 }
 

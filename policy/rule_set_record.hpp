@@ -1,5 +1,5 @@
-// What is kept of a rule set under its hash: the texts it was read from, and the names of the facts that were
-// gathered under it. Values; any thread.
+// What is kept of a rule set under its hash: the texts it was read from, without customers' keys, and the
+// names of the facts that were gathered under it. Values; any thread.
 #pragma once
 
 #include "policy/rules.hpp"

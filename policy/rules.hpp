@@ -43,6 +43,9 @@ public:
     /// What the hash is taken over, in that order. recompile_rules() of these is the same rule set again,
     /// with the same hash.
     virtual const std::vector<RuleSource>& sources() const = 0;
+    /// Labels of DNS lists' zones, in lower case, that nobody may read: of lists that are off or replaced,
+    /// too.
+    virtual const std::vector<std::string>& customer_keys() const = 0;
     /// FILE:LINE of a rule, or empty.
     virtual std::string origin_of(std::string_view rule_id) const = 0;
     virtual std::size_t rule_count() const = 0;
