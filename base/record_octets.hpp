@@ -27,6 +27,7 @@ struct RecordOctets {
     std::string decision;
     std::string evidence;
     std::vector<RecordAnswer> answers;  // named by the evidence
+    std::string evidence_fault = {};    // of what is read: why there is no evidence, though there was
 
     std::size_t size() const {
         std::size_t octets = decision.size() + evidence.size();

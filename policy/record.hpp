@@ -105,6 +105,8 @@ RecordOctets encode_record(const DecisionRecord& record, const FactDictionary& d
 struct StoredRecord {
     DecisionRecord record;
     FactDictionary dictionary;
+    /// Why its evidence could not be read, though the decision could; else empty.
+    std::string evidence_fault = {};
 };
 /// Of the decision, or of decision and evidence one after the other; without the latter there are no lookups,
 /// no events, and no hash of the message. corrupt if it cannot be read or its version is newer than ours. A

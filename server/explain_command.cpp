@@ -168,6 +168,8 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
         const int code = report(stored.error(), context.form);
         return stored.error().code == ErrorCode::invalid ? exit_failed : code;
     }
+    if (!stored->evidence_fault.empty())
+        print_error(unreadable_evidence(stored->record.id, stored->evidence_fault), context.form);
     add_aftermath(**store, stored->record);
     const Explanation explanation = explanation_of(*stored, *config, **store);
     if (context.form == OutputForm::json)

@@ -72,7 +72,7 @@ public:
             if (!follower_.shows(id, state, told_of(stored->record))) return true;
         }
         if (!matches) return true;
-        if (form_ == OutputForm::json) add_evidence(log_, *octets, *stored);
+        if (form_ == OutputForm::json) scan_.complete(*octets, *stored);
         add_folds(log_, *stored);
         progress_.hide();
         print_record(*stored, form_);

@@ -32,15 +32,39 @@ void add_folds(DecisionLog& log, StoredRecord& stored) {
 Result<StoredRecord> read_record(DecisionLog& log, const RecordId& id) {
     const auto octets = log.find(id);
     if (!octets) return std::unexpected(octets.error());
-    return decode_record(octets->decision + octets->evidence, [&](std::string_view name) {
-        return log.answer(id, name);
-    });
+    const AnswerSource answers = [&](std::string_view name) { return log.answer(id, name); };
+    auto stored = decode_record(octets->decision + octets->evidence, answers);
+    if (stored) {
+        stored->evidence_fault = octets->evidence_fault;
+        return stored;
+    }
+    auto decision = decode_record(octets->decision, answers);
+    if (!decision) return std::unexpected(unreadable_record(id, decision.error()));
+    decision->evidence_fault = stored.error().message;
+    return decision;
 }
 
-void add_evidence(DecisionLog& log, std::string_view decision, StoredRecord& stored) {
+Result<> add_evidence(DecisionLog& log, std::string_view decision, StoredRecord& stored) {
     const auto evidence = log.evidence(stored.record.id);
-    if (!evidence || evidence->empty()) return;
-    if (auto whole = decode_record(std::string(decision) + *evidence)) stored = std::move(*whole);
+    if (!evidence) return std::unexpected(evidence.error());
+    if (evidence->empty()) return {};
+    auto whole = decode_record(std::string(decision) + *evidence);
+    if (!whole) return std::unexpected(whole.error());
+    stored = std::move(*whole);
+    return {};
+}
+
+Error unreadable_record(const RecordId& id, const Error& error) {
+    return {
+        ErrorCode::corrupt, fmt::format("the record {} cannot be read: {}", id.to_string(), error.message)
+    };
+}
+
+Error unreadable_evidence(const RecordId& id, std::string_view why) {
+    return {
+        ErrorCode::corrupt,
+        fmt::format("the evidence of the record {} cannot be read: {}", id.to_string(), why)
+    };
 }
 
 Result<> RecordScan::run(
@@ -57,7 +81,7 @@ Result<> RecordScan::run(
                 return true;
             }
             if (!query.matches(*stored)) return true;
-            if (depth_ == Depth::with_evidence) add_evidence(log_, *octets, *stored);
+            if (depth_ == Depth::with_evidence) complete(*octets, *stored);
             add_folds(log_, *stored);
             return visit(*stored);
         }
@@ -67,15 +91,25 @@ Result<> RecordScan::run(
 void RecordScan::note_unreadable(const RecordId& id, const Error& error) {
     ++unreadable_;
     if (progress_ != nullptr) progress_->hide();
-    print_error(
-        {ErrorCode::corrupt, fmt::format("the record {} cannot be read: {}", id.to_string(), error.message)},
-        form_
-    );
+    print_error(unreadable_record(id, error), form_);
+}
+
+void RecordScan::complete(std::string_view decision, StoredRecord& stored) {
+    const auto added = add_evidence(log_, decision, stored);
+    if (added) return;
+    ++without_evidence_;
+    if (progress_ != nullptr) progress_->hide();
+    print_error(unreadable_evidence(stored.record.id, added.error().message), form_);
 }
 
 void RecordScan::tell_unreadable() const {
     if (unreadable_ != 0)
         print_error({ErrorCode::corrupt, fmt::format("{} records could not be read", unreadable_)}, form_);
+    if (without_evidence_ != 0)
+        print_error(
+            {ErrorCode::corrupt, fmt::format("of {} the evidence could not be read", without_evidence_)},
+            form_
+        );
 }
 
 Result<RecordId> parse_id(const std::string& text) {

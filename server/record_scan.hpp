@@ -16,11 +16,16 @@ namespace wicket {
 /// What a row stands for beyond itself, put into its record.
 void add_folds(DecisionLog& log, StoredRecord& stored);
 
-/// One record with its evidence and the answers that it names.
+/// One record with its evidence and the answers that it names; without them, and with evidence_fault, where
+/// only they are damaged.
 Result<StoredRecord> read_record(DecisionLog& log, const RecordId& id);
 /// Adds the evidence, without its answers, to what was decoded from `decision` alone; what is not kept any
-/// more is left out.
-void add_evidence(DecisionLog& log, std::string_view decision, StoredRecord& stored);
+/// more is left out. After an error, `stored` is as it was.
+Result<> add_evidence(DecisionLog& log, std::string_view decision, StoredRecord& stored);
+
+/// How commands name what they cannot read.
+Error unreadable_record(const RecordId& id, const Error& error);
+Error unreadable_evidence(const RecordId& id, std::string_view why);
 
 class RecordScan {
 public:
@@ -37,6 +42,8 @@ public:
     );
     /// Names one that cannot be read.
     void note_unreadable(const RecordId& id, const Error& error);
+    /// add_evidence(); names the record whose evidence cannot be read.
+    void complete(std::string_view decision, StoredRecord& stored);
     std::uint64_t unreadable() const { return unreadable_; }
     /// The last word on standard error, if there were any.
     void tell_unreadable() const;
@@ -47,6 +54,7 @@ private:
     Progress* progress_;
     Depth depth_;
     std::uint64_t unreadable_ = 0;
+    std::uint64_t without_evidence_ = 0;
 };
 
 /// The id of a reply as a person gives it; invalid, with what one looks like, for anything else.

@@ -73,7 +73,8 @@ public:
         WallTime last{};
     };
 
-    /// Of either class, without its answers: answer() has them. not_found if there is none.
+    /// Of either class, without its answers: answer() has them. not_found if there is none. What is whole is
+    /// given where only the evidence is damaged.
     virtual Result<RecordOctets> find(const RecordId& id) = 0;
     /// The evidence alone; empty if it is not kept any more.
     virtual Result<std::string> evidence(const RecordId& id) = 0;

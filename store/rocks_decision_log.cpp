@@ -72,10 +72,7 @@ private:
     static bool show(const ReadRecord& record, const Visit& visit) {
         if (!record.value) return visit(record.id, std::unexpected(record.value.error()));
         const auto decoded = rows::decode_decision(*record.value);
-        if (!decoded)
-            return visit(
-                record.id, failure(ErrorCode::corrupt, "record " + record.id.to_string() + " is damaged")
-            );
+        if (!decoded) return visit(record.id, failure(ErrorCode::corrupt, "its row is damaged"));
         return visit(record.id, *decoded);
     }
 
@@ -268,9 +265,12 @@ Result<RecordOctets> RocksDecisionLog::find(const RecordId& id) {
     }
     if (!decision) return std::unexpected(decision.error());
     record.decision = std::move(*decision);
-    auto found = evidence(id);
-    if (!found) return std::unexpected(found.error());
-    record.evidence = std::move(*found);
+    if (auto found = evidence(id))
+        record.evidence = std::move(*found);
+    else if (found.error().code == ErrorCode::corrupt)
+        record.evidence_fault = std::move(found.error().message);
+    else
+        return std::unexpected(std::move(found.error()));
     return record;
 }
 

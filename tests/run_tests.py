@@ -152,7 +152,7 @@ def main():
     folder = ROOT / 'build' / arguments.preset
     totals, env = Totals(), environment(arguments.preset, arguments.long)
     if everything:
-        build(arguments.preset, ['unit_tests', 'mailwicket', 'fuzz_targets'])
+        build(arguments.preset, ['unit_tests', 'mailwicket', 'plant', 'fuzz_targets'])
     else:
         build(arguments.preset, [*(only or ['unit_tests']), 'mailwicket'])
     programs = sorted(p for p in folder.glob('test_*') if p.is_file() and os.access(p, os.X_OK) and not p.suffix)

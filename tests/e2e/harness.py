@@ -467,3 +467,12 @@ def deliver(server, sender='ann@sender.test', recipients=('alice@example.test',)
         reply = smtp.send_mail(sender, list(recipients), message)
         smtp.ask('QUIT')
         return reply
+
+
+def plant(server, *words):
+    """Runs tests/e2e/plant.cpp on the store of a server that does not run; what it prints."""
+    build = pathlib.Path(server.binary).parent
+    if not (build / 'build.ninja').exists():
+        build = ROOT / 'build/release'
+    subprocess.run(['ninja', '-C', str(build), '--quiet', 'plant'], check=True, stdout=subprocess.DEVNULL)
+    return subprocess.run([str(build / 'plant'), str(server.folder / 'state'), *words], check=True, stdout=subprocess.PIPE, text=True).stdout
