@@ -183,8 +183,8 @@ private:
     std::vector<RuleSource> sources_;
     std::vector<std::size_t> source_folders_;  // of each
     std::vector<std::string> customer_keys_;
-    std::vector<Rule> rules_;                  // in file order
-    std::vector<std::size_t> by_stage_;        // of rules_: `then` rules by stage, then file order
+    std::vector<Rule> rules_;            // in file order
+    std::vector<std::size_t> by_stage_;  // of rules_: `then` rules by stage, then file order
     std::vector<PointsRule> points_rules_;
     std::vector<Override> overrides_;  // in file order
     std::vector<RuleTest> tests_;

@@ -12,14 +12,10 @@
 namespace wicket {
 namespace {
 
-constexpr std::string_view not_recorded = "not recorded";
+constexpr std::string_view why_unknown = "not recorded";
 
 Millipoints to_thousandths(double points) {
     return std::llround(points * 1000);
-}
-
-std::string not_recorded_text(std::string_view fact) {
-    return "fact " + std::string(fact) + " was not recorded";
 }
 
 /// The recipient's facts are not those of the connection.
@@ -33,6 +29,12 @@ Facts without_recipient(const Facts& facts) {
           CoreFact::rcpt_unknown_count})
         made.set(id_of(fact), Absent{});
     return made;
+}
+
+bool is_same_codes(const std::vector<DnsListCode>& a, const std::vector<DnsListCode>& b) {
+    return std::ranges::equal(a, b, [](const DnsListCode& x, const DnsListCode& y) {
+        return x.name == y.name && x.first == y.first && x.last == y.last;
+    });
 }
 
 template <class Recorded>
@@ -84,7 +86,7 @@ private:
         Facts filled = facts;
         for (const FactId id : missing_)
             if (std::holds_alternative<Absent>(filled.get(id)))
-                filled.set(id, Unknown{std::string(not_recorded)});
+                filled.set(id, Unknown{std::string(why_unknown)});
         return decide(rules_, filled, stage);
     }
 
@@ -128,7 +130,7 @@ private:
                 }
             }
         }
-        return not_recorded_text(first != nullptr ? first->name : "message.size");
+        return not_recorded(first != nullptr ? first->name : "message.size");
     }
 
     bool answers_before_data() const {
@@ -192,7 +194,7 @@ private:
             made.verdict.rule == "default" || made.verdict.rule.starts_with("threshold:");
         if (is_open ||
             (is_by_points && (level(total + least) != level(total) || level(total + most) != level(total))))
-            made.undecidable = not_recorded_text(first);
+            made.undecidable = not_recorded(first);
     }
 
     std::string missing_fact_of(const Rule& rule) const {
@@ -300,6 +302,34 @@ MissingFacts missing_facts(const RuleSet& rules, const std::vector<std::string>&
 MissingFacts missing_facts(const RuleSet& rules) {
     static const std::vector<std::string> core = FactDictionary().names();
     return missing_facts(rules, core);
+}
+
+std::vector<FactId> facts_of_other_meaning(const RuleSet& rules, const RuleSet& then) {
+    const FactDictionary& dictionary = rules.dictionary();
+    std::vector<FactId> changed;
+    for (const DnsList& list : rules.dns_lists()) {
+        const auto was = std::ranges::find(then.dns_lists(), list.name, &DnsList::name);
+        if (was == then.dns_lists().end()) continue;
+        // Zones as they are shown, for keys are not kept.
+        const bool is_same = was->shown_zone == list.shown_zone && is_same_codes(was->listed, list.listed) &&
+                             dictionary.row(list.of).name == then.dictionary().row(was->of).name;
+        if (!is_same) changed.push_back(list.fact);
+    }
+    if (!rules.patterns() || !then.patterns()) return changed;
+    for (const Pattern& pattern : rules.patterns()->patterns) {
+        const auto id = then.dictionary().find(dictionary.row(pattern.fact).name);
+        const auto was = std::ranges::find_if(then.patterns()->patterns, [&](const Pattern& one) {
+            return id && one.fact == *id;
+        });
+        if (was == then.patterns()->patterns.end()) continue;
+        if (was->part != pattern.part || was->field != pattern.field || was->regexes != pattern.regexes)
+            changed.push_back(pattern.fact);
+    }
+    return changed;
+}
+
+std::string not_recorded(std::string_view fact) {
+    return "fact " + std::string(fact) + " was not recorded";
 }
 
 Replay replay(const RuleSet& rules, const RecordedDecision& record, const MissingFacts& missing) {

@@ -7,6 +7,7 @@
 #include "policy/rules.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace wicket {
@@ -20,6 +21,13 @@ using MissingFacts = std::vector<FactId>;
 MissingFacts missing_facts(const RuleSet& rules, const std::vector<std::string>& recorded);
 /// The same of a record whose rule set is not kept: the core facts were gathered, and nothing else is sure.
 MissingFacts missing_facts(const RuleSet& rules);
+
+/// Those of `rules` that `then` has too, but makes of other patterns, or of another DNS list or other codes
+/// of it.
+std::vector<FactId> facts_of_other_meaning(const RuleSet& rules, const RuleSet& then);
+
+/// Why nothing can be said without it: "fact X was not recorded".
+std::string not_recorded(std::string_view fact);
 
 struct ReplayedRecipient {
     std::string address;  // "" stands for the connection, where nobody was asked for

@@ -2,6 +2,7 @@
 
 #include "base/message_bytes.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <utility>
@@ -48,6 +49,7 @@ void WhatIfTally::add(const WhatIfTally& other) {
     changed += other.changed;
     undecidable += other.undecidable;
     lost_ham += other.lost_ham;
+    reexamined += other.reexamined;
     for (std::size_t before = 0; before < action_count; ++before)
         for (std::size_t after = 0; after < action_count; ++after)
             matrix[before][after] += other.matrix[before][after];
@@ -55,24 +57,76 @@ void WhatIfTally::add(const WhatIfTally& other) {
         reasons[reason] += count;
 }
 
-WhatIf::WhatIf(const RuleSet& rules, RuleSetSource kept)
-    : rules_(rules), kept_(std::move(kept)), reader_(rules.dictionary()) {}
+WhatIf::WhatIf(const RuleSet& rules, RuleSetSource kept, Reexamine reexamine)
+    : rules_(rules), kept_(std::move(kept)), reexamine_(std::move(reexamine)), reader_(rules.dictionary()) {}
 
-const MissingFacts& WhatIf::missing_of(const std::string& hash) {
-    const auto known = missing_.find(hash);
-    if (known != missing_.end()) return known->second;
-    const std::string text = to_hex(hash);
-    MissingFacts missing;
-    if (text != rules_.hash()) {
-        const auto record = kept_ ? kept_(text) : std::nullopt;
-        missing = record ? missing_facts(rules_, record->facts) : missing_facts(rules_);
+WhatIf::Lacking WhatIf::lacking_of(const std::optional<RuleSetRecord>& kept) const {
+    if (!kept) return {missing_facts(rules_), {}};
+    Lacking lacking{missing_facts(rules_, kept->facts), {}};
+    Diagnostics ignored;
+    const auto then = kept->sources.empty() ? nullptr : recompile_rules(kept->sources, ignored);
+    if (then == nullptr) return lacking;
+    for (const FactId fact : facts_of_other_meaning(rules_, *then)) {
+        lacking.changed.push_back(fact);
+        lacking.missing.push_back(fact);
     }
-    return missing_.emplace(hash, std::move(missing)).first->second;
+    return lacking;
+}
+
+const WhatIf::Lacking& WhatIf::lacking_of(const std::string& hash) {
+    const auto known = lacking_.find(hash);
+    if (known != lacking_.end()) return known->second;
+    const std::string text = to_hex(hash);
+    Lacking lacking;
+    if (text != rules_.hash()) lacking = lacking_of(kept_ ? kept_(text) : std::nullopt);
+    return lacking_.emplace(hash, std::move(lacking)).first->second;
+}
+
+/// For each recipient as for all: it is not of one of them that a fact was not gathered.
+void WhatIf::set_everywhere(FactId fact, const FactValue& value) {
+    const bool is_known_at_rcpt = rules_.dictionary().row(fact).stage <= Stage::rcpt;
+    record_.facts.set(fact, value);
+    for (RecordedRecipient& recipient : record_.recipients) {
+        if (recipient.has_own_facts) recipient.own_facts.set(fact, value);
+        if (recipient.differs_at_rcpt && is_known_at_rcpt) recipient.facts_at_rcpt.set(fact, value);
+    }
+}
+
+/// Whether it is for one of these facts that something cannot be decided.
+bool WhatIf::hangs_on(const MissingFacts& missing, const Replay& replayed) const {
+    return std::ranges::any_of(replayed.recipients, [&](const ReplayedRecipient& one) {
+        return !one.undecidable.empty() && std::ranges::any_of(missing, [&](FactId fact) {
+            return one.undecidable == not_recorded(rules_.dictionary().row(fact).name);
+        });
+    });
+}
+
+void WhatIf::examine_again(const MissingFacts& missing, Replay& replayed) {
+    const Reexamined found = reexamine_(record_, missing);
+    MissingFacts left = missing;
+    for (const auto& [fact, value] : found.facts) {
+        set_everywhere(fact, value);
+        std::erase(left, fact);
+    }
+    if (!found.facts.empty()) {
+        ++tally_.reexamined;
+        replayed = replay(rules_, record_, left);
+    }
+    for (ReplayedRecipient& one : replayed.recipients) {
+        const auto why = std::ranges::find_if(found.left, [&](const auto& reason) {
+            return one.undecidable == not_recorded(rules_.dictionary().row(reason.first).name);
+        });
+        if (why != found.left.end()) one.undecidable.append("; ").append(why->second);
+    }
 }
 
 Result<> WhatIf::judge(std::string_view decision, std::vector<ChangedDecision>& changed) {
     if (auto read = reader_.read(decision, record_); !read) return read;
-    Replay replayed = replay(rules_, record_, missing_of(record_.rules_hash));
+    const Lacking& lacking = lacking_of(record_.rules_hash);
+    for (const FactId fact : lacking.changed)
+        set_everywhere(fact, Absent{});
+    Replay replayed = replay(rules_, record_, lacking.missing);
+    if (reexamine_ && hangs_on(lacking.missing, replayed)) examine_again(lacking.missing, replayed);
     for (std::size_t at = 0; at < replayed.recipients.size(); ++at) {
         ReplayedRecipient& one = replayed.recipients[at];
         const Action before = record_.recipients.empty() ? record_.action : record_.recipients[at].action;

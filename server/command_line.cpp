@@ -217,6 +217,11 @@ void add_commands(CLI::App& app, Words& words) {
     whatif->add_flag(
         "--undecidable", words.whatif.tells_undecidable, "under --json, also what cannot be decided"
     );
+    whatif->add_flag(
+        "--reexamine",
+        words.whatif.reexamines,
+        "run checks again for facts that the records lack, from recorded DNS answers and kept messages"
+    );
     add_command(
         app, words, "facts", "The dictionary of all facts that rules can speak of", "mailwicket facts --json"
     );

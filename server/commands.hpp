@@ -75,6 +75,7 @@ struct WhatIfOptions {
         budget_lost_ham;    // exit_failed if more that was accepted does not reach INBOX
     bool is_exact = false;  // under the rules of the time: any difference counts, in points and replies too
     bool tells_undecidable = false;  // each of them under --json, too
+    bool reexamines = false;         // checks run again for facts that the records lack
 };
 /// What other rules would have decided of the past.
 int whatif_command(const CommandContext& context, const WhatIfOptions& options);

@@ -7,6 +7,7 @@
 #include "server/exit_codes.hpp"
 #include "server/long_command.hpp"
 #include "server/record_scan.hpp"
+#include "server/reexamine.hpp"
 #include "store/store.hpp"
 
 #include <boost/json.hpp>
@@ -80,17 +81,28 @@ std::vector<RecordSpan> cut(const RecordId& first, const RecordId& last, std::si
 
 class PastMail {
 public:
-    PastMail(const RuleSet& rules, Store& store, const RecordQuery* query, const WhatIfOptions& options)
+    /// `reexaminer` may be nullptr.
+    PastMail(
+        const RuleSet& rules,
+        Store& store,
+        const RecordQuery* query,
+        const WhatIfOptions& options,
+        Reexaminer* reexaminer
+    )
         : rules_(rules),
           store_(store),
           query_(query),
           options_(options),
           kept_(store.rule_sets()),
           reader_(rules.dictionary()) {
+        const auto kept = [this](const std::string& hash) { return kept_.find(hash); };
+        Reexamine reexamine;
+        if (reexaminer != nullptr)
+            reexamine = [reexaminer](const RecordedDecision& record, const MissingFacts& missing) {
+                return reexaminer->examine(record, missing);
+            };
         for (std::size_t thread = 0; thread < judging_threads; ++thread)
-            judges_.push_back(std::make_unique<WhatIf>(rules, [this](const std::string& hash) {
-                return kept_.find(hash);
-            }));
+            judges_.push_back(std::make_unique<WhatIf>(rules, kept, reexamine));
     }
 
     Piece judge(const RecordSpan& span, std::size_t thread) {
@@ -157,11 +169,7 @@ public:
         records_ += piece.records;
         for (const Unreadable& one : piece.unreadable) {
             ++unreadable_;
-            print_error(
-                {ErrorCode::corrupt,
-                 fmt::format("the record {} cannot be read: {}", one.id.to_string(), one.message)},
-                form_
-            );
+            print_error(unreadable_record(one.id, {ErrorCode::corrupt, one.message}), form_);
         }
         for (const ChangedDecision& one : piece.changed)
             print(one);
@@ -242,6 +250,7 @@ private:
         };
         if (!reasons.empty()) summary["undecidable_because"] = std::move(reasons);
         if (options_.is_exact) summary["differences"] = differences_;
+        if (options_.reexamines) summary["reexamined"] = tally.reexamined;
         fmt::print(
             "{}\n",
             json::serialize(json::object{
@@ -284,6 +293,7 @@ private:
         if (tally.undecidable != 0) fmt::print("{} cannot be decided:\n", tally.undecidable);
         for (const auto& [reason, count] : tally.reasons)
             fmt::print("{:>12} {}\n", count, reason);
+        if (options_.reexamines) fmt::print("{} records were examined again\n", tally.reexamined);
         if (options_.is_exact) fmt::print("{} differ in what was said or counted\n", differences_);
         if (unreadable_ != 0) fmt::print("{} records could not be read\n", unreadable_);
     }
@@ -323,7 +333,13 @@ int whatif_command(const CommandContext& context, const WhatIfOptions& options) 
     if (!store) return report_of_store(store.error(), context.form);
     const auto bounds = (*store)->decisions().bounds();
     if (!bounds) return report(bounds.error(), context.form);
-    PastMail replaying(*rules, **store, query ? &*query : nullptr, options);
+    std::unique_ptr<Reexaminer> reexaminer;
+    if (options.reexamines) {
+        auto started = Reexaminer::start(*config, rules, (*store)->decisions());
+        if (!started) return report(started.error(), context.form);
+        reexaminer = std::move(*started);
+    }
+    PastMail replaying(*rules, **store, query ? &*query : nullptr, options, reexaminer.get());
     WhatIfPrinter printer(options, context.form);
     Progress progress(system_clock());
     std::optional<Error> fault;

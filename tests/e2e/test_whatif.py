@@ -3,7 +3,7 @@ over the log says."""
 import json
 import shutil
 
-from harness import Server, Smtp, check, deliver, equal, wait_until
+from harness import MESSAGE, Pop3, Server, Smtp, check, deliver, equal, plant, wait_until
 from test_dns import RULES, ZONE
 
 
@@ -106,3 +106,225 @@ def test_the_rules_of_a_decision_are_kept():
         (server.folder / 'rules/rules.toml').write_text(rules.replace('old words', 'new words'))
         server.reload()
         check('old words' in server.command('explain', reply.id).stdout, 'the rule as it was')
+
+
+EVERYTHING = RULES + r'''
+[[pattern]]
+id = "invoice"
+in = "headers"
+field = "subject"
+match = '^Invoice'
+
+[[pattern]]
+id = "pills"
+in = "body"
+match = 'cheap pills'
+
+[[rule]]
+id = "at-once"
+when = 'client.ip == 203.0.113.99'
+then = "reject"
+answer = "now"
+
+[[rule]]
+id = "grey"
+when = 'mail.domain == "grey.test"'
+then = "greylist"
+
+[[rule]]
+id = "friend"
+when = 'mail.domain == "friend.test"'
+then = "skip"
+skip = ["spf", "greylist"]
+
+[[rule]]
+id = "dead-list"
+when = 'dnsbl.dead has x'
+then = "reject"
+on_unknown = "defer"
+scope = { recipients = ["careful@example.test"] }
+
+[[rule]]
+id = "set-aside"
+when = 'pattern.invoice and mail.domain == "sender.test"'
+then = "quarantine"
+why = "{mail.from} sends invoices of {message.size} octets"
+
+[[rule]]
+id = "later"
+when = 'mail.from == "late@sender.test" and message.size > 0'
+then = "defer"
+why = "not now"
+
+[[rule]]
+id = "dropped"
+when = 'mail.from == "gone@sender.test" and message.size > 0'
+then = "discard"
+
+[[rule]]
+id = "not-in-force"
+when = 'message.size > 1'
+then = "reject"
+mode = "shadow"
+
+[[rule]]
+id = "mark"
+when = 'rcpt.domain == "example.test"'
+then = "tag"
+tag = "seen"
+
+[[rule]]
+id = "words"
+points = { 'pattern.pills' = 6.5, 'pattern.invoice' = 2 }
+
+[[rule]]
+id = "many"
+when = 'rcpt.count > 1'
+points = 1
+
+[[rule]]
+id = "known"
+when = 'mail.domain == "friend.test"'
+points = -3
+
+[dnsbl.dead]
+zone = "dead.lists.test"
+listed = { x = "127.0.0.2" }
+private = true
+probe = false
+
+[[override]]
+recipients = ["bob@*"]
+thresholds = { junk = 1, reject = 7 }
+
+[[override]]
+recipients = ["postmaster@*"]
+worst = "junk"
+
+[[override]]
+recipients = ["carol@*"]
+modes = { words = "off", set-aside = "shadow" }
+'''
+EVERYONE = ('alice', 'bob', 'carol', 'careful', 'postmaster')
+
+
+def much_traffic(server, service_count):
+    """As traffic(), and what waits, is set aside, comes in pieces, is unknown, or has recipients of several minds."""
+    traffic(server)
+    invoice, pills = MESSAGE.replace(b'Subject: hello', b'Subject: Invoice 1'), MESSAGE + b'cheap pills\r\n'
+    for index in range(service_count):
+        def send(sender, recipients, message=MESSAGE, client='198.51.100.7', port=index):
+            with Smtp(server, index=port) as smtp:
+                smtp.become(client)
+                smtp.hello()
+                return smtp.send_mail(sender, [f'{name}@example.test' for name in recipients], message)
+        for message in (MESSAGE, invoice, pills, invoice + b'cheap pills\r\n'):
+            for recipients in (['alice'], ['bob'], ['carol'], ['postmaster'], ['alice', 'bob'], ['alice', 'carol', 'nobody']):
+                send('ann@sender.test', recipients, message)
+        for sender in ('late@sender.test', 'gone@sender.test', 'x@grey.test', 'x@grey.test', 'x@friend.test', 'ann@forged.test', ''):
+            for recipients in (['alice'], ['alice', 'postmaster'], ['bob', 'alice']):
+                send(sender, recipients, pills)
+        for _ in range(4):
+            send('ann@sender.test', ['careful'])
+        send('ann@sender.test', ['alice'], client='2001:db8::9')
+        with Smtp(server, index=index) as smtp:
+            smtp.hello()
+            equal(smtp.ask('XCLIENT ADDR=203.0.113.99 NAME=[UNAVAILABLE]').code, 554, 'answered at once')
+        with Smtp(server, index=index) as smtp:
+            smtp.hello()
+            smtp.expect('MAIL FROM:<ann@sender.test>', 250)
+            smtp.expect('RCPT TO:<alice@example.test>', 250)
+            half = len(pills) // 2
+            smtp.send(b'BDAT %d\r\n' % half + pills[:half])
+            smtp.reply()
+            smtp.send(b'BDAT %d LAST\r\n' % (len(pills) - half) + pills[half:])
+            smtp.reply()
+            smtp.expect('MAIL FROM:<ann@sender.test>', 250)
+            smtp.expect('RCPT TO:<alice@example.test>', 250)
+            smtp.expect('DATA', 354)
+            smtp.send(b'a bare\nnewline\r\n.\r\n')
+            smtp.reply()
+            smtp.expect('MAIL FROM:<ann@sender.test>', 250)
+            smtp.expect('RSET', 250)
+
+
+def test_what_was_recorded_tells_every_decision_again():
+    """Of all that rules can do, with listeners that answer early, late, and in parts: not one word differs."""
+    listeners = [{'service': 'smtp', 'xclient': ['127.0.0.0/8']}, {'service': 'smtp', 'xclient': ['127.0.0.0/8'], 'late': 'data'},
+                 {'service': 'smtp', 'xclient': ['127.0.0.0/8'], 'mixed': 'quarantine'}, {'service': 'pop3'}]
+    with Server(listeners, rules=EVERYTHING, zone=ZONE, accounts=EVERYONE) as server:
+        much_traffic(server, 3)
+        # What is asked while the DNS is away is unknown, then and now.
+        server.dns.fault = 'servfail'
+        for recipient in ('alice', 'bob', 'careful'):
+            deliver(server, recipients=[f'{recipient}@example.test'], client='192.0.2.77', helo='elsewhere.test')
+        server.dns.fault = 'ok'
+        server.terminate()  # what was open is recorded as ended
+        recorded = server.log()
+        found = {record['verdict'] for record in recorded}
+        check({'accept', 'junk', 'quarantine', 'greylist', 'defer', 'reject', 'discard', 'none'} <= found, f'not everything happened: {found}')
+        units = sum(max(1, len(record['recipients'])) for record in recorded)
+        changed, summary = judged(server, '--exact')
+        equal([changed, summary['changed'], summary['undecidable'], summary['differences']], [[], 0, 0, 0], f'{summary}')
+        equal((summary['total'], summary['unreadable']), (units, 0), 'all were judged')
+        # Each decision is really made anew: whoever alters one fact of one record finds that one.
+        victim = next(r for r in recorded if r['verdict'] == 'accept' and r['to'] == ['alice@example.test']
+                      and r['from'] == 'ann@sender.test' and r['rule'] == 'default')
+        plant(server, victim['id'], 'mail.from', 'late@sender.test')
+        changed, summary = judged(server)
+        equal([(one['id'], one['recipient'], one['old'], one['new'], one['rule']) for one in changed],
+              [(victim['id'], 'alice@example.test', 'accept', 'defer', 'later')], 'what changed')
+        equal((summary['changed'], summary['undecidable'], summary['total']), (1, 0, units), 'summary')
+        differing, summary = judged(server, '--exact', check_code=1)
+        equal({one['id'] for one in differing}, {victim['id']}, 'what differs')
+
+
+def test_checks_are_run_again_for_facts_that_records_lack():
+    with Server(rules=RULES, zone=ZONE) as server:
+        pills = MESSAGE + b'cheap pills\r\n'
+        kept = [deliver(server, message=pills).id, deliver(server, message=MESSAGE).id,
+                deliver(server, message=pills + b'one more line of text\r\n' * 60_000).id]
+        gone = deliver(server, message=pills, recipients=['bob@example.test']).id
+        with Pop3(server, 'bob@example.test') as pop:
+            pop.expect('DELE 1')
+            pop.expect('QUIT')
+        other = server.folder / 'other'
+        shutil.copytree(server.folder / 'rules', other)
+        (other / '50-new.toml').write_text('''
+[[pattern]]
+id = "pills"
+in = "body"
+match = 'cheap pills'
+[[rule]]
+id = "pills"
+when = 'pattern.pills'
+then = "reject"
+[dnsbl.another]
+zone = "another.test"
+listed = { x = "127.0.0.2" }
+private = true
+probe = false
+[[rule]]
+id = "another"
+when = 'dnsbl.another has x and mail.from == "joe@sender.test"'
+then = "reject"
+''')
+        changed, summary = judged(server, '--rules', 'other', '--undecidable')
+        equal((summary['undecidable_because'], summary['changed'], summary.get('reexamined')),
+              ({'fact pattern.pills was not recorded': 4}, 0, None), 'without --reexamine')
+        asked = len(server.dns.questions)
+        for is_running in (True, False):
+            if not is_running:
+                server.terminate()
+            changed, summary = judged(server, '--rules', 'other', '--undecidable', '--reexamine')
+            equal({one['id']: one.get('new') for one in changed}, {kept[0]: 'reject', kept[2]: 'reject', gone: None}, f'changed ({is_running})')
+            equal((summary['undecidable_because'], summary['reexamined']),
+                  ({'fact pattern.pills was not recorded; the message is not kept': 1}, 3), 'with --reexamine')
+        equal(len(server.dns.questions), asked, 'questions to the network')
+        server.start()
+        # A list whose questions were never asked cannot be asked now; one that was, under another name, can.
+        lost = deliver(server, sender='joe@sender.test').id
+        changed, summary = judged(server, '--rules', 'other', '--undecidable', '--reexamine', f'id:{lost}')
+        equal(summary['undecidable_because'], {'fact dnsbl.another was not recorded; a DNS answer that it needs was not recorded': 1}, 'no answer')
+        text = server.command('whatif', '--rules', 'other', '--reexamine').stdout
+        check('records were examined again' in text and 'the message is not kept' in text, text)

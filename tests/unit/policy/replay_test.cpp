@@ -235,5 +235,71 @@ TEST(WhatIf, AddsUpWhatChanged) {
     EXPECT_EQ(changed[0].rule, "threshold:junk");
 }
 
+constexpr std::string_view pill_rules =
+    "[[pattern]]\nid = \"pills\"\nin = \"body\"\nmatch = 'pills'\n"
+    "[[rule]]\nid = \"pills\"\nwhen = 'pattern.pills'\nthen = \"reject\"\n";
+
+/// What `whatif` says of one record under `rules`, and how often it asked for facts again.
+std::string told_again(
+    const Recorder& recorder, const std::shared_ptr<const RuleSet>& rules, const Reexamine& reexamine
+) {
+    WhatIf whatif(*rules, [&](const std::string&) { return record_of(recorder.rules()); }, reexamine);
+    std::vector<ChangedDecision> changed;
+    EXPECT_TRUE(whatif.judge(recorder.octets(), changed));
+    if (changed.empty()) return "as it was";
+    return changed[0].undecidable.empty()
+               ? std::string(to_string(changed[0].after)) + " by " + changed[0].rule
+               : changed[0].undecidable;
+}
+
+TEST(WhatIf, AsksAgainForWhatARecordLacks) {
+    const auto rules = compiled_text(base_rules);
+    const auto with_pills = compiled_text(base_rules + std::string(pill_rules));
+    const FactId pills = with_pills->dictionary().find("pattern.pills").value();
+    Recorder recorder = Recorder(rules).message(10).to("a@x.test", Stage::end);
+    EXPECT_EQ(told_again(recorder, with_pills, {}), "fact pattern.pills was not recorded");
+    const auto found = [&](FactValue value) {
+        return [pills, value](const RecordedDecision&, const MissingFacts& missing) {
+            EXPECT_EQ(missing, MissingFacts{pills});
+            return Reexamined{{{pills, value}}, {}};
+        };
+    };
+    EXPECT_EQ(told_again(recorder, with_pills, found(true)), "reject by pills");
+    EXPECT_EQ(told_again(recorder, with_pills, found(Absent{})), "as it was");
+    const auto lost = [&](const RecordedDecision&, const MissingFacts&) {
+        return Reexamined{{}, {{pills, "the message is not kept"}}};
+    };
+    EXPECT_EQ(
+        told_again(recorder, with_pills, lost), "fact pattern.pills was not recorded; the message is not kept"
+    );
+    // What can be decided without it is.
+    const auto never = [](const RecordedDecision&, const MissingFacts&) -> Reexamined {
+        ADD_FAILURE() << "asked for nothing";
+        return {};
+    };
+    EXPECT_EQ(told_again(recorder, rules, never), "as it was");
+    EXPECT_EQ(told_again(Recorder(rules).refused("relay", Stage::rcpt), with_pills, never), "as it was");
+}
+
+TEST(WhatIf, WhatHadTheSameNameAndAnotherMeaningWasNotRecorded) {
+    const std::string pills(pill_rules);
+    const auto rules = compiled_text(base_rules + pills);
+    const std::string other_words = base_rules +
+                                    "[[pattern]]\nid = \"pills\"\nin = \"body\"\nmatch = 'tablets'\n" +
+                                    pills.substr(pills.find("[[rule]]"));
+    const auto reworded = compiled_text(other_words);
+    Recorder recorder = Recorder(rules).with("pattern.pills", true).message(10).to("a@x.test", Stage::end);
+    EXPECT_EQ(told_again(recorder, reworded, {}), "fact pattern.pills was not recorded");
+    // A list that knows more codes than then, and one of another zone.
+    std::string text = base_rules + pills;
+    text.replace(text.find("b = \"127.0.0.3\""), 15, "b = \"127.0.0.9\"");
+    const FactId list = rules->dictionary().find("dnsbl.zen").value();
+    EXPECT_EQ(facts_of_other_meaning(*compiled_text(text), *rules), std::vector<FactId>{list});
+    text = base_rules + pills;
+    text.replace(text.find("zen.example"), 11, "zen.another");
+    EXPECT_EQ(facts_of_other_meaning(*compiled_text(text), *rules), std::vector<FactId>{list});
+    EXPECT_EQ(facts_of_other_meaning(*rules, *rules), std::vector<FactId>{});
+}
+
 }  // namespace
 }  // namespace wicket
