@@ -348,7 +348,12 @@ int allow_command(const CommandContext& context, const AllowOptions& options) {
     else
         print_text(*proposal, options.since);
     if (!options.file.empty() && context.form == OutputForm::text)
-        std::fprintf(stderr, "appended to %s; SIGHUP makes the server read it\n", options.file.c_str());
+        std::fprintf(
+            stderr,
+            "appended to %s%s\n",
+            options.file.c_str(),
+            name.empty() ? "" : "; SIGHUP makes the server read it"
+        );
     scan.tell_unreadable();
     return exit_ok;
 }

@@ -169,6 +169,9 @@ void add_commands(CLI::App& app, Words& words) {
         ->capture_default_str()
         ->check(CLI::Range(1, 100'000));
     suspects->add_flag("--deferred", words.suspects.deferred_too, "greylisted and deferred ones too");
+    suspects->add_flag(
+        "--judged", words.suspects.judged_too, "those that have a label or were released, too"
+    );
     CLI::App* allow = add_command(
         app,
         words,

@@ -37,6 +37,7 @@ struct SuspectsOptions {
     std::string since = "14d";
     std::size_t count = 20;
     bool deferred_too = false;
+    bool judged_too = false;  // those that were labelled or released
 };
 /// Refusals ranked by signs that they were mistakes.
 int suspects_command(const CommandContext& context, const SuspectsOptions& options);

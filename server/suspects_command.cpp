@@ -1,6 +1,7 @@
 #include "base/log.hpp"
 #include "policy/deciding_rules.hpp"
 #include "policy/suspicion.hpp"
+#include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -60,7 +61,7 @@ json::object json_of(const Suspect& suspect) {
     json::array to;
     for (const RecordRecipient& recipient : record.recipients)
         to.emplace_back(json_text(recipient.address));
-    return {
+    json::object made{
         {"id",      record.id.to_string()                                                                     },
         {"time",    to_rfc3339(record.time)                                                                   },
         {"verdict", to_string(record.verdict.action)                                                          },
@@ -74,6 +75,19 @@ json::object json_of(const Suspect& suspect) {
         {"signs",   std::move(signs)                                                                          },
         {"tries",   suspect.tries                                                                             }
     };
+    if (record.label)
+        made["label"] = json::object{
+            {"label", record.label->what            },
+            {"by",    json_text(record.label->by)   },
+            {"time",  to_rfc3339(record.label->time)}
+        };
+    if (record.released)
+        made["released"] = json::object{
+            {"by",   json_text(record.released->by)       },
+            {"time", to_rfc3339(record.released->time)    },
+            {"to",   json::value_from(record.released->to)}
+        };
+    return made;
 }
 
 void print_suspect(const Suspect& suspect) {
@@ -85,6 +99,10 @@ void print_suspect(const Suspect& suspect) {
             row_of(sign.kind).meaning,
             escape_for_log(sign.detail)
         );
+    const DecisionRecord& record = suspect.stored.record;
+    if (record.label)
+        fmt::print("          {}, says {}\n", record.label->what, escape_for_log(record.label->by));
+    if (record.released) fmt::print("          released by {}\n", escape_for_log(record.released->by));
 }
 
 }  // namespace
@@ -104,6 +122,7 @@ int suspects_command(const CommandContext& context, const SuspectsOptions& optio
     Review review(*config, (*store)->decisions(), progress);
     Ranking ranking(options.count);
     std::uint64_t refusals = 0;
+    std::uint64_t judged = 0;
     if (const auto learned = review.learn(); !learned) return report(learned.error(), context.form);
     const DeferredToo deferred = options.deferred_too ? DeferredToo::yes : DeferredToo::no;
     RecordScan scan((*store)->decisions(), context.form, &progress);
@@ -115,7 +134,12 @@ int suspects_command(const CommandContext& context, const SuspectsOptions& optio
         if (tries != nullptr && tries->latest != stored.record.id) return true;
         std::vector<Sign> signs = review.signs(stored);
         const int weight = weight_of(signs);
-        if (weight > 0) ranking.add({stored, std::move(signs), weight, tries != nullptr ? tries->count : 1});
+        if (weight == 0) return true;
+        Suspect suspect{stored, std::move(signs), weight, tries != nullptr ? tries->count : 1};
+        add_aftermath(**store, suspect.stored.record);
+        const bool is_judged = suspect.stored.record.label || suspect.stored.record.released;
+        judged += is_judged ? 1 : 0;
+        if (!is_judged || options.judged_too) ranking.add(std::move(suspect));
         return true;
     });
     if (!scanned) return report(scanned.error(), context.form);
@@ -133,6 +157,7 @@ int suspects_command(const CommandContext& context, const SuspectsOptions& optio
                 {"summary",
                  json::object{
                      {"refusals", refusals},
+                     {"judged", judged},
                      {"shown", ranking.rows().size()},
                      {"capped", review.history().is_capped()}
                  }}
@@ -143,9 +168,12 @@ int suspects_command(const CommandContext& context, const SuspectsOptions& optio
             stderr,
             "%s",
             fmt::format(
-                "{} refusals, {} shown{}\n",
+                "{} refusals, {} shown{}{}\n",
                 refusals,
                 ranking.rows().size(),
+                judged == 0 || options.judged_too
+                    ? ""
+                    : fmt::format(", {} left out that were judged already (--judged)", judged),
                 review.history().is_capped() ? "; too many senders to remember all: signs may be missing" : ""
             )
                 .c_str()

@@ -93,7 +93,9 @@ Result<std::string> read_row(const Database& database, std::size_t table, std::s
 Result<std::string> read_decision(const Database& database, const RecordTables& tables, const RecordId& id) {
     auto value = read_row(database, tables.decisions, rows::id_key(id));
     if (!value) {
-        value.error().message = "record " + id.to_string() + ": " + value.error().message;
+        value.error().message = value.error().code == ErrorCode::not_found
+                                    ? "there is no record " + id.to_string() + ", or not any more"
+                                    : "record " + id.to_string() + ": " + value.error().message;
         return value;
     }
     const auto octets = rows::decode_decision(*value);

@@ -170,7 +170,7 @@ then = "reject"
         equal((rows[0]['weight'], rows[0]['tries'], rows[0]['rule']), (sum(signs.values()), 2, 'too-eager'), 'row')
         found = {r['id'] for r in rows}
         check(mistake not in found and unknown not in found and ids['accept'] not in found, f'found {found}')
-        equal(summary['summary'] | {'shown': 0}, {'refusals': 5, 'shown': 0, 'capped': False}, 'summary')
+        equal(summary['summary'] | {'shown': 0}, {'refusals': 5, 'judged': 0, 'shown': 0, 'capped': False}, 'summary')
         equal(len(lines(server, 'suspects', '-n', '1')), 2, 'rows of -n 1')
         equal([r['id'] for r in lines(server, 'suspects', 'rule:spf', '-verdict:junk')[:-1]], [ids['reject']], 'with a query')
         text = server.command('suspects', '-n', '1').stdout
