@@ -80,7 +80,9 @@ struct Listener {
 
     Admission enter() {
         const std::lock_guard lock(mutex_);
-        return limits_.enter();
+        const Admission admission = limits_.enter();
+        is_scarce_.store(limits_.is_scarce(), std::memory_order_relaxed);
+        return admission;
     }
     /// Undoes admit() for `before`, then admit() for `next`, as far as they are given.
     Admission change(
@@ -99,7 +101,9 @@ struct Listener {
         const std::lock_guard lock(mutex_);
         if (client) limits_.release(*client);
         limits_.leave();
+        is_scarce_.store(limits_.is_scarce(), std::memory_order_relaxed);
     }
+    bool is_scarce() const { return is_scarce_.load(std::memory_order_relaxed); }
 
     ListenerOptions options;
     ListeningSocket socket;
@@ -110,6 +114,7 @@ struct Listener {
 private:
     std::mutex mutex_;
     LimitTable limits_;
+    std::atomic<bool> is_scarce_{false};  // as limits_ says: read without the lock by every session
 };
 
 }  // namespace
@@ -123,6 +128,9 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
         Slot& operator=(const Slot&) = delete;
         Admission enter();
         Admission change_client(std::optional<IpAddress> next) override;
+        bool is_scarce() const override {
+            return listener->is_scarce() || state->open >= state->total - state->total / 5;
+        }
         ~Slot() override {
             if (!is_in) return;
             listener->leave(client);

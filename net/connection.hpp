@@ -39,6 +39,8 @@ public:
     /// reason if they do not admit it; the connection is to be closed then.
     virtual std::optional<std::string> become(Peer peer) = 0;
     virtual const TlsDetails& tls() const = 0;
+    /// Most places for connections are taken, of the listener's or of all.
+    virtual bool is_scarce() const = 0;
     /// The listener's name for logs and records: "smtp 127.0.0.1:2525".
     virtual const std::string& listener() const = 0;
 

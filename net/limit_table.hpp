@@ -47,6 +47,8 @@ public:
     void leave() { --entered_; }
 
     std::uint32_t entered() const { return entered_; }
+    /// Four fifths of the places are taken: time to be short with those who waste them.
+    bool is_scarce() const { return entered_ >= limits_.total - limits_.total / 5; }
     /// Addresses and networks that are remembered: for tests of the bounds.
     std::size_t rows() const { return addresses_.size() + networks_.size() + buckets_.size(); }
 

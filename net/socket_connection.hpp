@@ -41,6 +41,7 @@ public:
     virtual ~ConnectionSeat() = default;
     /// Gives up the old client's place, and takes one for `client`; nullopt: it is not known, or exempt.
     virtual Admission change_client(std::optional<IpAddress> client) = 0;
+    virtual bool is_scarce() const = 0;
 };
 
 class SocketConnection final : public Connection, private DeadlineNode {
@@ -51,9 +52,10 @@ public:
 
     const Peer& peer() const override { return peer_; }
     std::optional<std::string> become(Peer peer) override;
-    /// `seat` must outlive every call of become().
+    /// `seat` must outlive every call of become() and is_scarce().
     void take_seat(ConnectionSeat& seat) { seat_ = &seat; }
     const TlsDetails& tls() const override;
+    bool is_scarce() const override { return seat_ && seat_->is_scarce(); }
     const std::string& listener() const override { return home_->listener; }
     boost::asio::awaitable<ReadResult> read(SteadyTime deadline, Drain drain) override;
     bool has_input() override;

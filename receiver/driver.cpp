@@ -153,6 +153,7 @@ awaitable<SmtpDriver::Outcome> SmtpDriver::read() {
     switch (result.status) {
         case IoStatus::ok:
             input_ = result.octets;
+            session_.connections_are_scarce(connection_->is_scarce());
             if (pace_) pace_->received(awaiting, clock_.steady() - begin, input_.size());
             co_return Outcome::go_on;
         case IoStatus::timed_out:

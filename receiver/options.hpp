@@ -18,6 +18,8 @@ struct ReceiverLimits {
     std::uint32_t recipients = 1000;
     // 5xx replies of one session; then 421. Real clients make none.
     std::uint32_t errors = 20;
+    // The same while connections are scarce: one for a mistyped address, and a place for the next client.
+    std::uint32_t errors_under_stress = 3;
     // Of a command with its CRLF: 512 of RFC 5321 section 4.5.3.1.4, and room for all extensions.
     std::uint32_t line_octets = 2048;
     // Of a line of the message with its CRLF; the 998 of RFC 5322 section 2.1.1 are often broken.

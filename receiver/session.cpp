@@ -209,7 +209,9 @@ void SmtpSession::send(const SmtpReply& reply) {
 void SmtpSession::send_refusal(const SmtpReply& reply) {
     send(reply);
     if (reply.code < 500 || phase_ == Phase::closing) return;
-    if (++errors_ >= options_.limits.errors) close_with("4.7.0", "Too many errors");
+    const ReceiverLimits& limits = options_.limits;
+    if (++errors_ >= (is_scarce_ ? std::min(limits.errors, limits.errors_under_stress) : limits.errors))
+        close_with("4.7.0", "Too many errors");
 }
 
 void SmtpSession::refuse(int code, std::string_view enhanced, std::string_view text) {

@@ -45,6 +45,8 @@ public:
     void tls_started(const TlsDetails& details);
     /// `turned_away`: why the limits do not admit the new client, if so.
     void peer_changed(const std::optional<std::string>& turned_away);
+    /// While connections are scarce, fewer errors are borne.
+    void connections_are_scarce(bool are_they) { is_scarce_ = are_they; }
     /// The next step is CloseConnection, with a 421 in the output.
     void interrupt(Interruption why);
     /// The connection is over: abandons the transaction, if there is one. Not Visit::ended().
@@ -145,6 +147,7 @@ private:
     std::uint64_t chunk_left_octets_ = 0;
     std::uint32_t errors_ = 0;
     std::uint32_t idle_commands_ = 0;
+    bool is_scarce_ = false;
     Phase phase_ = Phase::begin;
     Asked asked_ = Asked::connected;
     SessionState state_ = SessionState::connected;

@@ -92,6 +92,9 @@ constexpr std::array settings = {
     Setting{"greet_wait", Scope::mail_in, read_greet_wait, show_greet_wait,
         "wait before the banner, to find clients that talk first; 0: none"},
     // RFC 5321 section 4.5.3.1.8: at least 100 recipients must be taken.
+    Setting{"errors_under_stress", Scope::mail_in, read_count<&R::errors_under_stress, 1, many>,
+        show<&R::errors_under_stress>,
+        "the same while four fifths of all connections are taken, so that others get a place"},
     Setting{"recipients", Scope::mail_in, read_count<&R::recipients, 100, many>, show<&R::recipients>,
         "of one message; RFC 5321 section 4.5.3.1.8 wants at least 100"},
     Setting{"idle_commands", Scope::mail_in, read_count<&R::idle_commands, 10, many>, show<&R::idle_commands>,

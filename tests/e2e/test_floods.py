@@ -10,6 +10,20 @@ from harness import MESSAGE, RELEASE_BINARY, REPLY_LIMIT_SECONDS, Client, Server
 LONG = 'WICKET_LONG' in os.environ
 
 
+def test_a7_fewer_errors_are_borne_while_connections_are_scarce():
+    with Server([{'service': 'smtp', 'limits': {'total': 5, 'errors_under_stress': 2}}]) as server:
+        def errors_borne():
+            with Smtp(server) as client:
+                client.hello()
+                for borne in range(30):
+                    if client.ask('NONSENSE').code == 421:
+                        return borne
+                return 30
+        with Smtp(server), Smtp(server), Smtp(server):
+            equal(errors_borne(), 2, 'errors while four of five places are taken')
+        wait_until(lambda: errors_borne() == 20, 'the usual number when there is room again')
+
+
 def test_e1_slow_clients_are_hung_up_on_by_a_deadline():
     """The absolute deadlines: 30 s for a TLS handshake, 15 s for a command that has begun, 500 octets a second over 60 s of data."""
     with Server() as server:

@@ -29,6 +29,7 @@ public:
     const Peer& peer() const override { return peer_; }
     std::optional<std::string> become(Peer /*peer*/) override { return std::nullopt; }
     const TlsDetails& tls() const override { return tls_; }
+    bool is_scarce() const override { return false; }
     const std::string& listener() const override { return listener_; }
 
     awaitable<ReadResult> read(SteadyTime deadline, Drain) override {

@@ -29,6 +29,17 @@ TEST_F(LimitTableTest, StopsAtTheLimitOfAnAddressAndGoesOnWhenOneLeaves) {
     EXPECT_EQ(admit(table, "192.0.2.1"), Admission::per_ip);
 }
 
+TEST_F(LimitTableTest, IsScarceWhileFourFifthsAreTaken) {
+    LimitTable table({.per_ip = 20, .per_network = 100, .total = 5});
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_FALSE(table.is_scarce()) << i;
+        EXPECT_EQ(table.enter(), Admission::admitted);
+    }
+    EXPECT_TRUE(table.is_scarce());
+    table.leave();
+    EXPECT_FALSE(table.is_scarce());
+}
+
 TEST_F(LimitTableTest, CountsNeighbourhoodsOfBothFamilies) {
     struct Case {
         const char *name, *inside1, *inside2, *outside;

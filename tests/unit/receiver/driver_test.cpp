@@ -45,6 +45,7 @@ public:
         return turned_away;
     }
     const TlsDetails& tls() const override { return tls_; }
+    bool is_scarce() const override { return are_places_scarce; }
     const std::string& listener() const override { return listener_; }
 
     boost::asio::awaitable<ReadResult> read(SteadyTime deadline, Drain drain) override {
@@ -82,6 +83,7 @@ public:
     IoStatus write_status = IoStatus::ok;
     IoStatus tls_status = IoStatus::ok;
     bool is_closed = false;
+    bool are_places_scarce = false;
     std::optional<std::string> turned_away;
     Peer peer_;
 
@@ -190,6 +192,17 @@ TEST_F(SmtpDriverTest, WakesForADrainOnlyBetweenTransactions) {
     using enum Connection::Drain;
     EXPECT_THAT(connection->drains, ElementsAre(wake, wake, ignore, wake));
     EXPECT_THAT(last_write(), StartsWith("421 4.3.2 "));
+}
+
+TEST_F(SmtpDriverTest, BearsFewerErrorsWhileConnectionsAreScarce) {
+    for (const bool is_scarce : {false, true}) {
+        loop.restart();
+        visit = {};
+        prepare = [&](ScriptedConnection& made) { made.are_places_scarce = is_scarce; };
+        serve({{"EHLO x\r\n"}, {"A\r\n"}, {"B\r\n"}, {"C\r\n"}, {"NOOP\r\n"}});
+        const std::string_view last = is_scarce ? "421 4.7.0 Too many errors" : "250 ";
+        EXPECT_THAT(last_write(), testing::HasSubstr(last)) << is_scarce;
+    }
 }
 
 TEST_F(SmtpDriverTest, GivesACommandItsTimeAndNoMore) {
