@@ -18,6 +18,7 @@ UNIT_LIMIT_SECONDS = 900  # one test program; long fault runs take most of it
 LONG_LIMIT_SECONDS = 3600
 E2E_LIMIT_SECONDS = 900
 SLOWEST = ['test_store', 'test_auth']  # first, so that none of them is left to run alone
+SHARDS = {'test_store': 2}  # it takes longer than all others together
 
 
 class Totals:
@@ -71,11 +72,14 @@ def read_gtest(report):
     return passed, failed, skipped
 
 
-def run_unit(program, env, limit, gtest_filter):
-    """Runs one gtest program; returns (name, passed, failed, skipped, seconds, output)."""
-    report = program.with_suffix('.json')
+def run_unit(program, shard, env, limit, gtest_filter):
+    """Runs one of the shards of a gtest program; returns (name, passed, failed, skipped, seconds, output)."""
+    shards = SHARDS.get(program.name, 1)
+    name = program.name if shards == 1 else f'{program.name}-{shard + 1}-of-{shards}'
+    report = program.with_name(f'{name}.json')
     report.unlink(missing_ok=True)
-    log = program.with_suffix('.log')
+    log = program.with_name(f'{name}.log')
+    env = dict(env, GTEST_TOTAL_SHARDS=str(shards), GTEST_SHARD_INDEX=str(shard))
     start = time.monotonic()
     arguments = [str(program), f'--gtest_output=json:{report}', '--gtest_brief=1']
     if gtest_filter:
@@ -91,13 +95,14 @@ def run_unit(program, env, limit, gtest_filter):
     passed, failed, skipped = read_gtest(report) if report.exists() else (0, [], [])
     if code != 0 and not failed:
         # A crash or a leak at the end leaves no report, or one without a failure.
-        failed = [f'{program.name} ended with {code}']
-    return program.name, passed, failed, skipped, seconds, text if failed else ''
+        failed = [f'{name} ended with {code}']
+    return name, passed, failed, skipped, seconds, text if failed else ''
 
 
 def run_units(programs, totals, env, limit, gtest_filter=''):
     with concurrent.futures.ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-        waiting = [pool.submit(run_unit, program, env, limit, gtest_filter) for program in programs]
+        waiting = [pool.submit(run_unit, program, shard, env, limit, gtest_filter)
+                   for program in programs for shard in range(SHARDS.get(program.name, 1))]
         for done in concurrent.futures.as_completed(waiting):
             name, passed, failed, skipped, seconds, text = done.result()
             totals.add(name, passed, failed, skipped, seconds)

@@ -134,9 +134,13 @@ Outcome cut_power(int cuts, bool is_synced, std::uint64_t first_seed) {
     return outcome;
 }
 
-TEST(PowerCut, LosesNothingThatWasAcknowledged) {
-    const int cuts = cuts_wanted(100);
-    const Outcome outcome = cut_power(cuts, true, 1000);
+// In halves, so that two cores share them.
+constexpr int halves = 2;
+class PowerCuts : public testing::TestWithParam<int> {};
+
+TEST_P(PowerCuts, LoseNothingThatWasAcknowledged) {
+    const int cuts = cuts_wanted(100) / halves;
+    const Outcome outcome = cut_power(cuts, true, 1000 + 10'000 * static_cast<std::uint64_t>(GetParam()));
     EXPECT_EQ(outcome.missing, 0U);
     EXPECT_EQ(outcome.damaged, 0U);
     EXPECT_GT(outcome.acknowledged, static_cast<std::uint64_t>(cuts));
@@ -150,6 +154,8 @@ TEST(PowerCut, LosesNothingThatWasAcknowledged) {
         static_cast<unsigned long long>(outcome.damaged)
     );
 }
+
+INSTANTIATE_TEST_SUITE_P(All, PowerCuts, testing::Range(0, halves));
 
 TEST(PowerCut, ThisTestWouldNoticeIfNothingWereSynced) {
     const Outcome outcome = cut_power(6, false, 5000);
