@@ -22,6 +22,10 @@ constexpr std::uint64_t blob_value_octets = 4096;
 constexpr std::size_t dictionary_octets = 16U << 10U;
 
 bool is_there(rocksdb::CompressionType type) {
+#if __has_feature(thread_sanitizer)
+    // RocksDB hands zstd's contexts from thread to thread in a way that the sanitizer cannot see.
+    if (type == rocksdb::kZSTD) return false;
+#endif
     return std::ranges::count(rocksdb::GetSupportedCompressions(), type) != 0;
 }
 
