@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -77,6 +79,8 @@ wicket::Facts facts_from(std::string_view octets) {
     return facts;
 }
 
+constexpr std::string_view separator = "\n%%\n";
+
 wicket::Truth opposite(wicket::Truth truth) {
     if (truth == wicket::Truth::unknown) return truth;
     return truth == wicket::Truth::yes ? wicket::Truth::no : wicket::Truth::yes;
@@ -109,22 +113,23 @@ void fuzz_condition(std::string_view text) {
 
 void fuzz_file(std::string_view text) {
     wicket::Diagnostics diagnostics;
-    // What stands behind a line of %% is the list file beside the rules.
-    const std::size_t end = std::min(text.find("\n%%\n"), text.size());
-    const std::string list(text.substr(std::min(end + 4, text.size())));
-    const auto rules = wicket::compile_rules(
-        {
-            {"rules.toml", std::string(text.substr(0, end))},
-            {"names.list", list}
-    },
-        diagnostics
-    );
+    // What stands behind lines of %% are further files: a list and a record beside the rules, rules of a
+    // second folder.
+    std::vector<std::pair<std::string, std::string>> files;
+    for (const std::string_view name : {"a/rules.toml", "a/names.list", "a/record.json", "b/rules.toml"}) {
+        const std::size_t end = std::min(text.find(separator), text.size());
+        files.emplace_back(name, text.substr(0, end));
+        text.remove_prefix(std::min(end + separator.size(), text.size()));
+    }
+    if (files.back().second.empty()) files.pop_back();
+    const std::string_view first = files.front().second;
+    const auto rules = wicket::compile_rules(files, diagnostics);
     if ((rules == nullptr) != diagnostics.has_errors()) std::abort();
     for (const wicket::Diagnostic& one : diagnostics.sorted())
         static_cast<void>(wicket::render(one));
     if (rules == nullptr) return;
     static_cast<void>(wicket::run_rule_tests(*rules));
-    const wicket::Facts facts = facts_from(text.substr(0, 100));
+    const wicket::Facts facts = facts_from(first.substr(0, 100));
     for (const auto stage : {wicket::Stage::connect, wicket::Stage::rcpt, wicket::Stage::end}) {
         const wicket::Verdict verdict = wicket::decide(*rules, facts, stage);
         if (stage == wicket::Stage::end && verdict.action == wicket::Action::none) std::abort();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 using namespace wicket;
@@ -30,6 +31,17 @@ void check_view(const rows::View& view, std::string_view value) {
     require(*size == left);
 }
 
+/// All that belongs to a day can be found, and removed, by what its keys begin with.
+void check_days(const RecordId& id) {
+    const std::string day = rows::day_key(rows::day_of(id));
+    require(rows::answer_key(rows::day_of(id), "name").starts_with(day));
+    require(rows::index_prefix(rows::day_of(id), RecordIndex::rule, "Name").starts_with(day));
+    require(
+        rows::index_prefix(rows::day_of(id), RecordIndex::rule, "Name") ==
+        rows::index_prefix(rows::day_of(id), RecordIndex::rule, "name")
+    );
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
@@ -44,8 +56,10 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (const auto row = rows::decode_marks(value)) require(rows::encode_marks(*row) == value);
     if (const auto row = rows::decode_redaction_key(value))
         require(rows::encode_redaction_key(*row) == value);
-    if (const auto key = rows::parse_ledger_key(value))
+    if (const auto key = rows::parse_ledger_key(value)) {
         require(rows::ledger_key(key->first, key->second) == value);
+        check_days(key->second);
+    }
     if (const auto row = rows::decode_account("a@b", value)) require(rows::encode(*row) == value);
     if (const auto row = rows::decode_remembered(value))
         require(rows::encode_remembered(row->until, row->value) == value);
@@ -57,7 +71,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (const auto body = rows::decode_body(value)) require(value.ends_with(*body));
     if (const auto key = rows::parse_mailbox_name_key(value))
         require(rows::mailbox_name_key(key->first, key->second) == value);
-    if (const auto key = rows::parse_mailbox_entry_key(value))
+    if (const auto key = rows::parse_mailbox_entry_key(value)) {
         require(rows::mailbox_entry_key(key->first, key->second) == value);
+        require(value.ends_with(rows::view_key(key->first, key->second)));
+    }
     return 0;
 }
