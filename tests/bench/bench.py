@@ -1,4 +1,4 @@
-"""The body of `./dev bench [smtp|idle|records|whatif]...`: measures our server, beside Postfix where that makes sense.
+"""The body of `./dev bench [smtp|idle|records|rules|whatif]...`: measures our server, beside Postfix where that makes sense.
 
 Prints each figure with the bound it must keep, and writes build/bench/results.jsonl. Exit 1 if a bound is broken.
 --messages, --rounds, --sessions and --seconds make a run shorter or longer.
@@ -15,6 +15,7 @@ import time
 import idle
 import lab
 import records
+import rules
 import whatif
 
 CONNECTIONS = 20
@@ -225,7 +226,7 @@ def cold(arguments, results, dns, reference):
 
 def main():
     parser = argparse.ArgumentParser(prog='./dev bench', description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('names', nargs='*', help='smtp, idle, records, whatif; all of them by default')
+    parser.add_argument('names', nargs='*', help='smtp, idle, records, rules, whatif; all of them by default')
     parser.add_argument('--messages', type=int, default=4000)
     parser.add_argument('--cold', type=int, default=1100, help='messages of the cold run, its warm-up included')
     parser.add_argument('--rounds', type=int, default=3)
@@ -235,7 +236,7 @@ def main():
     parser.add_argument('--rate', type=int, default=5000)
     arguments = parser.parse_args()
     benches = {'smtp': bench_smtp, 'idle': idle.bench_idle, 'records': records.bench_records,
-               'whatif': whatif.bench_whatif}
+               'rules': rules.bench_rules, 'whatif': whatif.bench_whatif}
     if unknown := set(arguments.names) - set(benches):
         parser.error(f'there is no {", ".join(unknown)}; there are {", ".join(benches)}')
     if os.geteuid() != 0:

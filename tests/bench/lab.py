@@ -275,14 +275,17 @@ class Wicket:
     """Our server with its shipped settings: sync, log and records on, TLS configured."""
     name = 'mailwicket'
 
-    def __init__(self, dns, rules, tables='', sessions=0):
-        self.group, self.dns, self.rules, self.tables, self.sessions = Group('mailwicket'), dns, rules, tables, sessions
+    def __init__(self, dns, rules, tables='', sessions=0, state=None):
+        """`state`: a store that it begins with, and takes."""
+        self.group, self.dns, self.rules, self.tables, self.sessions, self.state = Group('mailwicket'), dns, rules, tables, sessions, state
         self.folder = SPOOL / 'mailwicket'
 
     def start(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder / 'rules').mkdir(parents=True)
         (self.folder / 'rules/bench.toml').write_text(self.rules)
+        if self.state:
+            shutil.move(self.state, self.folder / 'state')
         limits = f'  [listen.limits]\n  total = {self.sessions}\n' if self.sessions else ''
         self.config = self.folder / 'mailwicket.toml'
         self.config.write_text(
