@@ -8,6 +8,7 @@ import concurrent.futures
 import importlib
 import json
 import pathlib
+import signal
 import sys
 import threading
 import time
@@ -60,6 +61,8 @@ def main():
     arguments = parser.parse_args()
     if not pathlib.Path(harness.BINARY).exists():
         sys.exit(f'{harness.BINARY} does not exist: ./dev build, or set WICKET_BINARY')
+    # Whoever is started in the background of a script ignores it, and so would every program under test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tests = collect(arguments.words)
     with concurrent.futures.ThreadPoolExecutor(max_workers=arguments.jobs) as pool:
         results = list(pool.map(lambda test: run(*test), tests))

@@ -175,7 +175,7 @@ def test_a_reader_that_is_stopped_leaves_nothing_behind():
                                      env=dict(os.environ, TMPDIR=temporary))
             wait_for_line(child)
             child.send_signal(number)
-            child.wait(60)  # it runs at low priority
+            child.wait(60)
             child.stdout.close()
             equal(os.listdir(temporary), [], f'left behind after signal {number}')
 

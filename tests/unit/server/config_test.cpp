@@ -242,7 +242,7 @@ TEST(Config, EveryLimitIsShownWithAReasonAndCanBeSet) {
                     "\n";
         ++shown;
     }
-    EXPECT_EQ(shown, 16U);
+    EXPECT_EQ(shown, 17U);
     for (const LimitRow& row : limit_rows(config->listeners.back()))
         EXPECT_TRUE(
             std::set<std::string>({"per_ip", "per_network", "total", "rate", "errors"}).contains(row.name)
