@@ -74,7 +74,8 @@ struct DecisionRecord {
     std::vector<DnsLookup> lookups;
     std::vector<RecordEvent> events;
     std::string rules_hash;
-    bool policy_shadow = false;  // [policy] mode = "shadow": what was done is accept
+    std::vector<std::string> rules_in_shadow;  // that the circuit breaker had put there: part of the input
+    bool policy_shadow = false;                // [policy] mode = "shadow": what was done is accept
     std::uint32_t scan_passes = 0;
     bool is_open = false;  // the transaction or connection had not ended when this was written
     bool is_late = false;  // the listener answers what is known before DATA at the end (late = "data")

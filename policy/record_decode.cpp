@@ -246,6 +246,7 @@ void read_head(const pb::Record& stored, DecisionRecord& record) {
     record.transcript_left_out = stored.transcript_left_out();
     record.is_redacted = stored.is_redacted();
     record.is_late = stored.is_late();
+    record.rules_in_shadow.assign(stored.rules_in_shadow().begin(), stored.rules_in_shadow().end());
 }
 
 }  // namespace

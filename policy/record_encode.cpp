@@ -281,6 +281,8 @@ void encode_decision(std::string& octets, const DecisionRecord& record, const Fa
     out.number(pb::Record::kFoldedCountFieldNumber, record.folded_count);
     out.signed_number(pb::Record::kFoldedLastFieldNumber, record.folded_last.time_since_epoch().count());
     out.number(pb::Record::kIsOpenFieldNumber, record.is_open ? 1 : 0);
+    for (const std::string& rule : record.rules_in_shadow)
+        out.element(pb::Record::kRulesInShadowFieldNumber, rule);
     out.number(pb::Record::kIsLateFieldNumber, record.is_late ? 1 : 0);
     out.number(pb::Record::kQuarantineFieldNumber, static_cast<std::uint64_t>(record.quarantine.state));
     out.octets(pb::Record::kQuarantineWhyNotFieldNumber, record.quarantine.why_not);

@@ -281,6 +281,7 @@ std::string record_to_json(const StoredRecord& stored, RecordJson form) {
     if (record.is_redacted) made["redacted"] = true;
     if (!record.message_sha256.empty()) made["message_sha256"] = to_hex(record.message_sha256);
     made["rules_hash"] = utf8_json(record.rules_hash);
+    if (!record.rules_in_shadow.empty()) made["rules_in_shadow"] = json_texts(record.rules_in_shadow);
     made["policy_mode"] = record.policy_shadow ? "shadow" : "enforce";
     if (record.scan_passes != 0) made["scan_passes"] = record.scan_passes;
     if (record.is_open) made["open"] = true;

@@ -111,6 +111,8 @@ private:
         if (!record_.reply.text.empty()) add("  reply    {}", reply_text(record_.reply));
         if (record_.policy_shadow)
             add("  The policy ran in shadow mode: the verdict was recorded, and the mail accepted.");
+        for (const std::string& rule : record_.rules_in_shadow)
+            add("  The circuit breaker had put the rule {} into shadow.", shown(rule));
         if (record_.is_open) add("  It had not ended when this was written.");
         if (record_.folded_count > 1) {
             add("  This row stands for {} equal refusals, the last at {}.",

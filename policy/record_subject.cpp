@@ -1,5 +1,7 @@
 #include "policy/record_subject.hpp"
 
+#include "policy/rule_variants.hpp"
+
 #include <algorithm>
 
 namespace wicket {
@@ -45,9 +47,13 @@ std::vector<RecordSubject> subjects_of(const StoredRecord& stored, const FactDic
             made.facts = common;
         if (!recipient.address.empty()) set_recipient(recipient.address, made.facts);
         made.verdict = &recipient.verdict;
+        made.in_shadow = &record.rules_in_shadow;
         made.stage = recipient.verdict.stage;
     }
-    if (subjects.empty()) subjects.push_back({"", std::move(common), record.verdict.stage, &record.verdict});
+    if (subjects.empty())
+        subjects.push_back(
+            {"", std::move(common), record.verdict.stage, &record.rules_in_shadow, &record.verdict}
+        );
     return subjects;
 }
 
@@ -61,7 +67,9 @@ const RecordSubject& leading_subject(
 }
 
 Verdict judge(const RuleSet& rules, const RecordSubject& subject) {
-    return decide(rules, subject.facts, subject.stage);
+    if (subject.in_shadow == nullptr || subject.in_shadow->empty())
+        return decide(rules, subject.facts, subject.stage);
+    return decide(*with_shadow(rules, *subject.in_shadow), subject.facts, subject.stage);
 }
 
 bool is_judged_as_then(const RuleSet& rules, const RecordSubject& subject) {

@@ -14,8 +14,9 @@ namespace wicket {
 struct RecordSubject {
     std::string address;  // empty: the connection
     Facts facts;
-    Stage stage = Stage::end;          // at which it was decided
-    const Verdict* verdict = nullptr;  // of then; lives in the record
+    Stage stage = Stage::end;                             // at which it was decided
+    const std::vector<std::string>* in_shadow = nullptr;  // rules that the circuit breaker had put there
+    const Verdict* verdict = nullptr;                     // of then; lives in the record
 };
 
 /// All of them, in the record's order; never none.

@@ -243,6 +243,7 @@ bool DecisionReader::read_recipient(
 
 Result<> DecisionReader::read(std::string_view octets, RecordedDecision& out) const {
     out.facts.clear();
+    out.rules_in_shadow.clear();
     out.has_from = out.policy_shadow = out.is_open = out.is_late = false;
     out.rules_hash.clear();
     set_verdict(out, {});
@@ -279,6 +280,9 @@ Result<> DecisionReader::read(std::string_view octets, RecordedDecision& out) co
             case pb::Record::kRulesHashIsTextFieldNumber: has_text_hash = fields.number() != 0; break;
             case pb::Record::kPolicyShadowFieldNumber: out.policy_shadow = fields.number() != 0; break;
             case pb::Record::kIsOpenFieldNumber: out.is_open = fields.number() != 0; break;
+            case pb::Record::kRulesInShadowFieldNumber:
+                out.rules_in_shadow.emplace_back(fields.octets());
+                break;
             case pb::Record::kIsLateFieldNumber: out.is_late = fields.number() != 0; break;
             default: break;
         }

@@ -41,7 +41,8 @@ struct RecordedDecision {
     bool policy_shadow = false;
     bool is_open = false;
     bool is_late = false;
-    std::string rules_hash;  // 32 octets
+    std::vector<std::string> rules_in_shadow;  // by the circuit breaker
+    std::string rules_hash;                    // 32 octets
     Facts facts;
     std::vector<RecordedRecipient> recipients;
     bool took_message() const;

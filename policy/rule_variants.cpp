@@ -47,6 +47,13 @@ std::shared_ptr<const RuleSet> with_modes(
     return made.with_modes(by_index);
 }
 
+std::shared_ptr<const RuleSet> with_shadow(const RuleSet& rules, const std::vector<std::string>& in_shadow) {
+    std::vector<std::pair<std::string, RuleMode>> modes;
+    for (const std::string& rule : in_shadow)
+        modes.emplace_back(rule, RuleMode::shadow);
+    return with_modes(rules, modes);
+}
+
 std::shared_ptr<const RuleSet> with_thresholds(
     const RuleSet& rules, std::optional<double> junk, std::optional<double> reject
 ) {

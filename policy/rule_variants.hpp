@@ -23,6 +23,8 @@ Thresholds thresholds_for(const RuleSet& rules, const Facts& facts);
 std::shared_ptr<const RuleSet> with_modes(
     const RuleSet& rules, const std::vector<std::pair<std::string, RuleMode>>& modes
 );
+/// The same rules with those in shadow that the circuit breaker had put there.
+std::shared_ptr<const RuleSet> with_shadow(const RuleSet& rules, const std::vector<std::string>& in_shadow);
 /// The same rules with other thresholds, for everybody.
 std::shared_ptr<const RuleSet> with_thresholds(
     const RuleSet& rules, std::optional<double> junk, std::optional<double> reject

@@ -233,13 +233,14 @@ void add_commands(CLI::App& app, Words& words) {
         words,
         "rules",
         "test: run the [[test]] blocks; show: what is in force, and where it stands; hits: how often each "
-        "rule hit "
-        "and decided",
-        "mailwicket rules test\n  mailwicket rules show --json\n  mailwicket rules hits --since 7d"
+        "rule hit and decided; reset: end what the circuit breaker has done to a rule",
+        "mailwicket rules test\n  mailwicket rules show --json\n  mailwicket rules hits --since 7d\n  "
+        "mailwicket rules reset spamhaus-zen"
     );
-    rules->add_option("verb", words.verb, "test, show or hits")
+    rules->add_option("verb", words.verb, "test, show, hits or reset")
         ->required()
-        ->check(CLI::IsMember({"test", "show", "hits"}));
+        ->check(CLI::IsMember({"test", "show", "hits", "reset"}));
+    rules->add_option("rule", words.id, "of reset: the rule that the circuit breaker put into shadow");
     rules->add_option("--since", words.since, "of hits: 2h, 7d, or 2026-01-31; default: everything");
     add_command(app, words, "verify", "Read the whole store and name what is damaged", "mailwicket verify");
     add_command(
@@ -290,6 +291,11 @@ int run(const std::string& command, Words& words) {
     if (command == "facts") return facts_command(words.context);
     if (command == "allow") return allow_command(words.context, words.allow);
     if (command == "suspects") return suspects_command(words.context, words.suspects);
+    if (command == "rules" && words.verb == "reset") {
+        if (words.id.empty())
+            return report({ErrorCode::invalid, "rules reset: the rule's id is missing"}, words.context.form);
+        return rules_reset_command(words.context, words.id);
+    }
     if (command == "rules" && words.verb == "hits") return rules_hits_command(words.context, words.since);
     if (command == "rules" && words.verb == "show") return rules_show_command(words.context);
     if (command == "rules") return rules_test_command(words.context);

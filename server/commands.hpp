@@ -83,6 +83,8 @@ int whatif_command(const CommandContext& context, const WhatIfOptions& options);
 int facts_command(const CommandContext& context);
 /// Runs the [[test]] blocks.
 int rules_test_command(const CommandContext& context);
+/// Ends what the circuit breaker did to a rule.
+int rules_reset_command(const CommandContext& context, const std::string& rule);
 /// Per rule and per block list: how often it hit, decided, and decided alone.
 int rules_hits_command(const CommandContext& context, const std::string& since);
 /// Rules, thresholds, overrides and lists in force, with their places.

@@ -72,6 +72,7 @@ struct ServerParts::State {
     std::unique_ptr<UnboundResolver> dns;
     FilterServices filter_services;
     CurrentPolicy policy;
+    std::unique_ptr<RuleGuard> guard;
     std::unique_ptr<ControlServer> control;
     std::uint16_t node = static_cast<std::uint16_t>(random_u64());
     RateBudget refusal_looks{refusal_looks_per_second};
@@ -141,7 +142,15 @@ awaitable<void> ServerParts::State::serve_connection(
             Pop3Parts{store->mail(), *authenticator, *hashing, *reading, sizes, clock}
         );
     const VisitServices services{
-        policy, *store, *dns, clock, refusal_looks, quarantine_budget, redactor ? &*redactor : nullptr, node
+        policy,
+        *store,
+        *dns,
+        clock,
+        refusal_looks,
+        *guard,
+        quarantine_budget,
+        redactor ? &*redactor : nullptr,
+        node
     };
     auto visit = make_visit(
         services, index, connection->peer(), connection->tls(), connection->listener(), connection->executor()
@@ -260,7 +269,8 @@ Result<> ServerParts::start(const std::string& config_file, Diagnostics& diagnos
     state.keep_rules(*policy);
     state.start_probes(*policy, nullptr);
     state.warn_of_aliases(*policy->config, diagnostics);
-    state.policy.set(std::move(policy));
+    state.guard = std::make_unique<RuleGuard>(state.policy, state.store->memory(), state.clock);
+    state.guard->install(std::move(policy));
 
     auto control = ControlServer::start(
         state.config->state,
@@ -314,6 +324,14 @@ std::string ServerParts::State::status_json() {
     const AcceptorCounters connections = acceptors->counters();
     const ResolverCounters questions = dns->counters();
     const ScanPoolStatus scans = filter_services.scan_pool->status();
+    json::array in_shadow;
+    for (const TrippedRule& one : guard->tripped())
+        in_shadow.push_back(json::object{
+            {"rule",   one.rule             },
+            {"since",  to_rfc3339(one.since)},
+            {"until",  to_rfc3339(one.until)},
+            {"reason", one.reason           }
+        });
     json::array pids;
     for (const int pid : scans.worker_pids)
         pids.push_back(pid);
@@ -334,12 +352,14 @@ std::string ServerParts::State::status_json() {
         {"scan_passes",           scans.passes                                  },
         {"scan_crashes",          scans.crashes                                 },
         {"rules_hash",            policy.get()->rules->hash()                   },
+        {"rules_in_shadow",       std::move(in_shadow)                          },
         {"missing_alias_targets", policy.get()->config->missing_targets->count()},
     });
 }
 
 std::string ServerParts::State::answer_control(std::string request) {
     if (request == R"({"do":"status"})") return status_json();
+    if (auto answer = answer_rule_request(*guard, request)) return *std::move(answer);
     if (auto answered = answer_aftermath_request(*store, *policy.get()->config, request, clock.wall()))
         return std::move(*answered);
     const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch());
@@ -398,7 +418,7 @@ Result<std::string> ServerParts::reload(const std::string& config_file, Diagnost
     state.start_probes(*now, before.get());
     state.warn_of_aliases(*now->config, diagnostics);
     std::string fixed = keys_for_restart(*state.config, *now->config);
-    state.policy.set(std::move(now));
+    state.guard->install(std::move(now));
     return fixed;
 }
 
@@ -421,6 +441,7 @@ void ServerParts::stop() {
     state.control_pool->stop();
     state.loops.stop();
     state.filter_services.scan_pool->stop();
+    if (state.guard) state.guard->save();
     state.store->close();
     state.control.reset();
 }

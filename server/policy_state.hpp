@@ -19,6 +19,7 @@ struct PolicyState {
     std::shared_ptr<const FactDictionary> dictionary;  // that of `rules`
     std::shared_ptr<const FilterChain> chain;
     std::vector<std::shared_ptr<DnsListHealth>> dns_lists;
+    std::vector<std::string> rules_in_shadow;  // by the circuit breaker; `rules` has them so
 };
 
 /// What filters need that outlives a reload.

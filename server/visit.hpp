@@ -11,6 +11,7 @@
 #include "receiver/gatekeeper.hpp"
 #include "server/policy_state.hpp"
 #include "server/quarantine_budget.hpp"
+#include "server/rule_guard.hpp"
 #include "store/store.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -38,6 +39,7 @@ struct VisitServices {
     DnsResolver& dns;
     const Clock& clock;
     RateBudget& refusal_looks;
+    RuleGuard& guard;
     QuarantineBudget& quarantine_budget;
     const Redactor* redactor;  // nullptr: records are written as they are
     std::uint16_t node = 0;

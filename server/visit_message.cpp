@@ -92,6 +92,7 @@ SmtpReply ServerVisit::finish_refused(Verdict verdict) {
 }
 
 Delivery ServerVisit::record_delivery(const DecisionRecord& record) const {
+    services_.guard.decided(record);
     Delivery delivery;
     delivery.id = record.id;
     delivery.time = record.time;
@@ -110,6 +111,7 @@ void ServerVisit::keep_record_unwaited() {
 
 void ServerVisit::keep_refusal_record(const VisitTransaction& transaction) {
     const DecisionRecord record = made_record(transaction);
+    if (!record.is_open) services_.guard.decided(record);
     services_.store.decisions().refuse(
         record.id, record.time, encode_record(record, *policy_->dictionary), keys_of(record)
     );

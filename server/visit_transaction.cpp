@@ -149,6 +149,7 @@ DecisionRecord make_record(
     record.rules_hash = context.policy.rules->hash();
     record.policy_shadow = context.policy.config->is_policy_shadow;
     record.is_late = context.is_late;
+    record.rules_in_shadow = context.policy.rules_in_shadow;
     return record;
 }
 

@@ -310,3 +310,34 @@ at = "end"
         before = late.read_text()
         server.command('allow', '--from', refused, '--write', str(late), check_code=1)
         equal(late.read_text(), before, 'the file')
+
+
+def test_a_rule_that_refuses_good_senders_goes_into_shadow():
+    rules = RULES + '''
+[[rule]]
+id = "slip"
+when = 'helo.name == "bad.helo.test" and mail.domain matches "^g[0-9]"'
+then = "reject"
+'''
+    zone = {**ZONE, **{(f'g{i}.test', 'TXT'): ['v=spf1 ip4:192.0.2.0/24 ip4:198.51.100.0/24 ip4:203.0.113.0/24 ip4:10.0.0.0/8 -all'] for i in range(5)}}
+    with Server(rules=rules, zone=zone) as server:
+        alice = ['alice@example.test']
+        for i in range(5):
+            with Smtp(server) as client:
+                client.become('192.0.2.7')
+                client.hello('mail.good.test')
+                for _ in range(5):
+                    equal(client.send_mail(f'ann@g{i}.test', alice).code, 250, 'a good sender')
+        refused = [send(server, f'10.0.{i}.1', f'ann@g{i}.test', alice, name='bad.helo.test') for i in range(5)]
+        equal([r.code for r in refused], [550] * 5, 'until it trips')
+        status = wait_until(lambda: json.loads(server.command('status', '--json').stdout)['rules_in_shadow'], 'the breaker')
+        equal((status[0]['rule'], 'known to be good' in status[0]['reason']), ('slip', True), 'status')
+        check('a rule has gone into shadow by itself' in server.log_text(), 'no line in the log')
+        passed = send(server, '10.0.9.1', 'ann@g1.test', alice, name='bad.helo.test')
+        equal(passed.code, 250, 'in shadow')
+        equal(server.explain(passed.id)['rules_in_shadow'], ['slip'], 'the record')
+        changed = lines(server, 'whatif', '--rules', str(server.folder / 'rules'))[-1]['summary']
+        equal((changed['changed'], changed['undecidable']), (0, 0), 'replay under the same rules')
+        server.command('rules', 'reset', 'nothing', check_code=1)
+        server.command('rules', 'reset', 'slip')
+        equal(send(server, '10.0.9.1', 'ann@g1.test', alice, name='bad.helo.test').code, 550, 'in force again')

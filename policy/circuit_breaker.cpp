@@ -1,0 +1,191 @@
+#include "policy/circuit_breaker.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fmt/format.h>
+
+namespace wicket {
+namespace {
+
+std::int64_t hour_of(WallTime time) {
+    return std::chrono::floor<std::chrono::hours>(time).time_since_epoch().count();
+}
+
+/// Fields of a line of save(), which are separated by tabs; ids hold no control characters.
+std::vector<std::string_view> fields_of(std::string_view line) {
+    std::vector<std::string_view> fields;
+    for (;;) {
+        const std::size_t end = line.find('\t');
+        fields.push_back(line.substr(0, end));
+        if (end == std::string_view::npos) return fields;
+        line.remove_prefix(end + 1);
+    }
+}
+
+std::optional<std::int64_t> number_of(std::string_view text) {
+    std::int64_t number = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (read.ec != std::errc() || read.ptr != text.data() + text.size() || number < 0) return std::nullopt;
+    return number;
+}
+
+/// A line of its own: no tab and no line end, whatever an administrator wrote into an id.
+std::string plain(std::string_view text) {
+    std::string made(text);
+    std::ranges::replace_if(made, [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+    return made;
+}
+
+}  // namespace
+
+std::uint64_t CircuitBreaker::sum_since(const std::vector<Hour>& hours, std::int64_t first) {
+    std::uint64_t sum = 0;
+    for (const Hour& hour : hours)
+        if (hour.hour >= first) sum += hour.count;
+    return sum;
+}
+
+void CircuitBreaker::begin_hour(std::int64_t hour) {
+    const auto close = [hour](Hour& now, std::vector<Hour>& past) {
+        if (now.count != 0) past.push_back(now);
+        now = {hour, 0};
+        std::erase_if(past, [hour](const Hour& one) { return one.hour < hour - breaker_kept_hours; });
+    };
+    close(all_now_, all_);
+    all_networks_.clear();
+    for (auto& [id, watched] : rules_) {
+        close(watched.now, watched.past);
+        watched.networks.clear();
+        watched.good.clear();
+    }
+    std::erase_if(rules_, [](const auto& one) { return one.second.past.empty(); });
+    hour_ = hour;
+}
+
+std::vector<TrippedRule> CircuitBreaker::note(const Outcome& outcome) {
+    const std::int64_t hour = hour_of(outcome.time);
+    // A clock that was set back adds to the hour at hand.
+    if (hour > hour_) begin_hour(hour);
+    if (all_networks_.size() < breaker_networks_limit && all_networks_.insert(outcome.network).second)
+        ++all_now_.count;
+    if (outcome.is_accepted) {
+        for (const std::string& domain : outcome.proven_domains)
+            if (accepted_.size() < breaker_domains_limit || accepted_.contains(domain)) ++accepted_[domain];
+        return {};
+    }
+    std::vector<TrippedRule> fresh;
+    for (const std::string& id : outcome.deciding) {
+        if (rules_.size() >= breaker_rules_limit && !rules_.contains(id)) continue;
+        Watched& watched = rules_[id];
+        watched.now.hour = hour_;
+        if (watched.networks.size() < breaker_networks_limit &&
+            watched.networks.insert(outcome.network).second)
+            ++watched.now.count;
+        for (const std::string& domain : outcome.proven_domains) {
+            const auto known = accepted_.find(domain);
+            if (known != accepted_.end() && known->second >= breaker_good_after) watched.good.insert(domain);
+        }
+        if (tripped_.contains(id)) continue;
+        std::string fault = fault_of(watched, hour_);
+        if (fault.empty()) continue;
+        fresh.push_back({id, outcome.time, outcome.time + breaker_pause, std::move(fault)});
+        tripped_[id] = fresh.back();
+    }
+    return fresh;
+}
+
+std::string CircuitBreaker::fault_of(const Watched& watched, std::int64_t hour) const {
+    const std::uint64_t count = watched.now.count;
+    const std::uint64_t good = watched.good.size();
+    if (good >= breaker_least_good &&
+        static_cast<double>(good) >= breaker_good_share * static_cast<double>(count))
+        return fmt::format(
+            "{} of the {} senders that it refused this hour are known to be good", good, count
+        );
+    if (count < breaker_least_refusals || all_now_.count == 0) return {};
+    const double share = static_cast<double>(count) / static_cast<double>(all_now_.count);
+    const std::int64_t first = hour - breaker_kept_hours;
+    const std::uint64_t all_before = sum_since(all_, first);
+    const bool has_history =
+        !all_.empty() && all_.front().hour <= hour - breaker_history_hours && all_before != 0;
+    if (!has_history || share < breaker_least_share) return {};
+    const double share_before =
+        static_cast<double>(sum_since(watched.past, first)) / static_cast<double>(all_before);
+    if (share < breaker_share_factor * share_before) return {};
+    return fmt::format(
+        "it refuses {:.0f}% of all senders this hour, {} of them, and refused {:.1f}% in the days before",
+        100 * share,
+        count,
+        100 * share_before
+    );
+}
+
+std::vector<TrippedRule> CircuitBreaker::tripped(WallTime now) {
+    std::erase_if(tripped_, [now](const auto& one) { return one.second.until <= now; });
+    std::vector<TrippedRule> made;
+    for (const auto& [id, rule] : tripped_)
+        made.push_back(rule);
+    return made;
+}
+
+bool CircuitBreaker::reset(const std::string& rule) {
+    rules_.erase(rule);
+    return tripped_.erase(rule) != 0;
+}
+
+void CircuitBreaker::keep_only(const std::set<std::string>& rules) {
+    const auto is_gone = [&rules](const auto& one) { return !rules.contains(one.first); };
+    std::erase_if(rules_, is_gone);
+    std::erase_if(tripped_, is_gone);
+}
+
+std::string CircuitBreaker::save() const {
+    std::string text;
+    const auto add_hours =
+        [&text](
+            std::string_view kind, const std::string& id, const std::vector<Hour>& past, const Hour& now
+        ) {
+            for (const Hour& hour : past)
+                text += fmt::format("{}\t{}\t{}\t{}\n", kind, plain(id), hour.hour, hour.count);
+            if (now.count != 0) text += fmt::format("{}\t{}\t{}\t{}\n", kind, plain(id), now.hour, now.count);
+        };
+    add_hours("all", "", all_, all_now_);
+    for (const auto& [id, watched] : rules_)
+        add_hours("rule", id, watched.past, watched.now);
+    for (const auto& [id, rule] : tripped_)
+        text += fmt::format(
+            "tripped\t{}\t{}\t{}\t{}\n",
+            plain(id),
+            rule.since.time_since_epoch().count(),
+            rule.until.time_since_epoch().count(),
+            plain(rule.reason)
+        );
+    return text;
+}
+
+void CircuitBreaker::restore(std::string_view text) {
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        const auto fields = fields_of(text.substr(0, end));
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+        if (fields.size() < 4) continue;
+        const auto first = number_of(fields[2]);
+        const auto second = number_of(fields[3]);
+        if (!first || !second) continue;
+        const std::string id(fields[1]);
+        if (fields[0] == "tripped" && fields.size() == 5) {
+            tripped_[id] = {
+                id,
+                WallTime(std::chrono::microseconds(*first)),
+                WallTime(std::chrono::microseconds(*second)),
+                std::string(fields[4])
+            };
+            continue;
+        }
+        if (fields[0] != "all" && fields[0] != "rule") continue;
+        std::vector<Hour>& past = fields[0] == "all" ? all_ : rules_[id].past;
+        past.push_back({*first, static_cast<std::uint64_t>(*second)});
+    }
+}
+
+}  // namespace wicket

@@ -1,0 +1,59 @@
+// The circuit breaker of a running server (policy/circuit_breaker.hpp): hears of every decision, puts a rule
+// that has gone wrong into shadow by putting another PolicyState in force, and keeps that across reloads and
+// restarts. Any thread.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/keyed_memory.hpp"
+#include "policy/circuit_breaker.hpp"
+#include "policy/record.hpp"
+#include "server/policy_state.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace wicket {
+
+class RuleGuard {
+public:
+    /// All must outlive it.
+    RuleGuard(CurrentPolicy& policy, KeyedMemory& memory, const Clock& clock);
+
+    /// Puts rules that were just loaded in force, with those in shadow that are still tripped. A rule whose
+    /// text has changed begins anew.
+    void install(std::shared_ptr<const PolicyState> loaded);
+    /// What came of a transaction or a connection.
+    void decided(const DecisionRecord& record);
+    /// not_found if the rule is not in shadow.
+    Result<> reset(const std::string& rule);
+    /// By the ids of the rules.
+    std::vector<TrippedRule> tripped();
+    /// Keeps the counts for the next start.
+    void save();
+
+private:
+    /// With the lock held: the state that fits what is tripped now, in force.
+    void apply();
+
+    CurrentPolicy& policy_;
+    KeyedMemory& memory_;
+    const Clock& clock_;
+    std::mutex mutex_;
+    CircuitBreaker breaker_;
+    std::shared_ptr<const PolicyState> loaded_;  // as the files have it
+    std::map<std::string, std::string> keys_;    // by id: the id with a hash of the rule's text
+    std::map<std::string, std::string> ids_;     // the other way round
+    std::vector<std::string> in_shadow_;         // ids, as in force
+    WallTime next_look_{};
+    std::int64_t saved_hour_ = 0;
+};
+
+/// Of the control socket: {"do":"reset_rule","rule":ID}. nullopt for another request.
+std::optional<std::string> answer_rule_request(RuleGuard& guard, std::string_view request);
+
+}  // namespace wicket
