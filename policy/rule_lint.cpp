@@ -29,6 +29,7 @@ public:
         if (input_.reading != RuleReading::for_check) return;
         find_refusals_by_one_list();
         find_overlaps();
+        find_unused_patterns();
         find_untested();
     }
 
@@ -228,6 +229,30 @@ private:
         std::string message = "this entry of the list " + one.name + " is also in the list " + other.name;
         if (count > 1) message += ", and so are " + std::to_string(count - 1) + " more";
         warn(first->place, std::move(message));
+    }
+
+    /// What each rule asks, shows in a reply or puts into a header.
+    std::set<FactId> facts_of_rules() const {
+        std::set<FactId> facts;
+        for (const Rule& rule : rules_.rules()) {
+            for (const PointsCase& one : rule.cases)
+                facts.insert(one.condition.facts().begin(), one.condition.facts().end());
+            for (const ReplyTemplate* text : {&rule.why, &rule.fix, &rule.header_value})
+                for (const ReplyTemplate::Use& use : text->uses())
+                    facts.insert(use.fact);
+        }
+        return facts;
+    }
+
+    void find_unused_patterns() {
+        const std::set<FactId> used = facts_of_rules();
+        for (const auto& [pattern, place] : input_.patterns)
+            if (!used.contains(pattern.fact))
+                warn(
+                    place,
+                    rules_.dictionary().row(pattern.fact).name +
+                        " is used by no rule: every message is searched for it in vain"
+                );
     }
 
     void find_untested() {

@@ -2,12 +2,14 @@
 // finds to the diagnostics. Only policy/ includes this; one thread.
 #pragma once
 
+#include "mail/pattern.hpp"
 #include "policy/compiled_rules.hpp"
 #include "policy/named_list.hpp"
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace wicket {
@@ -22,6 +24,7 @@ struct LintedList {
 struct LintInput {
     const CompiledRules& rules;
     const std::vector<LintedList>& lists;
+    const std::vector<std::pair<Pattern, SourcePlace>>& patterns;
     RuleReading reading;
     WallTime now;
     std::function<std::string(const SourcePlace&)> source_line;
@@ -29,7 +32,7 @@ struct LintInput {
 
 /// Errors: conditions that never hold, rules that can never decide, and in a check those that have expired.
 /// Advice in a check: a rule that refuses on one block list alone, points that decide nothing, lists that
-/// overlap, expired entries, a rule that no test hits.
+/// overlap, expired entries, a pattern that no rule uses, a rule that no test hits.
 void lint_rules(const LintInput& input, Diagnostics& diagnostics);
 
 }  // namespace wicket

@@ -131,7 +131,9 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
         const auto found = std::ranges::find_if(roots, is_here);
         return found == roots.end() ? line_beside(place) : found->first.source_line(place);
     };
-    lint_rules({*made_, linted_lists_, reading_, system_clock().wall(), source_line}, diagnostics_);
+    lint_rules(
+        {*made_, linted_lists_, patterns_, reading_, system_clock().wall(), source_line}, diagnostics_
+    );
     if (diagnostics_.error_count() != errors_before) return nullptr;
     return std::move(made_);
 }

@@ -107,6 +107,16 @@ when = 'mail.from in list(spammers) or mail.from in list(people)'
 then = "quarantine"
 late = "data"
 
+[[pattern]]
+id    = "pills"
+in    = "body"
+match = 'cheap pills'
+
+[[rule]]
+id     = "pills"
+when   = 'pattern.pills'
+points = 2
+
 [[override]]
 recipients = ["postmaster@*"]
 worst      = "junk"
@@ -141,108 +151,114 @@ struct Mistake {
     std::string_view file, from, to;
     std::string_view where;    // the mistake is told where this begins in the changed file
     std::string_view message;  // what is said there, or suggested
+    Severity severity = Severity::error;
 };
 
 const std::vector<Mistake>& mistakes() {
     static const std::vector<Mistake> table = {
         // What others accept: a score or rule that names what does not exist, ...
-        {rules,                     "any(dkim.results",                "any(dkim.result",                               "dkim.result, ",       "dkim.results"            },
-        {rules,                     "modes      = { large",            "modes      = { lagre",                          "lagre",               "large"                   },
-        {rules,                     "rule = \"drop\" }",               "rule = \"dorp\" }",                             "\"dorp\"",            "drop"                    },
+        {rules, "any(dkim.results", "any(dkim.result", "dkim.result, ", "dkim.results"},
+        {rules, "modes      = { large", "modes      = { lagre", "lagre", "large"},
+        {rules, "rule = \"drop\" }", "rule = \"dorp\" }", "\"dorp\"", "drop"},
         // ... a bad regular expression in a list, a bad line of one, ...
-        {spammers,                  "(?i)casino",                      "(?i)cas(ino",                                   "(?i)cas(ino",         "missing )"               },
-        {spammers,                  "^bulk-[0-9]+@",                   "^bulk-[9-0]+@",                                 "9-0",                 "bad regular expression"  },
+        {spammers, "(?i)casino", "(?i)cas(ino", "(?i)cas(ino", "missing )"},
+        {spammers, "^bulk-[0-9]+@", "^bulk-[9-0]+@", "9-0", "bad regular expression"},
         // ... a list or file that does not exist, a misspelt key.
-        {rules,                     "list(partners)",                  "list(partner)",                                 "partner)",            "partners"                },
-        {rules,                     "lists/partners.txt",              "lists/partner.txt",                             "\"lists/partner.txt", "lists/partners.txt"      },
-        {rules,                     "late = \"data\"",                 "laet = \"data\"",                               "laet",                "late"                    },
-        {rules,                     "[[override]]",                    "[[overide]]",                                   "overide",             "override"                },
+        {rules, "list(partners)", "list(partner)", "partner)", "partners"},
+        {rules, "lists/partners.txt", "lists/partner.txt", "\"lists/partner.txt", "lists/partners.txt"},
+        {rules, "late = \"data\"", "laet = \"data\"", "laet", "late"},
+        {rules, "[[override]]", "[[overide]]", "overide", "override"},
         // Configuration.
-        {config,                    "hostname",                        "hostnam",                                       "hostnam",             "hostname"                },
-        {config,                    "mode = \"enforce\"",              "mode = \"enforced\"",                           "\"enforced",          "enforce"                 },
-        {config,                    "service = \"smtp\"",              "service = \"stmp\"",                            "\"stmp",              "smtp"                    },
-        {config,                    "127.0.0.1:2525",                  "127.0.0.1:99999",                               "\"127.0.0.1:99999",   ""                        },
-        {config,                    "proxy   = [\"127.0.0.0/8\"]",     "proxy   = [\"127.0.0.1/8\"]",                   "\"127.0.0.1/8",       ""                        },
-        {config,                    "xclient = [\"127.0.0.0/8\"]",     "xclient = [\"localhost\"]",                     "\"localhost",         ""                        },
-        {config,                    "per_ip = 20",                     "per_ipp = 20",                                  "per_ipp",             "per_ip"                  },
-        {config,                    "per_ip = 20",                     "per_ip = \"many\"",                             "\"many",              ""                        },
-        {config,                    "[policy]",                        "[polcy]",                                       "polcy",               "policy"                  },
-        {config,                    "deliver = \"store\"",             "deliver = \"shop\"",                            "\"shop",              ""                        },
-        {config,                    "aliases = \"aliases.txt\"",       "alias = \"aliases.txt\"",                       "alias =",             "unknown key"             },
-        {config,                    "forward = [\"127.0.0.1:5353\"]",  "forward = [\"resolver\"]",                      "\"resolver",          ""                        },
-        {config,                    "[dns]",                           "[dns",                                          "\nforward",           ""                        },
+        {config, "hostname", "hostnam", "hostnam", "hostname"},
+        {config, "mode = \"enforce\"", "mode = \"enforced\"", "\"enforced", "enforce"},
+        {config, "service = \"smtp\"", "service = \"stmp\"", "\"stmp", "smtp"},
+        {config, "127.0.0.1:2525", "127.0.0.1:99999", "\"127.0.0.1:99999", ""},
+        {config, "proxy   = [\"127.0.0.0/8\"]", "proxy   = [\"127.0.0.1/8\"]", "\"127.0.0.1/8", ""},
+        {config, "xclient = [\"127.0.0.0/8\"]", "xclient = [\"localhost\"]", "\"localhost", ""},
+        {config, "per_ip = 20", "per_ipp = 20", "per_ipp", "per_ip"},
+        {config, "per_ip = 20", "per_ip = \"many\"", "\"many", ""},
+        {config, "[policy]", "[polcy]", "polcy", "policy"},
+        {config, "deliver = \"store\"", "deliver = \"shop\"", "\"shop", ""},
+        {config, "aliases = \"aliases.txt\"", "alias = \"aliases.txt\"", "alias =", "unknown key"},
+        {config, "forward = [\"127.0.0.1:5353\"]", "forward = [\"resolver\"]", "\"resolver", ""},
+        {config, "[dns]", "[dns", "\nforward", ""},
         // Rules: names and values.
-        {rules,                     "when  = 'dnsbl.zen has drop'",    "when  = 'dnsbl.zen has dorp'",                  "dorp",                "drop"                    },
-        {rules,                     "then  = \"reject\"",              "then  = \"rejct\"",                             "\"rejct",             "reject"                  },
-        {rules,                     "then  = \"reject\"",              "then  = \"redirect\"",                          "\"redirect",          "mail cannot go out"      },
-        {rules,                     "then  = \"reject\"",              "then  = \"skip\"",                              "\"skip",              "needs the checks"        },
-        {rules,                     "then  = \"reject\"",              "then  = \"skip\"\nskip = [\"zen\"]",            "\"zen\"]",            "unknown check"           },
-        {rules,                     "alone = true",                    "alone = \"yes\"",                               "\"yes",               ""                        },
-        {rules,                     "{client.ip}",                     "{client.pi}",                                   "client.pi",           "client.ip"               },
-        {rules,                     "{client.ip}",                     "{client.ip",                                    "{client.ip",          "no closing"              },
-        {rules,                     "{client.ip}",                     "{from.domain}",                                 "from.domain} is",     "known from end on"       },
-        {rules,                     "id    = \"drop\"",                "id    = \"Drop it\"",                           "\"Drop it",           "name of a rule"          },
-        {rules,                     "id   = \"partner\"",              "id   = \"zen\"",                                "\"zen\"\nwhen",       "stands already"          },
-        {rules,                     "points = 0.5",                    "points = 0.0005",                               "0.0005",              "three decimals"          },
-        {rules,                     "points = 0.5",                    "points = 5000",                                 "5000",                "between"                 },
-        {rules,                     "points = 0.5",                    "points = 0.5\nthen = \"junk\"",                 "\"junk\"\nscope",     "either"                  },
-        {rules,                     "expires = 2099-01-31",            "expires = 2001-01-31",                          "2001-01-31",          "has expired"             },
-        {rules,                     "expires = 2099-01-31",            "expires = \"soon\"",                            "\"soon",              "expected a date"         },
-        {rules,                     "domains = [\"example.test\"]",    "domain = [\"example.test\"]",                   "domain = [",          "domains"                 },
+        {rules, "when  = 'dnsbl.zen has drop'", "when  = 'dnsbl.zen has dorp'", "dorp", "drop"},
+        {rules, "then  = \"reject\"", "then  = \"rejct\"", "\"rejct", "reject"},
+        {rules, "then  = \"reject\"", "then  = \"redirect\"", "\"redirect", "mail cannot go out"},
+        {rules, "then  = \"reject\"", "then  = \"skip\"", "\"skip", "needs the checks"},
+        {rules, "then  = \"reject\"", "then  = \"skip\"\nskip = [\"zen\"]", "\"zen\"]", "unknown check"},
+        {rules, "alone = true", "alone = \"yes\"", "\"yes", ""},
+        {rules, "{client.ip}", "{client.pi}", "client.pi", "client.ip"},
+        {rules, "{client.ip}", "{client.ip", "{client.ip", "no closing"},
+        {rules, "{client.ip}", "{from.domain}", "from.domain} is", "known from end on"},
+        {rules, "id    = \"drop\"", "id    = \"Drop it\"", "\"Drop it", "name of a rule"},
+        {rules, "id   = \"partner\"", "id   = \"zen\"", "\"zen\"\nwhen", "stands already"},
+        {rules, "points = 0.5", "points = 0.0005", "0.0005", "three decimals"},
+        {rules, "points = 0.5", "points = 5000", "5000", "between"},
+        {rules, "points = 0.5", "points = 0.5\nthen = \"junk\"", "\"junk\"\nscope", "either"},
+        {rules, "expires = 2099-01-31", "expires = 2001-01-31", "2001-01-31", "has expired"},
+        {rules, "expires = 2099-01-31", "expires = \"soon\"", "\"soon", "expected a date"},
+        {rules, "domains = [\"example.test\"]", "domain = [\"example.test\"]", "domain = [", "domains"},
         {rules,
-         "domains = [\"example.test\"]",                               "clients = [\"192.0.2.1/24\"]",
-         "\"192.0.2.1/24",                                                                                                                     "expected an address"     },
-        {rules,                     "late = \"data\"",                 "late = \"date\"",                               "\"date\"",            "data"                    },
-        {rules,                     "late = \"data\"",                 "at = \"connect\"",                              "\"connect\"",         "known from mail on"      },
-        {rules,                     "junk   = 5",                      "junk   = 15",                                   "12\n",                "above the junk threshold"},
-        {rules,                     "junk   = 5",                      "jnk    = 5",                                    "jnk",                 "junk"                    },
-        {rules,                     "worst      = \"junk\"",           "worst      = \"jnuk\"",                         "\"jnuk",              "junk"                    },
-        {rules,                     "\"shadow\" }",                    "\"shade\" }",                                   "\"shade",             "shadow"                  },
-        {rules,                     "postmaster@*\"",                  "postmaster\"",                                  "[\"postmaster",       "postmaster@*"            },
+         "domains = [\"example.test\"]", "clients = [\"192.0.2.1/24\"]",
+         "\"192.0.2.1/24", "expected an address"},
+        {rules, "late = \"data\"", "late = \"date\"", "\"date\"", "data"},
+        {rules, "late = \"data\"", "at = \"connect\"", "\"connect\"", "known from mail on"},
+        {rules, "junk   = 5", "junk   = 15", "12\n", "above the junk threshold"},
+        {rules, "junk   = 5", "jnk    = 5", "jnk", "junk"},
+        {rules, "worst      = \"junk\"", "worst      = \"jnuk\"", "\"jnuk", "junk"},
+        {rules, "\"shadow\" }", "\"shade\" }", "\"shade", "shadow"},
+        {rules, "postmaster@*\"", "postmaster\"", "[\"postmaster", "postmaster@*"},
         // Rules: conditions.
-        {rules,                     "spammers) or",                    "spammers) ro",                                  "ro mail.from",        "or"                      },
-        {rules,                     "count(dkim.pass) > 0",            "count(dkim.pas) > 0",                           "dkim.pas)",           "dkim.pass"               },
-        {rules,                     "count(dkim.pass) > 0",            "cuont(dkim.pass) > 0",                          "cuont",               "count"                   },
-        {rules,                     "result == \"pass\"",              "resutl == \"pass\"",                            "resutl",              "unknown fact"            },
-        {rules,                     "result == \"pass\"",              "result == pass",                                "pass) and",           "\"pass\""                },
-        {rules,                     "2 * 10M",                         "2 * 10X",                                       "10X",                 "expected a number"       },
-        {rules,                     "2 * 10M",                         "2 * mail.from",                                 "mail.from and",       "cannot be reckoned"      },
-        {rules,                     "time.now > 2026-01-01",           "time.now > 2026-13-01",                         "2026-13-01",          "expected a date"         },
-        {rules,                     "message.size > 2",                "message.size = 2",                              "= 2 * 10M",           "=="                      },
-        {rules,                     "client.ip in list(partners)",     "client.name in list(partners)",                 "partners) and",       "of kind ip"
+        {rules, "spammers) or", "spammers) ro", "ro mail.from", "or"},
+        {rules, "count(dkim.pass) > 0", "count(dkim.pas) > 0", "dkim.pas)", "dkim.pass"},
+        {rules, "count(dkim.pass) > 0", "cuont(dkim.pass) > 0", "cuont", "count"},
+        {rules, "result == \"pass\"", "resutl == \"pass\"", "resutl", "unknown fact"},
+        {rules, "result == \"pass\"", "result == pass", "pass) and", "\"pass\""},
+        {rules, "2 * 10M", "2 * 10X", "10X", "expected a number"},
+        {rules, "2 * 10M", "2 * mail.from", "mail.from and", "cannot be reckoned"},
+        {rules, "time.now > 2026-01-01", "time.now > 2026-13-01", "2026-13-01", "expected a date"},
+        {rules, "message.size > 2", "message.size = 2", "= 2 * 10M", "=="},
+        {rules, "client.ip in list(partners)", "client.name in list(partners)", "partners) and", "of kind ip"
         },
         {rules,
-         "'message.size > 2 * 10M and",                                "'message.size > 20M and message.size < 5M and",
-         "'message.size > 20M",                                                                                                                "can never hold"          },
+         "'message.size > 2 * 10M and", "'message.size > 20M and message.size < 5M and",
+         "'message.size > 20M", "can never hold"},
         {rules,
          "'mail.from in list(spammers) or mail.from in list(people)'", "'dnsbl.zen has drop and mail.is_null'",
-         "'dnsbl.zen has drop and",                                                                                                            "can never decide"        },
+         "'dnsbl.zen has drop and", "can never decide"},
         // Rules: block lists, tests.
         {rules,
-         "zone     = \"zen.example\"",                                 "zone     = \"zen example\"",
-         "\"zen example",                                                                                                                      "no name of a DNS zone"   },
-        {rules,                     "of       = \"client.ip\"",        "of       = \"client.pi\"",                      "\"client.pi",         "client.ip"               },
-        {rules,                     "127.0.0.4-7",                     "127.0.0.7-4",                                   "\"127.0.0.7-4",       "expected a code"         },
-        {rules,                     "drop = \"127.0.0.9\"",            "drop = \"127.0.0.2\"",                          "{ sbl",               "overlap"                 },
-        {rules,                     "timeout  = \"3s\"",               "timeout  = \"3\"",                              "\"3\"",               "duration"                },
-        {rules,                     "kind = \"ip\"",                   "kind = \"ips\"",                                "\"ips",               "ip"                      },
+         "zone     = \"zen.example\"", "zone     = \"zen example\"",
+         "\"zen example", "no name of a DNS zone"},
+        {rules, "of       = \"client.ip\"", "of       = \"client.pi\"", "\"client.pi", "client.ip"},
+        {rules, "127.0.0.4-7", "127.0.0.7-4", "\"127.0.0.7-4", "expected a code"},
+        {rules, "drop = \"127.0.0.9\"", "drop = \"127.0.0.2\"", "{ sbl", "overlap"},
+        {rules, "timeout  = \"3s\"", "timeout  = \"3\"", "\"3\"", "duration"},
+        {rules, "kind = \"ip\"", "kind = \"ips\"", "\"ips", "ip"},
         {rules,
-         "\"client.ip\" = \"203.0.113.9\"",                            "\"client.pi\" = \"203.0.113.9\"",
-         "client.pi\" =",                                                                                                                      "client.ip"               },
-        {rules,                     "\"203.0.113.9\"",                 "\"203.0.113\"",                                 "\"203.0.113\"",       "address"                 },
-        {rules,                     "verdict = \"reject\"",            "verdict = \"rejected\"",                        "\"rejected",          "reject"                  },
-        {rules,                     "verdict = \"reject\"",            "verdict = \"junk\"",                            "[[test]]",            "fail their test"         },
-        {rules,                     "given  = {",                      "record = \"gone.json\"\ngiven  = {",            "\"gone.json",         "cannot read the record"  },
+         "\"client.ip\" = \"203.0.113.9\"", "\"client.pi\" = \"203.0.113.9\"",
+         "client.pi\" =", "client.ip"},
+        {rules, "\"203.0.113.9\"", "\"203.0.113\"", "\"203.0.113\"", "address"},
+        {rules, "verdict = \"reject\"", "verdict = \"rejected\"", "\"rejected", "reject"},
+        {rules, "verdict = \"reject\"", "verdict = \"junk\"", "[[test]]", "fail their test"},
+        {rules, "given  = {", "record = \"gone.json\"\ngiven  = {", "\"gone.json", "cannot read the record"},
+        // Advice.
+        {rules,
+         "when   = 'pattern.pills'", "when   = 'from.count > 9'",
+         "[[pattern]]", "used by no rule",
+         Severity::warning},
         // The second folder.
-        {site,                      "replace = true",                  "replace = false",                               "\"zen\"",             "replace = true puts"     },
-        {site,                      "id      = \"zen\"",               "id      = \"zne\"",                             "true",                "there is no rule"        },
-        {site,                      "[xbl, sbl]",                      "[xbl, slb]",                                    "slb",                 "sbl"                     },
+        {site, "replace = true", "replace = false", "\"zen\"", "replace = true puts"},
+        {site, "id      = \"zen\"", "id      = \"zne\"", "true", "there is no rule"},
+        {site, "[xbl, sbl]", "[xbl, slb]", "slb", "sbl"},
         // Lists.
-        {partners,                  "192.0.2.0/24",                    "192.0.2.1/24",                                  "192.0.2.1/24",        "host bits zero"          },
-        {partners,                  "192.0.2.0/24",                    "  192.0.2",                                     "192.0.2",             "bad entry"               },
-        {partners,                  "expires=2099-01-01",              "expires=tomorrow",                              "tomorrow",            "expected a date"         },
-        {"rules/lists/friends.txt", "example.org",                     "example..org",                                  "example..org",        "bad entry"               },
-        {"rules/lists/people.txt",  "a@example.org",                   "example.org",                                   "example.org",         "bad entry"               },
+        {partners, "192.0.2.0/24", "192.0.2.1/24", "192.0.2.1/24", "host bits zero"},
+        {partners, "192.0.2.0/24", "  192.0.2", "192.0.2", "bad entry"},
+        {partners, "expires=2099-01-01", "expires=tomorrow", "tomorrow", "expected a date"},
+        {"rules/lists/friends.txt", "example.org", "example..org", "example..org", "bad entry"},
+        {"rules/lists/people.txt", "a@example.org", "example.org", "example.org", "bad entry"},
     };
     return table;
 }
@@ -298,7 +314,7 @@ TEST(SeededMistakes, AreAllFoundWhereTheyStand) {
         const SourcePlace want = place_of(root / mistake.file, content, mistake.where);
         const auto said = said_of(root);
         const auto is_it = [&](const Diagnostic& one) {
-            return one.severity == Severity::error && one.place == want &&
+            return one.severity == mistake.severity && one.place == want &&
                    (one.message.contains(mistake.message) || one.suggestion.contains(mistake.message));
         };
         EXPECT_TRUE(std::ranges::any_of(said, is_it)) << "not at " << want.to_string() << ":\n"
