@@ -1,4 +1,3 @@
-#include "policy/rule_table.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/config_check.hpp"
@@ -11,7 +10,6 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
@@ -90,23 +88,6 @@ void print_check_summary(const Diagnostics& diagnostics, const PolicyState* stat
     })
     );
 }
-
-struct RuleColumn {
-    std::string_view name;
-    std::string RuleTableRow::* value;
-};
-
-constexpr std::array rule_columns = {
-    RuleColumn{"kind",   &RuleTableRow::kind  },
-    RuleColumn{"check",  &RuleTableRow::check },
-    RuleColumn{"stage",  &RuleTableRow::stage },
-    RuleColumn{"points", &RuleTableRow::points},
-    RuleColumn{"action", &RuleTableRow::action},
-    RuleColumn{"mode",   &RuleTableRow::mode  },
-    RuleColumn{"scope",  &RuleTableRow::scope },
-    RuleColumn{"origin", &RuleTableRow::origin},
-    RuleColumn{"detail", &RuleTableRow::detail},
-};
 
 std::string joined(const std::vector<std::string>& words) {
     std::string text;
@@ -233,43 +214,6 @@ int rules_test_command(const CommandContext& context) {
         })
         );
     return failed == 0 ? exit_ok : exit_failed;
-}
-
-int rules_show_command(const CommandContext& context) {
-    const auto config = config_for(context);
-    if (!config) return exit_config;
-    Diagnostics diagnostics;
-    const auto rules = load_rules(config->rules, diagnostics);
-    print_diagnostics(diagnostics, context.form, stderr);
-    if (!rules) return exit_config;
-    const std::vector<RuleTableRow> rows = rule_table(*rules);
-    if (context.form == OutputForm::json) {
-        for (const RuleTableRow& row : rows) {
-            json::object object;
-            for (const RuleColumn& column : rule_columns)
-                object[column.name] = row.*column.value;
-            fmt::print("{}\n", json::serialize(object));
-        }
-        return exit_ok;
-    }
-    std::vector<std::size_t> widths;
-    for (const RuleColumn& column : rule_columns) {
-        std::size_t width = column.name.size();
-        for (const RuleTableRow& row : rows)
-            width = std::max(width, (row.*column.value).size());
-        widths.push_back(width);
-    }
-    const auto print_row = [&widths](auto&& text_of) {
-        std::string line;
-        for (std::size_t at = 0; at < rule_columns.size(); ++at)
-            line += fmt::format("{:<{}}  ", text_of(rule_columns[at]), widths[at]);
-        line.erase(line.find_last_not_of(' ') + 1);
-        fmt::print("{}\n", line);
-    };
-    print_row([](const RuleColumn& column) { return std::string(column.name); });
-    for (const RuleTableRow& row : rows)
-        print_row([&row](const RuleColumn& column) { return row.*column.value; });
-    return exit_ok;
 }
 
 int status_command(const CommandContext& context) {

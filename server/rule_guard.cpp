@@ -168,6 +168,23 @@ void RuleGuard::save() {
     memory_.remember(memory_key, breaker_.save(), clock_.wall() + memory_span);
 }
 
+std::vector<TrippedRule> tripped_in(KeyedMemory& memory, const RuleSet& rules, WallTime now) {
+    std::vector<TrippedRule> made;
+    const auto kept = memory.recall(memory_key);
+    if (!kept) return made;
+    CircuitBreaker breaker;
+    breaker.restore(*kept);
+    const std::vector<TrippedRule> tripped = breaker.tripped(now);
+    if (tripped.empty()) return made;
+    for (const RuleBrief& rule : briefs_of(rules)) {
+        const auto found = std::ranges::find(tripped, key_of(rules, rule), &TrippedRule::rule);
+        if (found == tripped.end()) continue;
+        made.push_back(*found);
+        made.back().rule = rule.id;
+    }
+    return made;
+}
+
 std::optional<std::string> answer_rule_request(RuleGuard& guard, std::string_view request) {
     boost::system::error_code error;
     const json::value parsed = json::parse(json::string_view(request.data(), request.size()), error);

@@ -53,6 +53,9 @@ private:
     std::int64_t saved_hour_ = 0;
 };
 
+/// By the ids of the rules: what a server that does not run any more has left in its memory.
+std::vector<TrippedRule> tripped_in(KeyedMemory& memory, const RuleSet& rules, WallTime now);
+
 /// Of the control socket: {"do":"reset_rule","rule":ID}. nullopt for another request.
 std::optional<std::string> answer_rule_request(RuleGuard& guard, std::string_view request);
 

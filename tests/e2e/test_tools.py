@@ -328,16 +328,52 @@ then = "reject"
                 client.hello('mail.good.test')
                 for _ in range(5):
                     equal(client.send_mail(f'ann@g{i}.test', alice).code, 250, 'a good sender')
-        refused = [send(server, f'10.0.{i}.1', f'ann@g{i}.test', alice, name='bad.helo.test') for i in range(5)]
-        equal([r.code for r in refused], [550] * 5, 'until it trips')
-        status = wait_until(lambda: json.loads(server.command('status', '--json').stdout)['rules_in_shadow'], 'the breaker')
+        trip(server, 0)
+        status = in_shadow(server)
         equal((status[0]['rule'], 'known to be good' in status[0]['reason']), ('slip', True), 'status')
         check('a rule has gone into shadow by itself' in server.log_text(), 'no line in the log')
-        passed = send(server, '10.0.9.1', 'ann@g1.test', alice, name='bad.helo.test')
+        passed = slip(server, '10.0.9.1')
         equal(passed.code, 250, 'in shadow')
         equal(server.explain(passed.id)['rules_in_shadow'], ['slip'], 'the record')
         changed = lines(server, 'whatif', '--rules', str(server.folder / 'rules'))[-1]['summary']
         equal((changed['changed'], changed['undecidable']), (0, 0), 'replay under the same rules')
+        rules_show_tells(server, status[0])
         server.command('rules', 'reset', 'nothing', check_code=1)
-        server.command('rules', 'reset', 'slip')
-        equal(send(server, '10.0.9.1', 'ann@g1.test', alice, name='bad.helo.test').code, 550, 'in force again')
+        server.command('rules', 'reset', check_code=64)
+        check('slip is in force again' in server.command('rules', 'reset', 'slip').stdout, 'reset')
+        check('breaker' not in server.command('rules', 'show').stdout, 'rules show after the reset')
+        equal(slip(server, '10.0.9.1').code, 550, 'in force again')
+        # What it has done outlives the server, and can be ended without one.
+        trip(server, 1)
+        status = in_shadow(server)
+        server.terminate()
+        rules_show_tells(server, status[0])
+        server.start()
+        equal(slip(server, '10.0.9.1').code, 250, 'in shadow after a restart')
+        server.terminate()
+        server.command('rules', 'reset', 'nothing', check_code=1)
+        equal(lines(server, 'rules', 'reset', 'slip'), [{'rule': 'slip', 'result': 'reset'}], 'reset without a server')
+        check('breaker' not in server.command('rules', 'show').stdout, 'rules show after the reset')
+        server.start()
+        equal(slip(server, '10.0.9.1').code, 550, 'in force again')
+
+
+def slip(server, address, domain='g1.test'):
+    return send(server, address, f'ann@{domain}', ['alice@example.test'], name='bad.helo.test')
+
+
+def trip(server, network):
+    equal([slip(server, f'10.{network}.{i}.1', f'g{i}.test').code for i in range(5)], [550] * 5, 'until it trips')
+
+
+def in_shadow(server):
+    return wait_until(lambda: json.loads(server.command('status', '--json').stdout)['rules_in_shadow'], 'the breaker')
+
+
+def rules_show_tells(server, status):
+    row, = [r for r in lines(server, 'rules', 'show') if 'breaker' in r]
+    want = {**{key: status[key] for key in ('since', 'until', 'reason')}, 'reset': 'mailwicket rules reset slip'}
+    equal((row['check'], row['mode'], row['breaker']), ('slip', 'shadow', want), 'the row of rules show')
+    table = server.command('rules', 'show').stdout
+    check(re.search(r'^rule +slip .* shadow \(breaker\) ', table, re.M), table)
+    check(re.search(r'^  slip since 20\S+ until 20\S+: .*known to be good\n    `mailwicket rules reset slip` ends that$', table, re.M), table)

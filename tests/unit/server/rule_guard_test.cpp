@@ -97,6 +97,23 @@ TEST_F(RuleGuardTest, OutlivesARestartAndEndsByReset) {
     EXPECT_EQ(next.reset("slip").error().code, ErrorCode::not_found);
 }
 
+TEST_F(RuleGuardTest, IsReadFromWhatAServerHasLeft) {
+    const auto left = [this](const std::string& text) {
+        return tripped_in(memory_, *state_of(text)->rules, clock_.wall());
+    };
+    EXPECT_TRUE(left(std::string(slip)).empty());
+    refuse_good_senders("slip");
+    const std::vector<TrippedRule> tripped = left(std::string(other) + std::string(slip));
+    ASSERT_EQ(tripped.size(), 1U);
+    EXPECT_EQ(tripped[0].rule, "slip");
+    EXPECT_EQ(tripped[0].since, clock_.wall());
+    EXPECT_NE(tripped[0].reason.find("known to be good"), std::string::npos);
+    EXPECT_TRUE(left(std::string(other)).empty());
+    EXPECT_TRUE(left("[[rule]]\nid = \"slip\"\nwhen = 'client.port > 3'\nthen = \"reject\"\n").empty());
+    clock_.advance(breaker_pause);
+    EXPECT_TRUE(left(std::string(slip)).empty());
+}
+
 TEST_F(RuleGuardTest, AnswersTheControlSocket) {
     refuse_good_senders("slip");
     EXPECT_FALSE(answer_rule_request(guard_, R"({"do":"list"})"));
