@@ -45,6 +45,8 @@ std::string record_to_line(const StoredRecord& stored) {
     if (record.folded_count > 1) line += fmt::format(" times={}", record.folded_count);
     if (record.is_open) line += " open";
     if (record.policy_shadow) line += " policy=shadow";
+    if (record.label) line += " label=" + record.label->what;
+    if (record.released) line += " released";
     if (!record.reply.text.empty()) {
         line += fmt::format(
             " reply=\"{}{}{} {}\"",

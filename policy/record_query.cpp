@@ -16,7 +16,20 @@ namespace {
 /// In the order of RecordQuery::Field.
 const std::vector<std::string>& query_fields() {
     static const std::vector<std::string> names = {
-        "verdict", "from", "to", "ip", "rule", "helo", "id", "stage", "fact", "score", "since", "until"
+        "verdict",
+        "from",
+        "to",
+        "ip",
+        "rule",
+        "helo",
+        "id",
+        "stage",
+        "fact",
+        "score",
+        "since",
+        "until",
+        "label",
+        "released"
     };
     return names;
 }
@@ -31,6 +44,26 @@ const std::vector<std::string>& verdicts() {
 const std::vector<std::string>& stages() {
     static const std::vector<std::string> words = {"connect", "helo", "mail", "rcpt", "data", "end"};
     return words;
+}
+
+// Of label: and released:, beside patterns.
+constexpr std::string_view without_label = "none";
+constexpr std::string_view was_released = "yes";
+constexpr std::string_view was_not_released = "no";
+
+const std::vector<std::string>& labels() {
+    static const std::vector<std::string> words = {"ham", "spam", std::string(without_label)};
+    return words;
+}
+
+/// Whether somebody released it, who, or to whom.
+bool is_released_so(const std::optional<RecordMark>& released, std::string_view pattern) {
+    if (pattern == was_not_released) return !released;
+    if (!released) return false;
+    return pattern == was_released || matches_glob(pattern, released->by) ||
+           std::ranges::any_of(released->to, [&](const std::string& account) {
+               return matches_glob(pattern, account);
+           });
 }
 
 std::unexpected<Error> mistake(std::string message, std::string_view suggestion = {}) {
@@ -121,6 +154,11 @@ Result<> RecordQuery::complete(Term& term, WallTime now) {
         case Field::verdict: return check_word("verdict", term.pattern, verdicts());
         case Field::stage: return check_word("stage", term.pattern, stages());
         case Field::fact: return complete_fact(term, now);
+        case Field::label: return check_word("label", term.pattern, labels());
+        case Field::released:
+            if (term.pattern.empty())
+                return mistake("released: wants yes, no, or who released it or has got it", "released:yes");
+            return {};
         case Field::ip:
             if (is_glob(term.pattern)) return {};
             term.network = IpNetwork::parse(term.pattern);
@@ -267,6 +305,10 @@ bool RecordQuery::holds(const Term& term, const StoredRecord& stored) {
             });
         case Field::since: return record.time >= term.time;
         case Field::until: return record.time < term.time;
+        case Field::label:
+            if (term.pattern == without_label) return !record.label;
+            return record.label && matches_glob(term.pattern, record.label->what);
+        case Field::released: return is_released_so(record.released, term.pattern);
         case Field::fact:
             return any_fact_holds(term, record.facts, stored.dictionary) ||
                    std::ranges::any_of(record.recipients, [&](const RecordRecipient& one) {
@@ -278,6 +320,20 @@ bool RecordQuery::holds(const Term& term, const StoredRecord& stored) {
 
 bool RecordQuery::matches(const StoredRecord& stored) const {
     return std::ranges::all_of(terms_, [&](const Term& term) { return holds(term, stored) != term.negated; });
+}
+
+bool RecordQuery::is_about_marks(const Term& term) {
+    return term.field == Field::label || term.field == Field::released;
+}
+
+bool RecordQuery::asks_for_marks() const {
+    return std::ranges::any_of(terms_, is_about_marks);
+}
+
+bool RecordQuery::matches_but_for_marks(const StoredRecord& stored) const {
+    return std::ranges::all_of(terms_, [&](const Term& term) {
+        return is_about_marks(term) || holds(term, stored) != term.negated;
+    });
 }
 
 WallTime RecordQuery::since() const {

@@ -12,13 +12,37 @@
 
 namespace wicket {
 
+/// What a term pins down: every record that matches has one of these values there.
+struct QueryPin {
+    enum class What : std::uint8_t { network, sender_domain, recipient, rule, label, release };
+    What what;
+    std::vector<std::string> values = {};  // of label and release none: whatever has one may match
+};
+
+/// Ids that may match: from `first` on, and before `end` if there is one.
+struct QueryIds {
+    RecordId first;
+    std::optional<RecordId> end = {};
+};
+
 class RecordQuery {
 public:
     /// invalid, with a message and suggestion, for what is no term. `now` is what durations count back from.
     static Result<RecordQuery> parse(const std::vector<std::string>& terms, WallTime now);
     bool matches(const StoredRecord& stored) const;
+    /// No terms: everything matches.
+    bool is_empty() const { return terms_.empty(); }
+    /// Whether there are terms about what people did since (label, released), which a record has only once
+    /// somebody has put it in.
+    bool asks_for_marks() const;
+    /// What all other terms say.
+    bool matches_but_for_marks(const StoredRecord& stored) const;
     /// Nothing that began before matches.
     WallTime since() const;
+    /// The same by since:, until: and the beginning of an id.
+    QueryIds ids() const;
+    /// What is pinned down by terms that are not turned round.
+    std::vector<QueryPin> pins() const;
 
 private:
     enum class Field : std::uint8_t {
@@ -33,7 +57,9 @@ private:
         fact,
         score,
         since,
-        until
+        until,
+        label,
+        released
     };
     enum class Relation : std::uint8_t { like, equal, less, less_or_equal, greater, greater_or_equal };
     struct Term {
@@ -50,6 +76,8 @@ private:
     static Result<> complete(Term& term, WallTime now);
     static Result<> complete_fact(Term& term, WallTime now);
     static bool holds(const Term& term, const StoredRecord& stored);
+    static bool is_about_marks(const Term& term);
+    static std::optional<QueryPin> pin_of(const Term& term);
     static bool any_fact_holds(const Term& term, const Facts& facts, const FactDictionary& dictionary);
     static bool compares(Relation relation, double value, double with);
 

@@ -231,12 +231,13 @@ std::optional<std::string> answer_aftermath_request(
     return std::nullopt;
 }
 
-void add_aftermath(Store& store, DecisionRecord& record) {
+Result<> add_aftermath(Store& store, DecisionRecord& record) {
     const auto marks = store.quarantine().marks(record.id);
-    if (!marks) return;
+    if (!marks) return std::unexpected(marks.error());
     record.released = all_released(*marks);
     if (const LedgerMark label = label_of(*marks); label.kind != LedgerMark::Kind::undone)
         record.label = mark_of(label);
+    return {};
 }
 
 }  // namespace wicket

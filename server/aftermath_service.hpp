@@ -25,7 +25,7 @@ struct Forgotten {
 /// Removes records, labels, and kept messages. With no ids: has what was removed leave the disk.
 Result<Forgotten> forget_decisions(Store& store, const std::vector<RecordId>& ids);
 
-/// Puts what the ledger says of a record into it.
-void add_aftermath(Store& store, DecisionRecord& record);
+/// Puts what the ledger says of a record into it; nothing if that cannot be read.
+Result<> add_aftermath(Store& store, DecisionRecord& record);
 
 }  // namespace wicket

@@ -333,7 +333,7 @@ int allow_command(const CommandContext& context, const AllowOptions& options) {
     auto proposal = propose(*stored, subject, *rules, TrialRules(*rules, name), expires);
     if (!proposal) return report(proposal.error(), context.form);
     Progress progress(system_clock());
-    RecordScan scan((*store)->decisions(), context.form, &progress);
+    RecordScan scan(**store, context.form, &progress);
     const auto scanned = find_others(scan, *since, *stored, *rules, options.count, *proposal);
     if (!scanned) return report(scanned.error(), context.form);
     progress.end();

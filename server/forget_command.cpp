@@ -50,7 +50,7 @@ Result<std::vector<RecordId>> find_about(const Config& config, const std::string
     const auto all = RecordQuery::parse({}, system_clock().wall());
     if (!all) return std::unexpected(all.error());
     Progress progress(system_clock());
-    RecordScan scan((*store)->decisions(), form, &progress);
+    RecordScan scan(**store, form, &progress);
     std::vector<RecordId> ids;
     const auto scanned = scan.run(*all, WallTime{}, [&](const StoredRecord& stored) {
         if (is_about(stored.record, names)) ids.push_back(stored.record.id);

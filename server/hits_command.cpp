@@ -157,7 +157,7 @@ int rules_hits_command(const CommandContext& context, const std::string& since_t
     for (const DnsList& list : rules->dns_lists())
         zones.emplace(rules->dictionary().row(list.fact).name, list.shown_zone);
     ListHits lists(std::move(zones));
-    RecordScan scan((*store)->decisions(), context.form, &progress, RecordScan::Depth::with_evidence);
+    RecordScan scan(**store, context.form, &progress, RecordScan::Depth::with_evidence);
     const auto scanned = scan.run(RecordQuery(), *since, [&](const StoredRecord& stored) {
         std::set<std::string> alone;
         bool is_suspect = false;

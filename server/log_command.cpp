@@ -90,7 +90,7 @@ private:
 
 Result<> follow(Store& store, const RecordQuery& query, WallTime since, OutputForm form) {
     Progress progress(system_clock());
-    RecordScan scan(store.decisions(), form, &progress);
+    RecordScan scan(store, form, &progress);
     FollowingPrinter printer(query, form, store.decisions(), scan, progress);
     for (bool is_first = true;; is_first = false) {
         const WallTime recent = printer.look();
@@ -209,10 +209,16 @@ void print_chart(const RecordTimes& times, OutputForm form) {
 }
 
 /// What the options ask for and cannot have together.
-Result<> check_options(const LogOptions& options) {
+Result<> check_options(const LogOptions& options, const RecordQuery& query) {
     if (options.follows && (!options.by.empty() || options.charts))
         return failure(
             ErrorCode::invalid, "-f shows records as they come: it goes with neither --by nor --chart"
+        );
+    if (options.follows && query.asks_for_marks())
+        return failure(
+            ErrorCode::invalid,
+            "-f shows records as they come, which nobody has labelled or released yet: it goes with neither "
+            "label: nor released:"
         );
     if (!options.by.empty() && options.charts)
         return failure(ErrorCode::invalid, "--by and --chart are two answers: ask for one of them");
@@ -224,9 +230,10 @@ Result<> check_options(const LogOptions& options) {
 int log_command(const CommandContext& context, const LogOptions& options) {
     const auto config = config_for(context);
     if (!config) return exit_config;
-    if (const auto checked = check_options(options); !checked) return report(checked.error(), context.form);
     const auto query = RecordQuery::parse(options.query, system_clock().wall());
     if (!query) return report(query.error(), context.form);
+    if (const auto checked = check_options(options, *query); !checked)
+        return report(checked.error(), context.form);
     const auto since = parse_since(options.since);
     if (!since) return report(since.error(), context.form);
     auto groups = RecordGroups::by(options.by.empty() ? "rule" : options.by);
@@ -243,7 +250,7 @@ int log_command(const CommandContext& context, const LogOptions& options) {
     // JSON has the timeline, too.
     const bool is_whole = context.form == OutputForm::json && options.by.empty() && !options.charts;
     const auto depth = is_whole ? RecordScan::Depth::with_evidence : RecordScan::Depth::decision;
-    RecordScan scan((*store)->decisions(), context.form, &progress, depth);
+    RecordScan scan(**store, context.form, &progress, depth);
     RecordTimes times;
     const auto scanned = scan.run(*query, *since, [&](const StoredRecord& stored) {
         if (!options.by.empty()) {

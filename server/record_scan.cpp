@@ -1,6 +1,7 @@
 #include "server/record_scan.hpp"
 
 #include "policy/time_text.hpp"
+#include "server/record_candidates.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -70,22 +71,44 @@ Error unreadable_evidence(const RecordId& id, std::string_view why) {
 Result<> RecordScan::run(
     const RecordQuery& query, WallTime since, const std::function<bool(const StoredRecord&)>& visit
 ) {
-    return log_.scan(
-        {RecordId::first_at(std::max(since, query.since()))},
-        [&](const RecordId& id, Result<std::string_view> octets) {
-            if (progress_ != nullptr) progress_->count();
-            auto stored =
-                octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
-            if (!stored) {
-                note_unreadable(id, stored.error());
-                return true;
-            }
-            if (!query.matches(*stored)) return true;
-            if (depth_ == Depth::with_evidence) complete(*octets, *stored);
-            add_folds(log_, *stored);
-            return visit(*stored);
-        }
-    );
+    const QueryIds wanted = query.ids();
+    RecordSpan span{std::max(RecordId::first_at(since), wanted.first), wanted.end};
+    if (span.until && *span.until <= span.from) return {};
+    RecordMarks marks(store_);
+    bool goes_on = true;
+    const auto look = [&](const RecordId& id, const Result<std::string_view>& octets) {
+        if (progress_ != nullptr) progress_->count();
+        goes_on = look_at(id, octets, query, marks, visit);
+        return goes_on;
+    };
+    DecisionLog& log = store_.decisions();
+    const auto candidates = find_candidates(store_, query, span);
+    if (!candidates) return log.scan(span, look);
+    if (candidates->from > span.from) {
+        span.until = candidates->from;
+        if (const auto scanned = log.scan(span, look); !scanned || !goes_on) return scanned;
+    }
+    return log.look_up(candidates->ids, look);
+}
+
+bool RecordScan::look_at(
+    const RecordId& id,
+    const Result<std::string_view>& octets,
+    const RecordQuery& query,
+    RecordMarks& marks,
+    const std::function<bool(const StoredRecord&)>& visit
+) {
+    auto stored = octets ? decode_record(*octets) : Result<StoredRecord>(std::unexpected(octets.error()));
+    if (!stored) {
+        note_unreadable(id, stored.error());
+        return true;
+    }
+    if (!query.matches_but_for_marks(*stored)) return true;
+    if (depth_ == Depth::with_evidence) complete(*octets, *stored);
+    if (const auto added = marks.add_to(stored->record); !added) note_unreadable(id, added.error());
+    if (query.asks_for_marks() && !query.matches(*stored)) return true;
+    add_folds(store_.decisions(), *stored);
+    return visit(*stored);
 }
 
 void RecordScan::note_unreadable(const RecordId& id, const Error& error) {
@@ -95,7 +118,7 @@ void RecordScan::note_unreadable(const RecordId& id, const Error& error) {
 }
 
 void RecordScan::complete(std::string_view decision, StoredRecord& stored) {
-    const auto added = add_evidence(log_, decision, stored);
+    const auto added = add_evidence(store_.decisions(), decision, stored);
     if (added) return;
     ++without_evidence_;
     if (progress_ != nullptr) progress_->hide();

@@ -5,6 +5,7 @@
 #include "policy/record_query.hpp"
 #include "server/command_output.hpp"
 #include "server/long_command.hpp"
+#include "server/record_marks.hpp"
 #include "store/decision_log.hpp"
 #include "store/store.hpp"
 
@@ -33,10 +34,11 @@ public:
     enum class Depth : std::uint8_t { decision, with_evidence };
 
     /// All must outlive it; `progress` may be nullptr.
-    RecordScan(DecisionLog& log, OutputForm form, Progress* progress, Depth depth = Depth::decision)
-        : log_(log), form_(form), progress_(progress), depth_(depth) {}
+    RecordScan(Store& store, OutputForm form, Progress* progress, Depth depth = Depth::decision)
+        : store_(store), form_(form), progress_(progress), depth_(depth) {}
 
-    /// Those from `since` on that match, until `visit` returns false. An error is the store's.
+    /// Those from `since` on that match, by id, with what people did about them, until `visit` returns false.
+    /// Looks at no more records than the store's indexes leave. An error is the store's.
     Result<> run(
         const RecordQuery& query, WallTime since, const std::function<bool(const StoredRecord&)>& visit
     );
@@ -49,7 +51,16 @@ public:
     void tell_unreadable() const;
 
 private:
-    DecisionLog& log_;
+    /// False if `visit` wants no more.
+    bool look_at(
+        const RecordId& id,
+        const Result<std::string_view>& octets,
+        const RecordQuery& query,
+        RecordMarks& marks,
+        const std::function<bool(const StoredRecord&)>& visit
+    );
+
+    Store& store_;
     OutputForm form_;
     Progress* progress_;
     Depth depth_;

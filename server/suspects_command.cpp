@@ -125,7 +125,7 @@ int suspects_command(const CommandContext& context, const SuspectsOptions& optio
     std::uint64_t judged = 0;
     if (const auto learned = review.learn(); !learned) return report(learned.error(), context.form);
     const DeferredToo deferred = options.deferred_too ? DeferredToo::yes : DeferredToo::no;
-    RecordScan scan((*store)->decisions(), context.form, &progress);
+    RecordScan scan(**store, context.form, &progress);
     const auto scanned = scan.run(*query, *since, [&](const StoredRecord& stored) {
         if (!is_refusal(stored.record, deferred)) return true;
         refusals += std::max<std::uint64_t>(stored.record.folded_count, 1);

@@ -2,6 +2,7 @@
 #include "base/parallel.hpp"
 #include "policy/record_query.hpp"
 #include "policy/whatif.hpp"
+#include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -129,9 +130,13 @@ public:
 private:
     Result<> judge_one(const RecordId& id, std::string_view octets, std::size_t thread, Piece& piece) {
         if (query_ != nullptr) {
-            const auto stored = decode_record(octets);
+            auto stored = decode_record(octets);
             if (!stored) return std::unexpected(stored.error());
-            if (!query_->matches(*stored)) return {};
+            if (!query_->matches_but_for_marks(*stored)) return {};
+            if (query_->asks_for_marks()) {
+                if (auto added = add_aftermath(store_, stored->record); !added) return added;
+                if (!query_->matches(*stored)) return {};
+            }
         }
         WhatIf& judge = *judges_[thread];
         if (auto read = judge.judge(octets, piece.changed); !read) return read;

@@ -54,6 +54,8 @@ struct RefusalKind {
 /// More equal refusals than this in a minute are folded into one row.
 inline constexpr std::uint32_t refusal_fold_limit_per_minute = 100;
 
+using NetworkOf = std::function<std::optional<std::string>(std::string_view)>;
+
 class DecisionLog {
 public:
     virtual ~DecisionLog() = default;
@@ -87,11 +89,22 @@ public:
     virtual Result<> scan(
         const RecordSpan& span, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
     ) = 0;
+    /// The same of these ids, which are in order; what is not there is passed over.
+    virtual Result<> look_up(
+        const std::vector<RecordId>& ids,
+        const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
+    ) = 0;
     /// The ids that may have `value` there, in order; each must be looked at, for some have it no more.
-    /// no_space if there are more than a list of them may take: scan() is for those.
+    /// no_space if there are more than a list of them may take: scan() is for those, and for what stands
+    /// before indexed_from().
     virtual Result<std::vector<RecordId>> candidates(
         RecordIndex index, std::string_view value, const RecordSpan& span
     ) = 0;
+    /// From where on candidates() misses nothing of the span: rows that an older version wrote are in no
+    /// index, nor are refusals whose part of the index had to go for want of room. `network_of` gives what
+    /// RecordIndex::network has of a decision, nullopt for one that cannot be read. It is found by samples,
+    /// so of refusals that are the next to go themselves a few may be missed.
+    virtual Result<RecordId> indexed_from(const RecordSpan& span, const NetworkOf& network_of) = 0;
     /// The first and the last id there is; nullopt if there is none.
     virtual Result<std::optional<std::pair<RecordId, RecordId>>> bounds() = 0;
     virtual Result<std::uint64_t> count() = 0;

@@ -40,6 +40,9 @@ struct LedgerMark {
     bool operator==(const LedgerMark&) const = default;
 };
 
+/// What is known of a decision beside its record.
+enum class LedgerNote : std::uint8_t { kept, labelled, released };
+
 /// An account that a kept message goes to.
 struct ReleaseTarget {
     std::string account;
@@ -56,6 +59,9 @@ public:
     virtual Result<> has_room() const = 0;
     /// not_found: never kept, or not any more.
     virtual Result<KeptMessage> find(const RecordId& id) = 0;
+    /// The decisions of which that is noted, from `from` on, by id, at most `limit`: fewer are the last. Of
+    /// those labelled some may have their label no more.
+    virtual Result<std::vector<RecordId>> noted(LedgerNote note, const RecordId& from, std::size_t limit) = 0;
     /// Releases, then labels, each in the order in which they were made.
     virtual Result<std::vector<LedgerMark>> marks(const RecordId& id) = 0;
     /// Into the INBOX of each account that it was not released to before, with the time at which it was

@@ -74,6 +74,28 @@ Result<RecordPiece> read_piece(Database& database, std::size_t table, const Reco
     }
 }
 
+Result<std::vector<ReadRecord>> read_records(
+    const Database& database, std::size_t table, std::span<const RecordId> ids
+) {
+    const auto use = database.use();
+    if (!use) return failure(ErrorCode::unavailable, "the store is closed");
+    // Neighbours share a block, which is unpacked once.
+    const rocksdb::ReadOptions options;
+    std::vector<ReadRecord> records;
+    rocksdb::PinnableSlice value;
+    for (const RecordId& id : ids) {
+        const auto status = use->Get(options, use.table(table), rocksdb::Slice(rows::id_key(id)), &value);
+        if (status.ok())
+            records.push_back({id, value.ToString()});
+        else if (status.IsCorruption())
+            records.push_back({id, std::unexpected(to_error("records cannot be read", status))});
+        else if (!status.IsNotFound())
+            return std::unexpected(to_error("cannot read the records", status));
+        value.Reset();
+    }
+    return records;
+}
+
 Result<std::uint64_t> count_keys(Database& database, std::size_t table) {
     const auto use = database.use();
     if (!use) return failure(ErrorCode::unavailable, "the store is closed");

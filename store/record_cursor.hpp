@@ -8,6 +8,7 @@
 #include "store/decision_log.hpp"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,11 @@ struct RecordPiece {
 
 /// Records of the span, some hundred of them.
 Result<RecordPiece> read_piece(Database& database, std::size_t table, const RecordSpan& span);
+
+/// Those of these ids that the table has, in their order.
+Result<std::vector<ReadRecord>> read_records(
+    const Database& database, std::size_t table, std::span<const RecordId> ids
+);
 
 /// How many keys a table has.
 Result<std::uint64_t> count_keys(Database& database, std::size_t table);

@@ -2,12 +2,15 @@
 
 #include "base/log.hpp"
 #include "store/record_cursor.hpp"
+#include "store/record_index.hpp"
+#include "store/record_merge.hpp"
 #include "store/row_codec.hpp"
 
 #include <rocksdb/convenience.h>
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 namespace wicket {
 namespace {
@@ -18,68 +21,8 @@ constexpr std::chrono::seconds fold_interval{1};
 // 13 MiB of ids; whoever wants more reads all records in order, which is quicker then.
 constexpr std::size_t candidates_limit = 1'000'000;
 
-/// Both classes and what waits in memory, as one sequence by id.
-class Merge {
-public:
-    using Visit = std::function<bool(const RecordId&, Result<std::string_view>)>;
-
-    Merge(Database& mail, Database& refusals, const RecordSpan& span)
-        : mail_(mail), refusals_(refusals), span_(span) {}
-
-    /// Visits one piece; `waiting` gives what memory holds, and is asked before the disk, since rows go from
-    /// memory to disk. False if there is no more, or `visit` wants no more.
-    template <class Waiting>
-    Result<bool> step(const Waiting& waiting, const Visit& visit) {
-        const std::vector<ReadRecord> from_memory = waiting(span_);
-        auto refused = read_piece(refusals_, static_cast<std::size_t>(RefusalTable::refusals), span_);
-        if (!refused) return std::unexpected(refused.error());
-        auto decided = read_piece(mail_, static_cast<std::size_t>(MailTable::decisions), span_);
-        if (!decided) return std::unexpected(decided.error());
-        // Beyond the end of a piece that is not the last, the others would come too early.
-        std::optional<RecordId> end;
-        for (const RecordPiece* piece : {&*refused, &*decided}) {
-            if (!piece->is_last && (!end || piece->records.back().id < *end)) end = piece->records.back().id;
-        }
-        struct Candidate {
-            const ReadRecord* record;
-            int rank;
-        };
-        std::vector<Candidate> all;
-        const auto take = [&](const std::vector<ReadRecord>& records, int rank) {
-            for (const ReadRecord& record : records) {
-                if (!end || record.id <= *end) all.push_back({&record, record.value ? rank : rank_of_damage});
-            }
-        };
-        // Of one id the latest is shown: the decision at the end of data, else what memory holds.
-        take(decided->records, 0);
-        take(from_memory, 1);
-        take(refused->records, 2);
-        std::ranges::sort(all, {}, [](const Candidate& one) { return std::pair(one.record->id, one.rank); });
-        const ReadRecord* last = nullptr;
-        for (const auto& [record, rank] : all) {
-            const bool is_repeated = last != nullptr && last->id == record->id && rank != rank_of_damage;
-            last = record;
-            if (!is_repeated && !show(*record, visit)) return false;
-        }
-        const auto next = end ? successor(*end) : std::nullopt;
-        if (next) span_.from = *next;
-        return next.has_value();
-    }
-
-private:
-    static constexpr int rank_of_damage = 3;  // told beside what can be read
-
-    static bool show(const ReadRecord& record, const Visit& visit) {
-        if (!record.value) return visit(record.id, std::unexpected(record.value.error()));
-        const auto decoded = rows::decode_decision(*record.value);
-        if (!decoded) return visit(record.id, failure(ErrorCode::corrupt, "its row is damaged"));
-        return visit(record.id, *decoded);
-    }
-
-    Database& mail_;
-    Database& refusals_;
-    RecordSpan span_;
-};
+// As many as a piece of a scan has.
+constexpr std::size_t looked_up_at_once = 512;
 
 Result<std::string> read_row(const Database& database, std::size_t table, std::string_view key) {
     const auto use = database.use();
@@ -329,7 +272,7 @@ Result<DecisionLog::Folded> RocksDecisionLog::folded(const RecordId& id) {
 Result<> RocksDecisionLog::scan(
     const RecordSpan& span, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
 ) {
-    Merge merge(mail_, refusals_, span);
+    RecordMerge merge(mail_, refusals_, span);
     const auto waiting = [this](const RecordSpan& rest) {
         std::vector<ReadRecord> records;
         const std::lock_guard lock(mutex_);
@@ -349,6 +292,31 @@ Result<> RocksDecisionLog::scan(
         if (!goes_on) return std::unexpected(goes_on.error());
         if (!*goes_on) return {};
     }
+}
+
+Result<> RocksDecisionLog::look_up(
+    const std::vector<RecordId>& ids,
+    const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
+) {
+    for (std::size_t at = 0; at < ids.size(); at += looked_up_at_once) {
+        const std::span<const RecordId> some(
+            ids.data() + at, std::min<std::size_t>(ids.size() - at, looked_up_at_once)
+        );
+        // Memory before the disk, since rows go from there to here.
+        std::vector<ReadRecord> from_memory;
+        {
+            const std::lock_guard lock(mutex_);
+            for (const RecordId& id : some)
+                if (const Refusal* refusal = in_memory(id))
+                    from_memory.push_back({id, rows::encode_decision(refusal->record.decision)});
+        }
+        const auto refused = read_records(refusals_, refusal_records.decisions, some);
+        if (!refused) return std::unexpected(refused.error());
+        const auto decided = read_records(mail_, mail_records.decisions, some);
+        if (!decided) return std::unexpected(decided.error());
+        if (!show_merged(*decided, from_memory, *refused, std::nullopt, visit)) return {};
+    }
+    return {};
 }
 
 Result<std::vector<RecordId>> RocksDecisionLog::candidates(
@@ -374,6 +342,14 @@ Result<std::vector<RecordId>> RocksDecisionLog::candidates(
     const auto repeated = std::ranges::unique(ids);
     ids.erase(repeated.begin(), repeated.end());
     return ids;
+}
+
+Result<RecordId> RocksDecisionLog::indexed_from(const RecordSpan& span, const NetworkOf& network_of) {
+    const auto of_mail = wicket::indexed_from(mail_, mail_records, span, network_of);
+    if (!of_mail) return of_mail;
+    const auto of_refusals = wicket::indexed_from(refusals_, refusal_records, span, network_of);
+    if (!of_refusals) return of_refusals;
+    return std::max(*of_mail, *of_refusals);
 }
 
 Result<std::optional<std::pair<RecordId, RecordId>>> RocksDecisionLog::bounds() {

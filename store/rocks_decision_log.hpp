@@ -48,9 +48,14 @@ public:
     Result<> scan(
         const RecordSpan& span, const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
     ) override;
+    Result<> look_up(
+        const std::vector<RecordId>& ids,
+        const std::function<bool(const RecordId&, Result<std::string_view>)>& visit
+    ) override;
     Result<std::vector<RecordId>> candidates(
         RecordIndex index, std::string_view value, const RecordSpan& span
     ) override;
+    Result<RecordId> indexed_from(const RecordSpan& span, const NetworkOf& network_of) override;
     Result<std::optional<std::pair<RecordId, RecordId>>> bounds() override;
     Result<std::uint64_t> count() override;
     Result<> remove(const std::vector<Removal>& records) override;

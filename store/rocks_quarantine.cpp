@@ -39,6 +39,15 @@ Result<rows::Kept> read_kept(const Database::Use& use, const RecordId& id) {
     return std::move(*kept);
 }
 
+rows::LedgerRow row_of(LedgerNote note) {
+    switch (note) {
+        case LedgerNote::kept: return rows::LedgerRow::kept;
+        case LedgerNote::labelled: return rows::LedgerRow::labels;
+        case LedgerNote::released: return rows::LedgerRow::releases;
+    }
+    std::unreachable();
+}
+
 void put_marks(
     const Database::Use& use,
     rocksdb::WriteBatch& batch,
@@ -186,6 +195,24 @@ Result<KeptMessage> RocksQuarantine::find(const RecordId& id) {
     const auto entry = read_entry(use, found->number, kept->uid);
     if (!entry) return std::unexpected(entry.error());
     return KeptMessage{kept->uid, entry->size_octets, entry->received, std::move(kept->recipients)};
+}
+
+Result<std::vector<RecordId>> RocksQuarantine::noted(
+    LedgerNote note, const RecordId& from, std::size_t limit
+) {
+    const auto use = database_.use();
+    if (!use) return failure(ErrorCode::unavailable, "the store is closed");
+    const rows::LedgerRow row = row_of(note);
+    const std::string end(1, static_cast<char>(static_cast<char>(row) + 1));
+    const rocksdb::Slice bound(end);
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &bound;
+    std::vector<RecordId> ids;
+    const std::unique_ptr<rocksdb::Iterator> at(use->NewIterator(options, use[MailTable::meta]));
+    for (at->Seek(rows::ledger_key(row, from)); at->Valid() && ids.size() < limit; at->Next())
+        if (const auto key = rows::parse_ledger_key(at->key().ToStringView())) ids.push_back(key->second);
+    if (!at->status().ok()) return std::unexpected(to_error("cannot read the ledger", at->status()));
+    return ids;
 }
 
 Result<std::vector<LedgerMark>> RocksQuarantine::marks(const RecordId& id) {

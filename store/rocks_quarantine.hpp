@@ -27,6 +27,7 @@ public:
 
     Result<> has_room() const override;
     Result<KeptMessage> find(const RecordId& id) override;
+    Result<std::vector<RecordId>> noted(LedgerNote note, const RecordId& from, std::size_t limit) override;
     Result<std::vector<LedgerMark>> marks(const RecordId& id) override;
     Result<std::vector<std::string>> release(
         const RecordId& id, const std::vector<ReleaseTarget>& targets, LedgerMark mark

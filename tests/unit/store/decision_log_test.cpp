@@ -258,6 +258,65 @@ TEST_F(DecisionLogTest, FindsByWhatARecordHas) {
     EXPECT_EQ(seen, (std::vector<std::string>{"two", "three"}));
 }
 
+TEST_F(DecisionLogTest, LooksUpIdsAsAScanShowsThem) {
+    std::vector<RecordId> ids;
+    for (int i = 0; i < 1500; ++i) {
+        const RecordId id = new_id(start + seconds(i));
+        ids.push_back(id);
+        if (i % 7 == 3) continue;  // nothing has this id
+        if (i % 3 != 0) refuse(id, "refused " + std::to_string(i));
+        if (i % 3 == 1) continue;
+        Delivery delivery;
+        delivery.id = id;
+        delivery.record = {"taken " + std::to_string(i), {}, {}};
+        ASSERT_TRUE(deliver(store_->mail(), std::move(delivery)));
+    }
+    for (int round = 0; round < 2; ++round) {
+        std::vector<std::string> found;
+        ASSERT_TRUE(store_->decisions().look_up(ids, [&](const RecordId&, Result<std::string_view> record) {
+            found.emplace_back(record.value());
+            return true;
+        }));
+        EXPECT_EQ(found, records_of(store_->decisions(), WallTime()));
+        EXPECT_EQ(found.size(), ids.size() - 1500 / 7);
+        int seen = 0;
+        ASSERT_TRUE(store_->decisions().look_up(ids, [&](const auto&, const auto&) { return ++seen < 600; }));
+        EXPECT_EQ(seen, 600);
+        reopen();
+    }
+}
+
+TEST_F(DecisionLogTest, KnowsFromWhenOnAllIsInTheIndex) {
+    // The network that a record says it has: of the older ones it is in no index.
+    const auto network_of = [](std::string_view decision) -> std::optional<std::string> {
+        if (decision == "unreadable") return std::nullopt;
+        return decision == "old" ? "203.0.113.0/24" : "192.0.2.0/24";
+    };
+    const auto from = [&](const RecordSpan& span) {
+        return store_->decisions().indexed_from(span, network_of).value();
+    };
+    EXPECT_EQ(from({}), RecordId());
+    std::vector<RecordId> ids;
+    for (int i = 0; i < 300; ++i) {
+        ids.push_back(new_id(start + seconds(i)));
+        const std::string record = i < 100 ? "old" : i == 200 ? "unreadable" : "new";
+        if (i % 2 == 0) {
+            refuse(ids.back(), record);
+            continue;
+        }
+        Delivery delivery;
+        delivery.id = ids.back();
+        delivery.record = {record, {}, {}};
+        delivery.record_keys.client_ip = client;
+        ASSERT_TRUE(deliver(store_->mail(), std::move(delivery)));
+    }
+    reopen();
+    EXPECT_GT(from({}), ids[99]);
+    EXPECT_LE(from({}), ids[100]);
+    EXPECT_EQ(from({ids[120]}), ids[120]);
+    EXPECT_LE(from({ids[50]}), ids[100]);
+}
+
 TEST_F(DecisionLogTest, KeepsEvidenceApartAndAnswersOnceADay) {
     const RecordAnswer spf{std::string(answer_name_octets, 's'), "v=spf1"};
     const RecordAnswer key{std::string(answer_name_octets, 'k'), "p=..."};

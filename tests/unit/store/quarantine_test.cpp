@@ -132,6 +132,31 @@ TEST_F(QuarantineTest, TheLastLabelCountsUntilItIsTakenBack) {
     EXPECT_EQ(faults(), std::vector<std::string>());
 }
 
+TEST_F(QuarantineTest, ListsWhatIsKeptLabelledAndReleasedById) {
+    std::vector<RecordId> ids;
+    for (int hour = 0; hour < 5; ++hour) {
+        ids.push_back(new_id(first_time - hours(10 - hour)));
+        ASSERT_TRUE(deliver(store_->mail(), kept_from({alice}, message_of(message_text(100)), ids.back())));
+    }
+    const RecordId never_kept = new_id(first_time);
+    ASSERT_TRUE(quarantine().label(ids[3], by("ann", LedgerMark::Kind::ham)));
+    ASSERT_TRUE(quarantine().label(never_kept, by("ann", LedgerMark::Kind::spam)));
+    ASSERT_TRUE(quarantine().release(ids[1], targets({alice}), by("ann")));
+    using Ids = std::vector<RecordId>;
+    for (int round = 0; round < 2; ++round) {
+        EXPECT_EQ(quarantine().noted(LedgerNote::kept, {}, 10).value(), ids);
+        EXPECT_EQ(quarantine().noted(LedgerNote::kept, ids[2], 2).value(), (Ids{ids[2], ids[3]}));
+        EXPECT_EQ(quarantine().noted(LedgerNote::labelled, {}, 10).value(), (Ids{ids[3], never_kept}));
+        EXPECT_EQ(quarantine().noted(LedgerNote::labelled, never_kept, 10).value(), Ids{never_kept});
+        EXPECT_EQ(quarantine().noted(LedgerNote::released, {}, 10).value(), Ids{ids[1]});
+        EXPECT_EQ(quarantine().noted(LedgerNote::released, ids[2], 10).value(), Ids{});
+        reopen();
+    }
+    ASSERT_TRUE(quarantine().forget({ids[1], ids[3]}));
+    EXPECT_EQ(quarantine().noted(LedgerNote::kept, {}, 10).value(), (Ids{ids[0], ids[2], ids[4]}));
+    EXPECT_EQ(quarantine().noted(LedgerNote::labelled, {}, 10).value(), Ids{never_kept});
+}
+
 TEST_F(QuarantineTest, TheLedgerOfOneDecisionIsBounded) {
     const RecordId id = new_id();
     for (std::size_t i = 0; i < ledger_marks_limit + 5; ++i)

@@ -1,0 +1,118 @@
+// What a query pins down, so that not every record needs to be looked at.
+#include "base/text.hpp"
+#include "policy/record_query.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace wicket {
+namespace {
+
+// Networks of the index that a wider one is made of: more are sooner found by looking at all records.
+constexpr int widest_network_bits = 4;
+
+bool has_wildcard(std::string_view text) {
+    return text.find_first_of("*?") != std::string_view::npos;
+}
+
+/// The neighbourhoods that a network lies in or is made of; none if they are too many.
+std::vector<std::string> neighbourhoods_of(const IpNetwork& network) {
+    const IpAddress& address = network.address();
+    const int unit_bits = neighbourhood(address).prefix_bits();
+    const int bits = unit_bits - network.prefix_bits();
+    if (bits <= 0) return {neighbourhood(address).to_string()};
+    if (bits > widest_network_bits) return {};
+    std::vector<std::string> made;
+    std::string octets(address.octets());
+    char& last = octets[static_cast<std::size_t>(unit_bits / 8 - 1)];
+    const auto first = static_cast<unsigned char>(last);
+    for (unsigned number = 0; number < (1U << static_cast<unsigned>(bits)); ++number) {
+        last = static_cast<char>(first | number);
+        if (const auto one = IpAddress::from_octets(octets)) made.push_back(neighbourhood(*one).to_string());
+    }
+    return made;
+}
+
+/// The next text of as many digits of base32hex (RFC 4648 section 7); empty behind the last.
+std::string next_prefix(std::string prefix) {
+    while (!prefix.empty()) {
+        char& last = prefix.back();
+        if (lower_case(last) != 'v') {
+            last = last == '9' ? 'A' : static_cast<char>(last + 1);
+            return prefix;
+        }
+        prefix.pop_back();
+    }
+    return prefix;
+}
+
+std::optional<RecordId> first_id_with(std::string prefix) {
+    prefix.resize(RecordId::text_length, '0');
+    return RecordId::parse(prefix);
+}
+
+}  // namespace
+
+QueryIds RecordQuery::ids() const {
+    QueryIds ids{RecordId::first_at(since())};
+    const auto end_at = [&ids](const RecordId& end) { ids.end = ids.end ? std::min(*ids.end, end) : end; };
+    for (const Term& term : terms_) {
+        if (term.negated) continue;
+        // An id has the millisecond of its record's time.
+        if (term.field == Field::until) end_at(RecordId::first_at(term.time + std::chrono::milliseconds(1)));
+        if (term.field != Field::id || has_wildcard(term.pattern) ||
+            term.pattern.size() >= RecordId::text_length)
+            continue;
+        const auto first = first_id_with(term.pattern);
+        if (!first) continue;
+        ids.first = std::max(ids.first, *first);
+        const std::string next = next_prefix(term.pattern);
+        if (const auto end = next.empty() ? std::nullopt : first_id_with(next)) end_at(*end);
+    }
+    return ids;
+}
+
+std::optional<QueryPin> RecordQuery::pin_of(const Term& term) {
+    if (term.negated) return std::nullopt;
+    const auto pin = [](QueryPin::What what, std::vector<std::string> values) -> std::optional<QueryPin> {
+        if (values.empty() || values.front().empty() || has_wildcard(values.front())) return std::nullopt;
+        return QueryPin{what, std::move(values)};
+    };
+    switch (term.field) {
+        case Field::ip:
+            // A client whose address is not known stands as 0.0.0.0.
+            if (term.pattern == "unknown")
+                return pin(QueryPin::What::network, {neighbourhood(IpAddress()).to_string()});
+            if (!term.network) return std::nullopt;
+            return pin(QueryPin::What::network, neighbourhoods_of(*term.network));
+        case Field::from: {
+            const std::size_t at = term.pattern.rfind('@');
+            if (term.pattern == "<>" || (at == std::string::npos && has_wildcard(term.pattern)))
+                return std::nullopt;
+            return pin(
+                QueryPin::What::sender_domain,
+                {at == std::string::npos ? term.pattern : term.pattern.substr(at + 1)}
+            );
+        }
+        case Field::to: return pin(QueryPin::What::recipient, {term.pattern});
+        case Field::rule: return pin(QueryPin::What::rule, {term.pattern});
+        case Field::label:
+            if (term.pattern == "none") return std::nullopt;
+            return QueryPin{QueryPin::What::label};
+        case Field::released:
+            if (term.pattern == "no") return std::nullopt;
+            return QueryPin{QueryPin::What::release};
+        // The verdict that is indexed is the whole transaction's, not what each recipient got.
+        default: return std::nullopt;
+    }
+}
+
+std::vector<QueryPin> RecordQuery::pins() const {
+    std::vector<QueryPin> pins;
+    for (const Term& term : terms_)
+        if (auto pin = pin_of(term)) pins.push_back(std::move(*pin));
+    return pins;
+}
+
+}  // namespace wicket
