@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <exception>
 #include <new>
@@ -40,6 +41,7 @@ struct Words {
     FeedbackOptions feedback;
     ExportOptions exported;
     std::string release_to;
+    QuarantineOptions quarantine;
 };
 
 CLI::App* add_command(
@@ -64,8 +66,24 @@ std::string joined_fields() {
     return text + "fact:NAME";
 }
 
+// The query language in short; docs/tuning.md tells it.
+constexpr const char* query_terms =
+    "verdict: from: to: ip: rule: helo: id: stage: fact:NAME=PATTERN 'fact:NAME>NUMBER' 'score>N' since: "
+    "until: label:spam|ham|none released:yes|no|WHO";
+
 /// What people do about a decision.
 void add_aftermath_commands(CLI::App& app, Words& words) {
+    CLI::App* quarantine = add_command(
+        app,
+        words,
+        "quarantine",
+        "The messages that are kept for people to look at, newest last: from whom, whom they were kept from, "
+        "why, and until when; terms as of log",
+        "mailwicket quarantine --since 7d to:alice@example.test released:no\n"
+        "  mailwicket quarantine verdict:quarantine --json"
+    );
+    quarantine->add_option("query", words.quarantine.query, query_terms);
+    quarantine->add_option("--since", words.quarantine.since, "90m, 2h, 7d, or 2026-01-31");
     CLI::App* release = add_command(
         app,
         words,
@@ -143,14 +161,10 @@ void add_commands(CLI::App& app, Words& words) {
         "Decisions, newest last; terms FIELD:PATTERN must all hold, a leading - negates one",
         "mailwicket log verdict:reject -from:*@example.org ip:192.0.2.0/24 --since 1h\n"
         "  mailwicket log 'score>8' fact:spf.result=fail --by sender-domain\n"
+        "  mailwicket log verdict:reject label:ham --since 30d\n"
         "  mailwicket log verdict:reject --since 7d --chart"
     );
-    log->add_option(
-        "query",
-        words.log.query,
-        "verdict: from: to: ip: rule: helo: id: stage: fact:NAME=PATTERN 'fact:NAME>NUMBER' 'score>N' since: "
-        "until:"
-    );
+    log->add_option("query", words.log.query, query_terms);
     log->add_option("--since", words.log.since, "90m, 2h, 7d, or 2026-01-31");
     log->add_flag("-f,--follow", words.log.follows, "wait for more");
     log->add_option("--by", words.log.by, "count by " + joined_fields());
@@ -273,11 +287,13 @@ int run(const std::string& command, Words& words) {
         }
         return account_command(words.context, words.verb, words.address);
     }
-    for (std::vector<std::string>* query : {&words.log.query, &words.suspects.query, &words.whatif.query})
+    for (std::vector<std::string>* query :
+         {&words.log.query, &words.suspects.query, &words.whatif.query, &words.quarantine.query})
         query->insert(query->end(), words.negated_terms.begin(), words.negated_terms.end());
     if (command == "log") return log_command(words.context, words.log);
     if (command == "whatif") return whatif_command(words.context, words.whatif);
     if (command == "explain") return explain_command(words.context, words.id);
+    if (command == "quarantine") return quarantine_command(words.context, words.quarantine);
     if (command == "release") return release_command(words.context, words.id, words.release_to);
     if (command == "feedback") {
         if (words.feedback.label.empty() != words.feedback.is_undo)
@@ -313,9 +329,8 @@ bool is_negated_term(std::string_view word) {
 /// Takes such terms out of the arguments, which are left for the reader of options.
 std::vector<std::string> split_negated_terms(int argc, char** argv, Words& words) {
     std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
-    if (arguments.empty() ||
-        (arguments.front() != "log" && arguments.front() != "suspects" && arguments.front() != "whatif"))
-        return arguments;
+    constexpr std::array<std::string_view, 4> asking = {"log", "suspects", "whatif", "quarantine"};
+    if (arguments.empty() || std::ranges::find(asking, arguments.front()) == asking.end()) return arguments;
     std::vector<std::string> rest;
     for (std::string& word : arguments)
         (is_negated_term(word) ? words.negated_terms : rest).push_back(std::move(word));

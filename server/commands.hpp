@@ -53,6 +53,12 @@ int allow_command(const CommandContext& context, const AllowOptions& options);
 int explain_command(const CommandContext& context, const std::string& id);
 /// Delivers a message of the quarantine; `to`: an address in place of its own recipients, or empty.
 int release_command(const CommandContext& context, const std::string& id, const std::string& to);
+struct QuarantineOptions {
+    std::vector<std::string> query;
+    std::string since;
+};
+/// The messages of the quarantine, newest last.
+int quarantine_command(const CommandContext& context, const QuarantineOptions& options);
 /// Removes every record in which the address is sender or recipient, with the messages kept of them.
 int forget_command(const CommandContext& context, const std::string& address);
 struct FeedbackOptions {

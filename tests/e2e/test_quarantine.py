@@ -1,4 +1,5 @@
 """What is refused after DATA is kept for people to look at; they release it, label it, export it, or have it forgotten."""
+import datetime
 import getpass
 import json
 import os
@@ -272,3 +273,86 @@ def test_a_redacted_address_is_forgotten():
         check(': 1 records and 1 kept' in server.command('forget', 'eve@sender.test').stdout, 'forget')
         equal([record['id'] for record in server.log()], [stays], 'log')
         release(server, gone, code=1)
+
+
+def listed(server, *words):
+    *rows, last = [json.loads(line) for line in server.command('quarantine', *words, '--json').stdout.splitlines()]
+    equal(last['summary'], {'messages': len(rows), 'octets': sum(r['size'] for r in rows)}, 'summary')
+    return rows
+
+
+def test_the_quarantine_is_listed():
+    with Server(rules=RULES, tables='[retention]\nquarantine = { days = 7 }\n') as server:
+        check('0 messages' in server.command('quarantine').stderr, 'an empty quarantine')
+        equal(listed(server), [], 'an empty quarantine')
+        deliver(server, 'joe@sender.test', [ALICE])
+        first, second, third = (deliver(server, 'eve@sender.test', to).id for to in ([ALICE], [ALICE, BOB], [BOB]))
+        for runs in (True, False):
+            if not runs:
+                server.terminate()
+            rows = listed(server)
+            equal([(r['id'], r['to']) for r in rows], [(first, [ALICE]), (second, [ALICE, BOB]), (third, [BOB])], 'rows')
+            row = rows[0]
+            equal((row['from'], row['verdict'], row['rule'], row['released'], row['label']), ('eve@sender.test', 'reject', 'no-eve', None, None), 'row')
+            check(row['size'] > len(MESSAGE) and row['client'] == '198.51.100.7', f'size, client: {row}')
+            kept = datetime.datetime.fromisoformat(row['expires']) - datetime.datetime.fromisoformat(row['time'])
+            equal(kept, datetime.timedelta(days=7), 'expiry')
+        server.start()
+        server.command('feedback', second, 'ham')
+        release(server, third)
+
+        def ids(*words):
+            return [r['id'] for r in listed(server, *words)]
+        equal(ids('label:ham'), [second], 'label:')
+        equal(ids('released:no'), [first, second], 'released:no')
+        equal(ids('-released:no'), [third], '-released:no')
+        equal(ids('to:' + BOB, '-label:ham'), [third], 'to:')
+        equal(ids('--since', '1h', 'from:*@sender.test', 'rule:no-eve'), [first, second, third], 'all')
+        equal(ids('from:*@elsewhere.test'), [], 'from:')
+        equal(ids('id:' + second), [second], 'id:')
+        equal(ids('until:1h'), [], 'until:')
+        table = server.command('quarantine').stdout
+        check(re.search(rf'^id +received +expires +size +verdict +from, kept from, rule\n{first}  20\S+ \d\d:\d\d  20\S+ \d\d:\d\d +\d+\S* \S+  reject +'
+                        rf'<eve@sender.test> -> <{ALICE}> rule=no-eve$', table, re.M), table)
+        check(f'-> <{ALICE}>,<{BOB}> rule=no-eve label=ham\n' in table and f'-> <{BOB}> rule=no-eve released\n' in table, table)
+        check('did you mean "from:"' in server.command('quarantine', 'form:x', check_code=64).stderr, 'a bad term')
+        server.command('quarantine', '--since', 'yesterday', check_code=64)
+        server.command('forget', 'eve@sender.test')
+        equal(ids(), [], 'after forget')
+
+
+def test_log_finds_labels_and_releases():
+    with Server(rules=RULES) as server:
+        good = deliver(server, 'joe@sender.test', [ALICE]).id
+        early = deliver(server, 'ann@sender.test', [ALICE]).id
+        kept = [deliver(server, 'eve@sender.test', [ALICE, BOB]).id for _ in range(3)]
+        for identifier, label in ((good, 'spam'), (early, 'ham'), (kept[0], 'ham'), (kept[1], 'spam')):
+            server.command('feedback', identifier, label)
+        server.command('feedback', kept[1], '--undo')
+        release(server, kept[0], '--to', BOB)
+
+        def ids(*words):
+            return [r['id'] for r in server.log('verdict:*', '-verdict:none', *words)]
+        equal(ids('label:ham'), [early, kept[0]], 'label:ham')
+        equal(ids('label:spam'), [good], 'label:spam')
+        equal(ids('label:*'), [good, early, kept[0]], 'label:*')
+        equal(ids('label:none'), kept[1:], 'label:none')
+        equal(ids('-label:*'), kept[1:], '-label:*')
+        equal(ids('released:yes'), [kept[0]], 'released:yes')
+        equal(ids('released:no', 'verdict:reject'), [early, *kept[1:]], 'released:no')
+        equal(ids(f'released:{getpass.getuser()}'), [kept[0]], 'by whom')
+        equal(ids(f'released:{BOB}'), [kept[0]], 'to whom')
+        equal(ids(f'released:{ALICE}'), [], 'to somebody else')
+        equal([r['label']['label'] for r in server.log('label:ham')], ['ham', 'ham'], 'log --json has the label')
+        check(' label=ham released ' in server.command('log', 'released:yes').stdout, 'the line')
+        rows = [json.loads(line) for line in server.command('log', 'label:*', '--by', 'verdict', '--json').stdout.splitlines()]
+        equal([(r['value'], r['count']) for r in rows[:-1]], [('reject', 2), ('accept', 1)], 'groups')
+        summary = json.loads(server.command('whatif', 'label:ham', '--json').stdout.splitlines()[-1])['summary']
+        equal((summary['total'], summary['changed']), (3, 0), 'whatif: alice, and alice and bob')
+        suspects = [json.loads(line) for line in server.command('suspects', 'label:ham', '--json').stdout.splitlines()]
+        equal(suspects[-1]['summary']['refusals'], 2, 'suspects')
+        check('did you mean "ham"' in server.command('log', 'label:hem', check_code=64).stderr, 'a bad label')
+        server.command('log', 'released:', check_code=64)
+        check('neither label: nor released:' in server.command('log', '-f', 'label:ham', check_code=64).stderr, '-f')
+        server.terminate()
+        equal(ids('label:ham'), [early, kept[0]], 'without a server')

@@ -58,6 +58,7 @@ TEST_F(StoreCommandsTest, AStoreOfANewerVersionIsAFaultOfTheInstallationForEvery
         ASSERT_TRUE((*database)->write(use, batch, Database::Sync::yes));
     }
     EXPECT_EQ(log_command(context_, {}), exit_config);
+    EXPECT_EQ(quarantine_command(context_, {}), exit_config);
     EXPECT_EQ(explain_command(context_, "00000000000000000000"), exit_config);
     EXPECT_EQ(verify_command(context_), exit_config);
     EXPECT_EQ(account_command(context_, "list", ""), exit_config);
@@ -66,6 +67,7 @@ TEST_F(StoreCommandsTest, AStoreOfANewerVersionIsAFaultOfTheInstallationForEvery
 
 TEST_F(StoreCommandsTest, NoStoreIsUnavailableAndNoAccounts) {
     EXPECT_EQ(log_command(context_, {}), exit_unavailable);
+    EXPECT_EQ(quarantine_command(context_, {}), exit_unavailable);
     EXPECT_EQ(explain_command(context_, "00000000000000000000"), exit_unavailable);
     EXPECT_EQ(verify_command(context_), exit_unavailable);
     EXPECT_EQ(account_command(context_, "list", ""), exit_ok);
