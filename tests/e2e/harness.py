@@ -6,6 +6,7 @@
 
 Every port is the kernel's choice. WICKET_BINARY names the server (default: build/mailwicket).
 """
+import atexit
 import json
 import os
 import pathlib
@@ -83,6 +84,40 @@ def make_certificate(folder, name=HOSTNAME, prefix='cert'):
     return certificate, key
 
 
+class Prepared:
+    """What most servers of a run begin with, made once and copied: a certificate, and stores with accounts."""
+
+    def __init__(self):
+        self.lock, self.folder, self.stores = threading.Lock(), None, {}
+
+    def make_folder(self):
+        if not self.folder:
+            self.folder = pathlib.Path(tempfile.mkdtemp(prefix='wicket-e2e-prepared-'))
+            atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+            make_certificate(self.folder)
+
+    def copy_certificate(self, folder):
+        with self.lock:
+            self.make_folder()
+        for name in ('cert.pem', 'cert.key'):
+            shutil.copy(self.folder / name, folder)
+
+    def copy_store(self, server, accounts):
+        """The state folder of a server that has no configuration of its own, with these accounts."""
+        key = (server.binary, accounts)
+        with self.lock:
+            self.make_folder()
+            if key not in self.stores:
+                for name in accounts:
+                    server.add_account(name)
+                self.stores[key] = shutil.copytree(server.folder / 'state', self.folder / f'state-{len(self.stores)}')
+                return
+        shutil.copytree(self.stores[key], server.folder / 'state')
+
+
+PREPARED = Prepared()
+
+
 class Server:
     """The server and its folder. Starts with `with`, or with start(); stop() ends it and what it left behind.
 
@@ -102,8 +137,11 @@ class Server:
         self.config = self.folder / 'mailwicket.toml'
         self.process, self.ports, self.lines = None, {}, []
         self.write_config()
-        for name in accounts:
-            self.add_account(name)
+        if accounts and not (extra or tables):
+            PREPARED.copy_store(self, tuple(accounts))
+        else:
+            for name in accounts:
+                self.add_account(name)
 
     # ---- configuration ----
 
@@ -120,7 +158,7 @@ class Server:
                 text += '  [listen.limits]\n' + ''.join(f'  {k} = {toml(v)}\n' for k, v in listener['limits'].items())
         if self.tls:
             if not (self.folder / 'cert.pem').exists():
-                make_certificate(self.folder)
+                PREPARED.copy_certificate(self.folder)
             text += '\n[tls]\ncertificate = "cert.pem"\nkey = "cert.key"\n'
         anchor = f'trust_anchor = "{self.dns.anchor}"\n' if getattr(self.dns, 'anchor', None) else ''
         text += f'\n[dns]\nforward = ["{self.dns.forward}"]\n{anchor}\n[[domain]]\nname = "{DOMAIN}"\ndeliver = "store"\n'
