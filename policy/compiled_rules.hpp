@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -52,6 +53,7 @@ struct PointsCase {
 struct Rule {
     std::string id;
     SourcePlace place;
+    std::string source;  // the name of its file among sources()
     std::size_t folder = 0;
     std::string replaces;      // FILE:LINE of the rule in whose place it stands
     Stage stage = Stage::end;  // at which it answers
@@ -131,6 +133,30 @@ struct RuleTest {
     std::optional<Millipoints> points;
 };
 
+/// Variants of one rule set that were asked for lately, each by the rules in shadow there. A copy of the rule
+/// set has its own. Any thread.
+class ShadowVariants {
+public:
+    ShadowVariants() = default;
+    ShadowVariants(const ShadowVariants&) {}
+    ShadowVariants& operator=(const ShadowVariants&) = delete;
+
+    template <class Make>
+    std::shared_ptr<const RuleSet> find_or_make(const std::vector<std::string>& in_shadow, Make&& make) {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [rules, made] : kept_)
+            if (rules == in_shadow) return made;
+        // Two threads may be reading records of different days. A variant is as large as the rules.
+        constexpr std::size_t kept_limit = 2;
+        if (kept_.size() == kept_limit) kept_.erase(kept_.begin());
+        return kept_.emplace_back(in_shadow, make()).second;
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<std::pair<std::vector<std::string>, std::shared_ptr<const RuleSet>>> kept_;
+};
+
 class CompiledRules final : public RuleSet {
 public:
     const FactDictionary& dictionary() const override { return dictionary_; }
@@ -170,6 +196,8 @@ public:
         std::optional<Millipoints> junk, std::optional<Millipoints> reject
     ) const;
 
+    ShadowVariants& shadow_variants() const { return shadow_variants_; }
+
 private:
     friend class RuleLoader;
     /// After everything was added: orders, and computes what decide() needs at hand.
@@ -196,6 +224,7 @@ private:
     std::array<std::optional<Millipoints>, stage_count> credits_after_{};
     std::array<bool, stage_count> answers_at_{};
     std::array<bool, stage_count> has_immediate_answers_{};
+    mutable ShadowVariants shadow_variants_;
 };
 
 /// Of a RuleSet that load_rules made; anything else is a bug.

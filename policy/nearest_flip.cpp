@@ -97,10 +97,18 @@ std::set<FactId> asked_facts(const CompiledRules& rules) {
 class FlipSearch {
 public:
     FlipSearch(const RuleSet& rules, const RecordSubject& subject)
-        : rules_(compiled(rules)),
-          subject_(subject),
-          now_(judge(rules, subject)),
-          all_now_(decide(rules, subject.facts, Stage::end)) {}
+        : in_shadow_(
+              subject.in_shadow != nullptr && !subject.in_shadow->empty()
+                  ? with_shadow(rules, *subject.in_shadow)
+                  : nullptr
+          ),
+          rules_(compiled(in_shadow_ != nullptr ? *in_shadow_ : rules)),
+          subject_(subject) {
+        // The rules have that already: so one of those rules can be tried as enforced, too.
+        subject_.in_shadow = nullptr;
+        now_ = judge(rules_, subject_);
+        all_now_ = decide(rules_, subject_.facts, Stage::end);
+    }
 
     std::vector<Flip> run(std::size_t limit) {
         if (now_.action != subject_.verdict->action || now_.rule != subject_.verdict->rule) return {};
@@ -252,8 +260,9 @@ private:
         }
     }
 
+    std::shared_ptr<const RuleSet> in_shadow_;  // keeps rules_, if the circuit breaker had changed them
     const CompiledRules& rules_;
-    const RecordSubject& subject_;
+    RecordSubject subject_;
     Verdict now_;
     Verdict all_now_;  // with every hit
     std::vector<Flip> flips_;

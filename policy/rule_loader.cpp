@@ -109,6 +109,7 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
         }
     for (auto& [root, file] : roots) {
         folder_ = file->folder;
+        source_ = file->hash_name;
         for (auto& table : root.tables("rule"))
             read_rule(table);
     }

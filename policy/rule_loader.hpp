@@ -142,6 +142,7 @@ private:
     std::shared_ptr<CompiledRules> made_;
     NamedLists lists_;
     std::size_t folder_ = 0;  // of the file that is being read
+    std::string source_;      // and its name among the sources, while its rules are read
     Names thresholds_;        // at most one
     Names list_names_;
     Names dns_list_names_;

@@ -440,6 +440,7 @@ void RuleLoader::read_rule(ConfigTable& table) {
 void RuleLoader::read_id(ConfigTable& table, Rule& rule, std::optional<std::size_t>& replaced) {
     rule.place = table.place();
     rule.folder = folder_;
+    rule.source = source_;
     const auto id = table.text("id");
     if (!table.has("id")) table.error(table.place(), "a rule needs \"id\"");
     if (!id) return;

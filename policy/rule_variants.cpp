@@ -1,6 +1,7 @@
 #include "policy/rule_variants.hpp"
 
 #include "policy/compiled_rules.hpp"
+#include "policy/rule_source.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -48,10 +49,12 @@ std::shared_ptr<const RuleSet> with_modes(
 }
 
 std::shared_ptr<const RuleSet> with_shadow(const RuleSet& rules, const std::vector<std::string>& in_shadow) {
-    std::vector<std::pair<std::string, RuleMode>> modes;
-    for (const std::string& rule : in_shadow)
-        modes.emplace_back(rule, RuleMode::shadow);
-    return with_modes(rules, modes);
+    return compiled(rules).shadow_variants().find_or_make(in_shadow, [&] {
+        std::vector<std::pair<std::string, RuleMode>> modes;
+        for (const std::string& rule : in_shadow)
+            modes.emplace_back(rule, RuleMode::shadow);
+        return with_modes(rules, modes);
+    });
 }
 
 std::shared_ptr<const RuleSet> with_thresholds(
@@ -65,6 +68,15 @@ std::vector<RuleBrief> briefs_of(const RuleSet& rules) {
     for (const Rule& rule : compiled(rules).rules())
         briefs.push_back({rule.id, rules.origin_of(rule.id), rule.mode, rule.action, rule.stage});
     return briefs;
+}
+
+std::string text_of_rule(const RuleSet& rules, std::string_view id) {
+    const CompiledRules& made = compiled(rules);
+    const auto rule = std::ranges::find(made.rules(), id, &Rule::id);
+    if (rule == made.rules().end()) return {};
+    const auto source = std::ranges::find(made.sources(), rule->source, &RuleSource::name);
+    if (source == made.sources().end()) return {};
+    return table_text(source->content, rule->place.line);
 }
 
 }  // namespace wicket

@@ -23,7 +23,8 @@ Thresholds thresholds_for(const RuleSet& rules, const Facts& facts);
 std::shared_ptr<const RuleSet> with_modes(
     const RuleSet& rules, const std::vector<std::pair<std::string, RuleMode>>& modes
 );
-/// The same rules with those in shadow that the circuit breaker had put there.
+/// The same rules with those in shadow that the circuit breaker had put there. Made once: many records in a
+/// row, and many questions about each, ask for the same.
 std::shared_ptr<const RuleSet> with_shadow(const RuleSet& rules, const std::vector<std::string>& in_shadow);
 /// The same rules with other thresholds, for everybody.
 std::shared_ptr<const RuleSet> with_thresholds(
@@ -40,5 +41,7 @@ struct RuleBrief {
 };
 /// In file order.
 std::vector<RuleBrief> briefs_of(const RuleSet& rules);
+/// The rule's table as it stands in its own file; empty if there is no such rule.
+std::string text_of_rule(const RuleSet& rules, std::string_view id);
 
 }  // namespace wicket

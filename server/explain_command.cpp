@@ -14,7 +14,6 @@
 
 #include <boost/json.hpp>
 
-#include <charconv>
 #include <fmt/format.h>
 
 namespace wicket {
@@ -49,15 +48,6 @@ RulesOfThen rules_of(const DecisionRecord& record, const Config& config, Store& 
     };
 }
 
-/// FILE:LINE apart.
-std::pair<std::string, std::size_t> split_place(const std::string& place) {
-    const std::size_t colon = place.rfind(':');
-    std::size_t line = 0;
-    if (colon != std::string::npos)
-        std::from_chars(place.data() + colon + 1, place.data() + place.size(), line);
-    return {place.substr(0, colon), line};
-}
-
 struct Explanation {
     StoryContext story;
     std::vector<Flip> flips;
@@ -76,10 +66,7 @@ void show_rule(const RuleSet& rules, const std::string& rule, StoryContext& cont
         return;
     }
     context.rule_place = rules.origin_of(rule);
-    const auto [file, line] = split_place(context.rule_place);
-    for (const RuleSource& source : rules.sources())
-        if (file.ends_with(source.name) && context.rule_text.empty())
-            context.rule_text = table_text(source.content, line);
+    context.rule_text = text_of_rule(rules, rule);
 }
 
 /// What alone would have changed the verdict, or why that is not said.

@@ -132,6 +132,23 @@ TEST(NearestFlip, OfARefusalAtRcptItGoesOn) {
     EXPECT_EQ(texts[0], "without the rule a: it would have gone on to the next stage");
 }
 
+TEST(NearestFlip, TellsWhatARuleWouldDoThatTheBreakerHasInShadow) {
+    const auto rules = compiled_text(
+        std::string(points_rules) + "[[rule]]\nid = \"slip\"\nwhen = 'client.port > 1'\nthen = \"reject\"\n"
+    );
+    Facts facts;
+    facts.set(id_of(CoreFact::client_port), std::int64_t{2});
+    const std::vector<std::string> in_shadow = {"slip"};
+    Recorded recorded(*with_shadow(*rules, in_shadow), facts, Stage::end);
+    recorded.stored.record.rules_in_shadow = in_shadow;
+    ASSERT_EQ(recorded.stored.record.verdict.action, Action::accept);
+    const auto texts = texts_of(recorded.flips(*rules));
+    EXPECT_NE(
+        std::ranges::find(texts, "if the rule slip were in mode enforce (it is shadow): reject by slip"),
+        texts.end()
+    ) << fmt::format("{}", fmt::join(texts, "\n"));
+}
+
 TEST(NearestFlip, SaysNothingWhereTheRulesSayOtherwise) {
     const auto rules = compiled_text(std::string(points_rules));
     Facts facts;
@@ -171,6 +188,35 @@ TEST(RuleVariants, ChangeOneThingAndNothingElse) {
     EXPECT_EQ(briefs_of(*rules)[2].id, "strict");
     EXPECT_EQ(briefs_of(*rules)[2].mode, RuleMode::shadow);
     EXPECT_EQ(briefs_of(*rules)[2].action, Action::reject);
+}
+
+TEST(RuleVariants, ThoseInShadowAreMadeOnce) {
+    const auto rules = compiled_text(std::string(points_rules));
+    const auto shadow = with_shadow(*rules, {"zen"});
+    EXPECT_EQ(briefs_of(*shadow)[0].mode, RuleMode::shadow);
+    EXPECT_EQ(briefs_of(*rules)[0].mode, RuleMode::enforce);
+    EXPECT_EQ(with_shadow(*rules, {"zen"}), shadow);
+    const auto other = with_shadow(*rules, {"spf"});
+    EXPECT_EQ(briefs_of(*other)[0].mode, RuleMode::enforce);
+    EXPECT_EQ(briefs_of(*other)[1].mode, RuleMode::shadow);
+    EXPECT_EQ(with_shadow(*rules, {"zen"}), shadow) << "two may be asked for by turns";
+    // What was asked for long ago is made again, and is no other.
+    for (int at = 0; at < 10; ++at)
+        with_shadow(*rules, {fmt::format("r{}", at)});
+    EXPECT_EQ(briefs_of(*with_shadow(*rules, {"zen"}))[0].mode, RuleMode::shadow);
+    // A variant has its own variants.
+    EXPECT_EQ(briefs_of(*with_shadow(*shadow, {"spf"}))[0].mode, RuleMode::shadow);
+    // Records judged one after another do not copy the rules each.
+    StoredRecord stored;
+    stored.dictionary = rules->dictionary();
+    stored.record.rules_in_shadow = {"zen"};
+    const auto subjects = subjects_of(stored, rules->dictionary());
+    const auto kept = with_shadow(*rules, {"zen"});
+    const auto uses = kept.use_count();
+    for (int at = 0; at < 3; ++at)
+        judge(*rules, subjects[0]);
+    EXPECT_EQ(with_shadow(*rules, {"zen"}), kept);
+    EXPECT_EQ(kept.use_count(), uses);
 }
 
 }  // namespace
