@@ -7,8 +7,8 @@
 #include "base/clock.hpp"
 
 #include <cstdint>
+#include <list>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,16 +27,22 @@ inline constexpr double breaker_share_factor = 5;
 // A rule's own past counts once it is two days old: less is no history.
 inline constexpr int breaker_history_hours = 48;
 inline constexpr int breaker_kept_hours = 7 * 24;
-// A sender is known to be good after so many accepted messages that its domain has vouched for (DKIM or SPF).
+// A sender is known to be good after so many accepted messages that its domain has vouched for (DKIM or SPF),
+// in so many different hours: what comes at once and never again is no custom.
 inline constexpr std::uint32_t breaker_good_after = 5;
-// So many known good domains refused by one rule within an hour, and so much of all that it refused.
+inline constexpr std::uint32_t breaker_good_hours = 2;
+// So many known good domains refused by one rule within an hour, each from a network of its own, and so much
+// of all that it refused.
 inline constexpr std::uint64_t breaker_least_good = 5;
 inline constexpr double breaker_good_share = 0.25;
 // After this the rule is tried again.
 inline constexpr std::chrono::hours breaker_pause{24};
+// Who resets a rule has found it right. After two days of a week its new share is its own past: five times as
+// much would be over 100 %.
+inline constexpr std::chrono::hours breaker_rest{48};
 // Tables are bounded: ids come from rule files, domains and networks from peers.
 inline constexpr std::size_t breaker_rules_limit = 2'000;
-inline constexpr std::size_t breaker_domains_limit = 100'000;
+inline constexpr std::size_t breaker_domains_limit = 50'000;   // known good ones, and as many strangers
 inline constexpr std::size_t breaker_networks_limit = 20'000;  // an hour and rule
 
 struct TrippedRule {
@@ -44,6 +50,32 @@ struct TrippedRule {
     WallTime since{};
     WallTime until{};
     std::string reason;
+};
+
+/// Domains by how often their mail was accepted. Full, it forgets the one that was not seen for the longest
+/// time: of the strangers, or of those that are known to be good.
+class KnownSenders {
+public:
+    KnownSenders() = default;
+    KnownSenders(KnownSenders&&) = default;
+    KnownSenders& operator=(KnownSenders&&) = default;
+    void note_accepted(const std::string& domain, std::int64_t hour);
+    bool is_good(const std::string& domain) const;
+    std::size_t size() const { return by_domain_.size(); }
+
+private:
+    struct Sender {
+        std::string domain;
+        std::uint32_t messages = 0;
+        std::uint32_t hours = 0;
+        std::int64_t last_hour = -1;
+        bool is_good() const { return messages >= breaker_good_after && hours >= breaker_good_hours; }
+    };
+    void forget_oldest(std::list<Sender>& senders);
+
+    std::list<Sender> strangers_;  // the last seen at the end
+    std::list<Sender> good_;
+    std::unordered_map<std::string, std::list<Sender>::iterator> by_domain_;
 };
 
 class CircuitBreaker {
@@ -61,10 +93,12 @@ public:
 
     /// Those in shadow now; what is over is forgotten.
     std::vector<TrippedRule> tripped(WallTime now);
-    /// False if it was not tripped. Its counts begin anew.
-    bool reset(const std::string& rule);
-    /// Forgets rules that are not among these any more, or whose text has changed.
-    void keep_only(const std::set<std::string>& rules);
+    /// False if it was not tripped. Its past stays; the hour at hand begins anew, and for `breaker_rest` it
+    /// does not trip again.
+    bool reset(const std::string& rule, WallTime now);
+    /// The rules there are from now on. Forgets others, and those whose text has changed; the past of a new
+    /// one begins now.
+    void watch(const std::set<std::string>& rules, WallTime now);
 
     std::string save() const;
     /// What save() gave, however long ago; text that is none of it is passed over.
@@ -76,12 +110,18 @@ private:
         std::uint64_t count = 0;
     };
     struct Watched {
+        std::int64_t first_hour = 0;  // that it was there
+        WallTime rests_until{};
         std::vector<Hour> past;  // ended hours with refusals, oldest first
         Hour now;
-        std::set<std::uint64_t> networks;  // of this hour
-        std::set<std::string> good;        // known good domains refused this hour
+        std::set<std::uint64_t> networks;       // of this hour
+        std::set<std::string> good;             // known good domains refused this hour, each
+        std::set<std::uint64_t> good_networks;  // from one of these
+        void begin_hour(std::int64_t hour);
     };
     void begin_hour(std::int64_t hour);
+    /// nullptr if the table is full.
+    Watched* watched_of(const std::string& rule, std::int64_t first_hour);
     std::string fault_of(const Watched& watched, std::int64_t hour) const;
     static std::uint64_t sum_since(const std::vector<Hour>& hours, std::int64_t first);
 
@@ -90,7 +130,7 @@ private:
     Hour all_now_;
     std::set<std::uint64_t> all_networks_;
     std::map<std::string, Watched> rules_;
-    std::unordered_map<std::string, std::uint32_t> accepted_;  // by proven domain
+    KnownSenders senders_;
     std::map<std::string, TrippedRule> tripped_;
 };
 

@@ -41,10 +41,10 @@ RuleHits::RuleHits(const std::vector<RuleBrief>& rules) {
     }
 }
 
-std::set<std::string> RuleHits::deciders(const StoredRecord& stored) {
+std::set<std::string> RuleHits::deciders(const DecisionRecord& record) {
     std::set<std::string> rules;
-    add_deciders(stored.record.verdict, rules);
-    for (const RecordRecipient& recipient : stored.record.recipients)
+    add_deciders(record.verdict, rules);
+    for (const RecordRecipient& recipient : record.recipients)
         add_deciders(recipient.verdict, rules);
     return rules;
 }

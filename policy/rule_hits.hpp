@@ -26,7 +26,8 @@ public:
 
     /// The rules that decided a record: the one that the verdict names, or those whose points a threshold
     /// summed.
-    static std::set<std::string> deciders(const StoredRecord& stored);
+    static std::set<std::string> deciders(const DecisionRecord& record);
+    static std::set<std::string> deciders(const StoredRecord& stored) { return deciders(stored.record); }
     /// `alone`: of the deciders, those without which it would have passed. `is_suspect`: whether the refusal
     /// looks like a mistake.
     void add(const StoredRecord& stored, const std::set<std::string>& alone, bool is_suspect);

@@ -3,7 +3,6 @@
 #include "base/log.hpp"
 #include "base/message_bytes.hpp"
 #include "policy/rule_hits.hpp"
-#include "policy/rule_source.hpp"
 #include "policy/rule_variants.hpp"
 #include "policy/suspicion.hpp"
 #include "server/command_output.hpp"
@@ -11,7 +10,6 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 namespace wicket {
@@ -28,15 +26,7 @@ constexpr std::size_t text_hash_octets = 8;
 
 /// The rule's id with a hash of its text: a rule that was corrected is another one.
 std::string key_of(const RuleSet& rules, const RuleBrief& rule) {
-    const std::size_t colon = rule.origin.rfind(':');
-    std::size_t line = 0;
-    if (colon != std::string::npos)
-        std::from_chars(rule.origin.data() + colon + 1, rule.origin.data() + rule.origin.size(), line);
-    std::string text;
-    for (const RuleSource& source : rules.sources())
-        if (text.empty() && std::string_view(rule.origin).substr(0, colon).ends_with(source.name))
-            text = table_text(source.content, line);
-    const Sha256 hash = sha256_of(text);
+    const Sha256 hash = sha256_of(text_of_rule(rules, rule.id));
     return rule.id + ' ' + to_hex({reinterpret_cast<const char*>(hash.data()), text_hash_octets});
 }
 
@@ -78,7 +68,7 @@ void RuleGuard::install(std::shared_ptr<const PolicyState> loaded) {
         ids_[key] = rule.id;
         keys.insert(key);
     }
-    breaker_.keep_only(keys);
+    breaker_.watch(keys, clock_.wall());
     apply();
 }
 
@@ -107,12 +97,17 @@ void RuleGuard::decided(const DecisionRecord& record) {
     const bool is_refused = is_refusal(record, DeferredToo::no);
     if (!outcome.is_accepted && !is_refused) return;
     outcome.proven_domains = proven_domains(record);
+    std::set<std::string> deciders;
+    if (is_refused) deciders = RuleHits::deciders(record);
+    if (const auto saved = note(outcome, deciders)) write(*saved);
+}
 
+std::optional<RuleGuard::Saved> RuleGuard::note(
+    CircuitBreaker::Outcome& outcome, const std::set<std::string>& deciders
+) {
     const std::lock_guard lock(mutex_);
-    if (is_refused)
-        for (const std::string& rule : RuleHits::deciders({record, {}}))
-            if (const auto key = keys_.find(rule); key != keys_.end())
-                outcome.deciding.push_back(key->second);
+    for (const std::string& rule : deciders)
+        if (const auto key = keys_.find(rule); key != keys_.end()) outcome.deciding.push_back(key->second);
     const std::vector<TrippedRule> fresh = breaker_.note(outcome);
     for (const TrippedRule& one : fresh)
         log_error(
@@ -129,19 +124,32 @@ void RuleGuard::decided(const DecisionRecord& record) {
     const std::size_t count = is_time_to_look ? breaker_.tripped(outcome.time).size() : in_shadow_.size();
     if (!fresh.empty() || count != in_shadow_.size()) apply();
     const std::int64_t hour = std::chrono::floor<std::chrono::hours>(outcome.time).time_since_epoch().count();
-    if (!fresh.empty() || hour != saved_hour_) {
-        saved_hour_ = hour;
-        memory_.remember(memory_key, breaker_.save(), outcome.time + memory_span);
-    }
+    if (fresh.empty() && hour == saved_hour_) return std::nullopt;
+    saved_hour_ = hour;
+    return saved_at(outcome.time);
+}
+
+RuleGuard::Saved RuleGuard::saved_at(WallTime time) {
+    return {++saves_, breaker_.save(), time};
+}
+
+void RuleGuard::write(const Saved& saved) {
+    const std::lock_guard lock(writing_);
+    if (saved.number <= written_) return;  // another thread was faster with a later one
+    written_ = saved.number;
+    memory_.remember(memory_key, saved.text, saved.time + memory_span);
 }
 
 Result<> RuleGuard::reset(const std::string& rule) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    const WallTime now = clock_.wall();
     const auto key = keys_.find(rule);
-    if (key == keys_.end() || !breaker_.reset(key->second))
+    if (key == keys_.end() || !breaker_.reset(key->second, now))
         return failure(ErrorCode::not_found, "the rule \"" + rule + "\" has not been put into shadow");
     apply();
-    memory_.remember(memory_key, breaker_.save(), clock_.wall() + memory_span);
+    const Saved saved = saved_at(now);
+    lock.unlock();
+    write(saved);
     log_info(
         "a rule is in force again",
         {
@@ -164,8 +172,10 @@ std::vector<TrippedRule> RuleGuard::tripped() {
 }
 
 void RuleGuard::save() {
-    const std::lock_guard lock(mutex_);
-    memory_.remember(memory_key, breaker_.save(), clock_.wall() + memory_span);
+    std::unique_lock lock(mutex_);
+    const Saved saved = saved_at(clock_.wall());
+    lock.unlock();
+    write(saved);
 }
 
 std::vector<TrippedRule> tripped_in(KeyedMemory& memory, const RuleSet& rules, WallTime now) {

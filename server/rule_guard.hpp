@@ -9,10 +9,12 @@
 #include "policy/record.hpp"
 #include "server/policy_state.hpp"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +41,16 @@ public:
 private:
     /// With the lock held: the state that fits what is tripped now, in force.
     void apply();
+    /// What is to be kept of this moment; made with the lock held, written without it.
+    struct Saved {
+        std::uint64_t number = 0;
+        std::string text;
+        WallTime time{};
+    };
+    Saved saved_at(WallTime time);
+    /// Takes the lock; a Saved if it is time for one.
+    std::optional<Saved> note(CircuitBreaker::Outcome& outcome, const std::set<std::string>& deciders);
+    void write(const Saved& saved);
 
     CurrentPolicy& policy_;
     KeyedMemory& memory_;
@@ -51,6 +63,9 @@ private:
     std::vector<std::string> in_shadow_;         // ids, as in force
     WallTime next_look_{};
     std::int64_t saved_hour_ = 0;
+    std::uint64_t saves_ = 0;
+    std::mutex writing_;         // never taken with mutex_ held
+    std::uint64_t written_ = 0;  // under writing_: the number of the newest
 };
 
 /// By the ids of the rules: what a server that does not run any more has left in its memory.

@@ -2,8 +2,10 @@
 import json
 import re
 import subprocess
+import time
 
 from harness import MESSAGE, Server, Smtp, check, equal, wait_until
+from test_machine import Machine
 
 RULES = '''
 [thresholds]
@@ -320,14 +322,13 @@ when = 'helo.name == "bad.helo.test" and mail.domain matches "^g[0-9]"'
 then = "reject"
 '''
     zone = {**ZONE, **{(f'g{i}.test', 'TXT'): ['v=spf1 ip4:192.0.2.0/24 ip4:198.51.100.0/24 ip4:203.0.113.0/24 ip4:10.0.0.0/8 -all'] for i in range(5)}}
-    with Server(rules=rules, zone=zone) as server:
-        alice = ['alice@example.test']
-        for i in range(5):
-            with Smtp(server) as client:
-                client.become('192.0.2.7')
-                client.hello('mail.good.test')
-                for _ in range(5):
-                    equal(client.send_mail(f'ann@g{i}.test', alice).code, 250, 'a good sender')
+    with Machine(rules=rules, zone=zone) as server:
+        # All of it lies within the next hour of the clock and the one after: no step can fall upon the end of one.
+        into_the_hour = 60 - int(time.time()) % 3600
+        server.say(f'clock {into_the_hour + 3600}')
+        greet_as_good_senders(server, 3)
+        server.say(f'clock {into_the_hour + 7200}')
+        greet_as_good_senders(server, 2)
         trip(server, 0)
         status = in_shadow(server)
         equal((status[0]['rule'], 'known to be good' in status[0]['reason']), ('slip', True), 'status')
@@ -343,8 +344,12 @@ then = "reject"
         check('slip is in force again' in server.command('rules', 'reset', 'slip').stdout, 'reset')
         check('breaker' not in server.command('rules', 'show').stdout, 'rules show after the reset')
         equal(slip(server, '10.0.9.1').code, 550, 'in force again')
-        # What it has done outlives the server, and can be ended without one.
+        # Who resets it has found it right: it is left alone for two days.
         trip(server, 1)
+        equal(json.loads(server.command('status', '--json').stdout)['rules_in_shadow'], [], 'soon after the reset')
+        server.say(f'clock {into_the_hour + 7200 + 49 * 3600}')
+        # What it has done outlives the server, and can be ended without one.
+        trip(server, 2)
         status = in_shadow(server)
         server.terminate()
         rules_show_tells(server, status[0])
@@ -362,7 +367,17 @@ def slip(server, address, domain='g1.test'):
     return send(server, address, f'ann@{domain}', ['alice@example.test'], name='bad.helo.test')
 
 
+def greet_as_good_senders(server, messages):
+    for i in range(5):
+        with Smtp(server) as client:
+            client.become('192.0.2.7')
+            client.hello('mail.good.test')
+            for _ in range(messages):
+                equal(client.send_mail(f'ann@g{i}.test', ['alice@example.test']).code, 250, 'a good sender')
+
+
 def trip(server, network):
+    """Each from a network of its own; within one hour of the clock."""
     equal([slip(server, f'10.{network}.{i}.1', f'g{i}.test').code for i in range(5)], [550] * 5, 'until it trips')
 
 
