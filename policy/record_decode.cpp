@@ -162,6 +162,7 @@ void take_answer(const std::string& name, const AnswerSource& answers, DnsAnswer
     const auto octets = answers ? answers(name) : failure(ErrorCode::not_found, "it was not looked up");
     pb::Answer stored;
     if (!octets || !stored.ParseFromString(*octets)) {
+        out.status = DnsStatus::try_again;
         out.reason = octets ? "the answer that was kept is damaged" : "the answer is not kept any more";
         return;
     }

@@ -154,8 +154,11 @@ Result<> RecordQuery::complete(Term& term, WallTime now) {
         case Field::verdict: return check_word("verdict", term.pattern, verdicts());
         case Field::stage: return check_word("stage", term.pattern, stages());
         case Field::fact: return complete_fact(term, now);
-        case Field::label: return check_word("label", term.pattern, labels());
+        case Field::label: return complete_label(term);
         case Field::released:
+            if (const std::string lower = wicket::lower_case(term.pattern);
+                lower == was_released || lower == was_not_released)
+                term.pattern = lower;
             if (term.pattern.empty())
                 return mistake("released: wants yes, no, or who released it or has got it", "released:yes");
             return {};
@@ -185,6 +188,15 @@ Result<> RecordQuery::complete(Term& term, WallTime now) {
         }
         default: return {};
     }
+}
+
+/// A pattern is about what labels there are; that there is none has a word of its own.
+Result<> RecordQuery::complete_label(Term& term) {
+    term.pattern = wicket::lower_case(term.pattern);
+    if (auto checked = check_word("label", term.pattern, labels()); !checked) return checked;
+    const bool is_word = term.pattern == without_label;
+    if (is_word || matches_glob(term.pattern, "ham") || matches_glob(term.pattern, "spam")) return {};
+    return mistake("label: has no pattern for those without one", "label:" + std::string(without_label));
 }
 
 /// NAME=PATTERN, NAME>NUMBER and the like.

@@ -74,6 +74,7 @@ private:
     };
     static Result<Term> parse_term(std::string_view written, WallTime now);
     static Result<> complete(Term& term, WallTime now);
+    static Result<> complete_label(Term& term);
     static Result<> complete_fact(Term& term, WallTime now);
     static bool holds(const Term& term, const StoredRecord& stored);
     static bool is_about_marks(const Term& term);

@@ -328,6 +328,16 @@ std::vector<FactId> facts_of_other_meaning(const RuleSet& rules, const RuleSet& 
     return changed;
 }
 
+std::vector<FactId> facts_of_rules(const RuleSet& rules) {
+    std::vector<FactId> facts;
+    for (const DnsList& list : rules.dns_lists())
+        facts.push_back(list.fact);
+    if (rules.patterns())
+        for (const Pattern& pattern : rules.patterns()->patterns)
+            facts.push_back(pattern.fact);
+    return facts;
+}
+
 std::string not_recorded(std::string_view fact) {
     return "fact " + std::string(fact) + " was not recorded";
 }

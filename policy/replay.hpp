@@ -26,6 +26,9 @@ MissingFacts missing_facts(const RuleSet& rules);
 /// of it.
 std::vector<FactId> facts_of_other_meaning(const RuleSet& rules, const RuleSet& then);
 
+/// Those whose meaning stands in the rules: DNS lists and patterns.
+std::vector<FactId> facts_of_rules(const RuleSet& rules);
+
 /// Why nothing can be said without it: "fact X was not recorded".
 std::string not_recorded(std::string_view fact);
 

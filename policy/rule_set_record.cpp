@@ -10,7 +10,8 @@ namespace {
 
 namespace pb = record_pb;
 
-// A list of addresses may be as long as it likes, and no decision is told by it: longer texts are not kept.
+// A list of addresses may be as long as it likes, and no decision is told by it: of longer texts only the
+// name is kept, so that the rules beside them can still be read.
 constexpr std::size_t source_limit_octets = 256U << 10U;
 
 /// The sources as they may stand on the disk: none if a key would still be in them, written so that only
@@ -31,8 +32,10 @@ std::vector<RuleSource> keepable_sources(const RuleSet& rules) {
 
 RuleSetRecord record_of(const RuleSet& rules) {
     RuleSetRecord record{{}, rules.dictionary().names()};
-    for (RuleSource& source : keepable_sources(rules))
-        if (source.content.size() <= source_limit_octets) record.sources.push_back(std::move(source));
+    for (RuleSource& source : keepable_sources(rules)) {
+        if (source.content.size() > source_limit_octets) source.content.clear();
+        record.sources.push_back(std::move(source));
+    }
     return record;
 }
 

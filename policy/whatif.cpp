@@ -66,10 +66,10 @@ WhatIf::Lacking WhatIf::lacking_of(const std::optional<RuleSetRecord>& kept) con
     Lacking lacking{missing_facts(rules_, kept->facts), {}};
     Diagnostics ignored;
     const auto then = kept->sources.empty() ? nullptr : recompile_rules(kept->sources, ignored);
-    if (then == nullptr) return lacking;
-    for (const FactId fact : facts_of_other_meaning(rules_, *then)) {
+    for (const FactId fact : then ? facts_of_other_meaning(rules_, *then) : facts_of_rules(rules_)) {
         lacking.changed.push_back(fact);
-        lacking.missing.push_back(fact);
+        if (std::ranges::find(lacking.missing, fact) == lacking.missing.end())
+            lacking.missing.push_back(fact);
     }
     return lacking;
 }

@@ -307,6 +307,11 @@ int run(const std::string& command, Words& words) {
     if (command == "facts") return facts_command(words.context);
     if (command == "allow") return allow_command(words.context, words.allow);
     if (command == "suspects") return suspects_command(words.context, words.suspects);
+    if (command == "rules" && words.verb != "reset" && !words.id.empty())
+        return report(
+            {ErrorCode::invalid, "rules " + words.verb + " takes no rule: \"" + words.id + '"'},
+            words.context.form
+        );
     if (command == "rules" && words.verb == "reset") {
         if (words.id.empty())
             return report({ErrorCode::invalid, "rules reset: the rule's id is missing"}, words.context.form);

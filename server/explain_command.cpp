@@ -157,7 +157,8 @@ int explain_command(const CommandContext& context, const std::string& id_text) {
     }
     if (!stored->evidence_fault.empty())
         print_error(unreadable_evidence(stored->record.id, stored->evidence_fault), context.form);
-    add_aftermath(**store, stored->record);
+    if (const auto added = add_aftermath(**store, stored->record); !added)
+        print_error(added.error(), context.form);
     const Explanation explanation = explanation_of(*stored, *config, **store);
     if (context.form == OutputForm::json)
         fmt::print("{}\n", with_story(record_to_json(*stored, RecordJson::full), explanation));

@@ -1,5 +1,6 @@
 // `quarantine`: what is kept for people to look at.
 #include "base/log.hpp"
+#include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -27,6 +28,8 @@ struct KeptRow {
     KeptMessage kept;
     std::optional<StoredRecord> stored;  // none: its time was over before the message's
     WallTime expires{};
+    std::optional<RecordMark> label = {};
+    std::optional<RecordMark> released = {};
 };
 
 /// Whom it was kept from.
@@ -77,9 +80,9 @@ void print_kept_json(const RecordId& id, const KeptRow& row) {
         object["rule"] = json_text(record.verdict.rule);
         object["from"] = json_text(record.from);
         if (is_client_known(record)) object["client"] = record.client_ip.to_string();
-        if (record.released) object["released"] = to_rfc3339(record.released->time);
-        if (record.label) object["label"] = record.label->what;
     }
+    if (row.released) object["released"] = to_rfc3339(row.released->time);
+    if (row.label) object["label"] = row.label->what;
     fmt::print("{}\n", json::serialize(object));
 }
 
@@ -109,11 +112,10 @@ void print_kept_line(const RecordId& id, const KeptRow& row) {
         before = ",";
     }
     if (row.stored) {
-        const DecisionRecord& record = row.stored->record;
-        rest += " rule=" + escape_for_log(record.verdict.rule);
-        if (record.label) rest += " label=" + record.label->what;
-        if (record.released) rest += " released";
+        rest += " rule=" + escape_for_log(row.stored->record.verdict.rule);
     }
+    if (row.label) rest += " label=" + row.label->what;
+    if (row.released) rest += " released";
     fmt::print(
         "{:<20}  {:<16}  {:<16}  {:>10}  {:<10}  {}\n",
         id.to_string(),
@@ -202,7 +204,14 @@ private:
             scan_.note_unreadable(id, kept.error());
             return {};
         }
+        DecisionRecord lone;
+        lone.id = id;
+        if (!stored)
+            if (auto added = add_aftermath(store_, lone); !added) scan_.note_unreadable(id, added.error());
         KeptRow row{std::move(*kept), std::move(stored)};
+        const DecisionRecord& marked = row.stored ? row.stored->record : lone;
+        row.label = marked.label;
+        row.released = marked.released;
         row.expires = row.kept.received + config_.quarantine.age;
         progress_.hide();
         if (form_ == OutputForm::json) {

@@ -28,7 +28,9 @@ constexpr std::chrono::seconds examination_limit{30};
 
 constexpr std::string_view no_answer = "a DNS answer that it needs was not recorded";
 constexpr std::string_view no_message = "the message is not kept";
-constexpr std::string_view failed_check = "a check fails";
+constexpr std::string_view bad_message = "the message cannot be read";
+constexpr std::string_view failed_check = "its check fails, as it may have then";
+constexpr std::string_view no_needs = "it hangs on another that is not known";
 constexpr std::string_view no_filter = "no check makes it";
 
 /// Answers from one record.
@@ -193,8 +195,13 @@ Reexamined Reexaminer::examine(const RecordedDecision& record, const MissingFact
     }
     state.dns.take(std::move(stored->record.lookups));
     SharedMessage message;
-    if (record.took_message())
-        if (auto read = state.read_message(record.id)) message = std::move(*read);
+    std::string_view why_no_message = no_message;
+    if (record.took_message()) {
+        if (auto read = state.read_message(record.id))
+            message = std::move(*read);
+        else if (read.error().code != ErrorCode::not_found)
+            why_no_message = bad_message;
+    }
 
     MissingFacts open = missing;
     Facts facts = record.facts;
@@ -218,7 +225,7 @@ Reexamined Reexaminer::examine(const RecordedDecision& record, const MissingFact
             is_progress = true;
             if (message == nullptr && wants_message(*filter, *state.dictionary)) {
                 for (const FactId fact : makes)
-                    if (contains(open, fact)) made.left.emplace_back(fact, no_message);
+                    if (contains(open, fact)) made.left.emplace_back(fact, why_no_message);
                 filter = nullptr;
                 continue;
             }
@@ -228,15 +235,18 @@ Reexamined Reexaminer::examine(const RecordedDecision& record, const MissingFact
             for (const FactId fact : makes) {
                 if (!contains(open, fact)) continue;
                 FactValue value = seen ? value_of(fact, *seen) : FactValue();
-                if (!seen)
-                    made.left.emplace_back(fact, failed_check);
-                else if (is_in_vain && !is_certain(state.dictionary->row(fact), value))
-                    made.left.emplace_back(fact, no_answer);
-                else
+                if (seen && is_certain(state.dictionary->row(fact), value))
                     find(fact, std::move(value));
+                else
+                    made.left.emplace_back(fact, is_in_vain ? no_answer : failed_check);
             }
         }
     }
+    // Those that are left were never run, for what they need.
+    for (const auto& filter : filters)
+        if (filter != nullptr)
+            for (const FactId fact : filter->makes())
+                if (contains(open, fact)) made.left.emplace_back(fact, no_needs);
     for (const FactId fact : open)
         if (std::ranges::find(made.left, fact, [](const auto& one) { return one.first; }) == made.left.end())
             made.left.emplace_back(fact, no_filter);

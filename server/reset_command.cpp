@@ -8,7 +8,10 @@
 
 #include <boost/json.hpp>
 
+#include <cstdio>
 #include <fmt/format.h>
+#include <memory>
+#include <utility>
 
 namespace wicket {
 namespace {
@@ -16,14 +19,9 @@ namespace {
 namespace json = boost::json;
 
 /// As the server would answer, which does not run.
-std::string reset_in(Store& store, const Config& config, const std::string& request) {
-    Diagnostics ignored;
+std::string reset_in(Store& store, std::shared_ptr<const RuleSet> rules, const std::string& request) {
     auto state = std::make_shared<PolicyState>();
-    state->rules = load_rules(config.rules, ignored);
-    if (state->rules == nullptr)
-        return error_answer(
-            {ErrorCode::invalid, "the rules have mistakes and cannot be read; mailwicket check names them"}
-        );
+    state->rules = std::move(rules);
     state->dictionary = std::shared_ptr<const FactDictionary>(state->rules, &state->rules->dictionary());
     CurrentPolicy policy;
     RuleGuard guard(policy, store.memory(), system_clock());
@@ -40,8 +38,18 @@ int rules_reset_command(const CommandContext& context, const std::string& rule) 
         {"do",   "reset_rule"},
         {"rule", rule        }
     });
-    const auto answer =
-        ask_or_open(*config, request, [&](Store& store) { return reset_in(store, *config, request); });
+    // Before the store is opened, as the user who may read them.
+    Diagnostics mistakes;
+    const auto rules = load_rules(config->rules, mistakes);
+    bool are_rules_missed = false;
+    const auto answer = ask_or_open(*config, request, [&](Store& store) {
+        are_rules_missed = rules == nullptr;
+        return are_rules_missed ? "{}" : reset_in(store, rules, request);
+    });
+    if (are_rules_missed) {
+        print_diagnostics(mistakes, context.form, stderr);
+        return exit_config;
+    }
     if (!answer) return report_of_store(answer.error(), context.form);
     if (const auto read = read_answer(*answer); !read) return report(read.error(), context.form);
     if (context.form == OutputForm::json)

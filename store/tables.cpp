@@ -21,11 +21,17 @@ constexpr std::uint64_t blob_value_octets = 4096;
 // Of a table: what its blocks have in common. Larger ones did not make the tables smaller.
 constexpr std::size_t dictionary_octets = 16U << 10U;
 
-bool is_there(rocksdb::CompressionType type) {
-#if __has_feature(thread_sanitizer)
-    // RocksDB hands zstd's contexts from thread to thread in a way that the sanitizer cannot see.
-    if (type == rocksdb::kZSTD) return false;
+// RocksDB hands zstd's contexts from thread to thread in a way that the sanitizer cannot see.
+#if defined(__SANITIZE_THREAD__)
+constexpr bool is_under_thread_sanitizer = true;
+#elif defined(__has_feature)
+constexpr bool is_under_thread_sanitizer = __has_feature(thread_sanitizer);
+#else
+constexpr bool is_under_thread_sanitizer = false;
 #endif
+
+bool is_there(rocksdb::CompressionType type) {
+    if (is_under_thread_sanitizer && type == rocksdb::kZSTD) return false;
     return std::ranges::count(rocksdb::GetSupportedCompressions(), type) != 0;
 }
 

@@ -74,6 +74,7 @@ def beside(folder, results):
         judging.start()
         time.sleep(1)
         good = records.finish(records.good(server, GOOD_SECONDS))
+        assert judging.is_alive(), 'whatif failed: nothing was judged beside the mail'
         is_over.set()
         judging.join()
         print(f'good mail: p99 {alone["p99"]:.2f} ms alone, {good["p99"]:.2f} ms beside {len(runs)} runs of whatif '

@@ -507,10 +507,14 @@ def deliver(server, sender='ann@sender.test', recipients=('alice@example.test',)
         return reply
 
 
+PLANTING = threading.Lock()
+
+
 def plant(server, *words):
     """Runs tests/e2e/plant.cpp on the store of a server that does not run; what it prints."""
     build = pathlib.Path(server.binary).parent
     if not (build / 'build.ninja').exists():
         build = ROOT / 'build/release'
-    subprocess.run(['ninja', '-C', str(build), '--quiet', 'plant'], check=True, stdout=subprocess.DEVNULL)
+    with PLANTING:
+        subprocess.run(['ninja', '-C', str(build), '--quiet', 'plant'], check=True, stdout=subprocess.DEVNULL)
     return subprocess.run([str(build / 'plant'), str(server.folder / 'state'), *words], check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -140,7 +140,7 @@ def test_a_false_refusal_from_suspicion_to_a_test():
 
 
 def test_the_session_of_the_documentation_is_this_one():
-    """Every command of the chapter is one that the test above gives, or a step of the shell between them."""
+    """Every step of the test above is told."""
     text = (pathlib.Path(ROOT) / 'docs/tuning.md').read_text()
     chapter = text[text.index('## A whole session'):]
     chapter = chapter[:chapter.index('\n## ', 1)]

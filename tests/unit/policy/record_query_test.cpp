@@ -75,6 +75,9 @@ TEST(RecordQuery, FindsByEveryField) {
         {{"-fact:message.size>1M"},        true },
         {{"fact:dnsbl.new>1"},             false},
         {{"label:none"},                   true },
+        {{"label:NONE"},                   true },
+        {{"released:NO"},                  true },
+        {{"released:Yes"},                 false},
         {{"label:spam"},                   false},
         {{"label:*"},                      false},
         {{"-label:ham"},                   true },
@@ -128,6 +131,11 @@ TEST(RecordQuery, FindsByWhatPeopleDidSince) {
     const auto other = RecordQuery::parse({"label:ham", "verdict:accept"}, sample().time);
     EXPECT_FALSE(other->matches_but_for_marks(stored));
     EXPECT_FALSE(RecordQuery::parse({"verdict:accept"}, sample().time)->asks_for_marks());
+}
+
+TEST(RecordQuery, APatternOfLabelsIsNotAboutThoseWithout) {
+    for (const char* term : {"label:n*", "label:?one", "label:hams"})
+        EXPECT_FALSE(RecordQuery::parse({term}, sample().time)) << term;
 }
 
 TEST(RecordQuery, SaysWhatItPinsDown) {

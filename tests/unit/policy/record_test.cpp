@@ -91,6 +91,23 @@ TEST(Record, EmptyOnesAndFoldedOnesComeBackToo) {
     EXPECT_FALSE(back->record.has_from);
 }
 
+TEST(Record, AnAnswerThatIsNotKeptAnyMoreIsAFailureAndNotAnEmptyOne) {
+    DecisionRecord record;
+    DnsLookup lookup;
+    lookup.question = {"sender.test", DnsType::txt};
+    lookup.answer.status = DnsStatus::found;
+    lookup.answer.records = {std::string(100, 'x')};
+    record.lookups = {lookup};
+    RecordOctets octets = encode_record(record, dictionary());
+    ASSERT_EQ(octets.answers.size(), 1U);
+    EXPECT_EQ(decode_record(octets)->record.lookups, record.lookups);
+    octets.answers.clear();
+    const auto back = decode_record(octets);
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(back->record.lookups[0].answer.status, DnsStatus::try_again);
+    EXPECT_EQ(back->record.lookups[0].answer.reason, "the answer is not kept any more");
+}
+
 TEST(Record, StoresLongTextsBehindTheirLength) {
     DecisionRecord record;
     for (const std::size_t length :

@@ -301,5 +301,42 @@ TEST(WhatIf, WhatHadTheSameNameAndAnotherMeaningWasNotRecorded) {
     EXPECT_EQ(facts_of_other_meaning(*rules, *rules), std::vector<FactId>{});
 }
 
+TEST(WhatIf, RulesBesideAListTooLongToBeKeptAreKnownAllTheSame) {
+    std::string names;
+    for (int number = 0; names.size() <= 300'000; ++number)
+        names += "host" + std::to_string(number) + ".example\n";
+    const auto with_list = [&](const std::string& text) {
+        Diagnostics diagnostics;
+        const std::string list = "[[list]]\nname = \"names\"\nkind = \"domain\"\nfile = \"names.list\"\n";
+        auto rules = compile_rules(
+            {
+                {"rules.toml", text + list},
+                {"names.list", names      }
+        },
+            diagnostics
+        );
+        for (const Diagnostic& one : diagnostics.sorted())
+            ADD_FAILURE() << render(one);
+        return rules;
+    };
+    const std::string pills = base_rules + std::string(pill_rules);
+    const auto rules = with_list(pills);
+    std::string other_words = pills;
+    other_words.replace(other_words.find("match = 'pills'"), 15, "match = 'tablets'");
+    Recorder recorder = Recorder(rules).with("pattern.pills", true).message(10).to("a@x.test", Stage::end);
+    EXPECT_EQ(told_again(recorder, with_list(other_words), {}), "fact pattern.pills was not recorded");
+    EXPECT_EQ(told_again(recorder, with_list(pills + "# the same\n"), {}), "as it was");
+    EXPECT_LT(encode(record_of(*rules)).size(), 10'000U);
+    // What cannot be read any more may have meant anything.
+    const auto other = with_list(pills + "# the same\n");
+    WhatIf whatif(*other, [&](const std::string&) {
+        return RuleSetRecord{{{"rules.toml", "["}}, rules->dictionary().names()};
+    });
+    std::vector<ChangedDecision> changed;
+    ASSERT_TRUE(whatif.judge(recorder.octets(), changed));
+    ASSERT_EQ(changed.size(), 1U);
+    EXPECT_EQ(changed[0].undecidable, "fact pattern.pills was not recorded");
+}
+
 }  // namespace
 }  // namespace wicket
