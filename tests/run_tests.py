@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / 'tests/fuzz'))
 UNIT_LIMIT_SECONDS = 900  # one test program; long fault runs take most of it
 LONG_LIMIT_SECONDS = 3600
 E2E_LIMIT_SECONDS = 900
+FUZZ_SECONDS = 3         # each target: its seeds, and little more; `./dev fuzz` takes its time
 SLOWEST = ['test_store', 'test_auth']  # first, so that none of them is left to run alone
 SHARDS = {'test_store': 2}  # it takes longer than all others together
 
@@ -166,7 +167,7 @@ def main():
     run_units(programs, totals, env, LONG_LIMIT_SECONDS if arguments.long else UNIT_LIMIT_SECONDS, arguments.filter)
     if everything:
         run_e2e(folder / 'mailwicket', totals, env)
-        run_fuzz(arguments.preset, 5, totals)
+        run_fuzz(arguments.preset, FUZZ_SECONDS, totals)
     return finish(totals)
 
 
