@@ -184,13 +184,13 @@ void RuleLoader::declare_planned_facts() {
     }
 }
 
-void RuleLoader::replace_row(FactId fact, FactDeclaration row) {
+void RuleLoader::replace_row(FactId fact, const FactDeclaration& row) {
     // A dictionary only grows, so that nobody sees a row change: this makes another one, with the same
     // numbers.
     FactDictionary made;
     const auto& rows = made_->dictionary_.rows();
     for (std::size_t at = made.rows().size(); at < rows.size(); ++at)
-        made.declare(at == fact ? std::move(row) : rows[at]);
+        made.declare(at == fact ? row : rows[at]);
     made_->dictionary_ = std::move(made);
 }
 

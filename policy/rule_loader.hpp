@@ -47,7 +47,7 @@ private:
     std::string line_beside(const SourcePlace& place) const;
     void declare_planned_facts();
     /// Another row of that name: what a later folder replaces.
-    void replace_row(FactId fact, FactDeclaration row);
+    void replace_row(FactId fact, const FactDeclaration& row);
     void read_thresholds(ConfigTable& root);
     std::pair<std::optional<Millipoints>, std::optional<Millipoints>> read_threshold_values(ConfigTable& table
     );

@@ -270,7 +270,7 @@ void RuleLoader::declare_dns_list(DnsList list, FactDeclaration row, bool is_ena
         // That of an earlier folder, which this one replaces.
         std::erase_if(made_->dns_lists_, [&](const DnsList& one) { return one.name == list.name; });
         std::erase(disabled_lists_, *known);
-        replace_row(*known, std::move(row));
+        replace_row(*known, row);
     }
     const auto fact = known ? known : made_->dictionary_.declare(std::move(row));
     if (!fact) return;

@@ -85,7 +85,7 @@ void RuleLoader::read_pattern(ConfigTable& table) {
     if (known) {
         // That of an earlier folder, which this one replaces.
         std::erase_if(patterns_, [&](const auto& one) { return one.first.fact == *known; });
-        replace_row(*known, std::move(row));
+        replace_row(*known, row);
     }
     const auto fact = known ? known : made_->dictionary_.declare(std::move(row));
     if (!fact || !part_word || diagnostics_.error_count() != errors_before) return;
