@@ -101,7 +101,8 @@ Result<Exported> read_exported(const Config& config, const RecordId& id) {
         }
         if (!stored) return std::unexpected(stored.error());
         add_folds(made.store->decisions(), *stored);
-        add_aftermath(*made.store, stored->record);
+        if (auto added = add_aftermath(*made.store, stored->record); !added)
+            return std::unexpected(std::move(added.error()));
         made.json = record_to_json(*stored, RecordJson::full) + '\n';
         made.verdict = stored->record.verdict.action;
         return made;

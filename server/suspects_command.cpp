@@ -1,7 +1,6 @@
 #include "base/log.hpp"
 #include "policy/deciding_rules.hpp"
 #include "policy/suspicion.hpp"
-#include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -136,7 +135,6 @@ int suspects_command(const CommandContext& context, const SuspectsOptions& optio
         const int weight = weight_of(signs);
         if (weight == 0) return true;
         Suspect suspect{stored, std::move(signs), weight, tries != nullptr ? tries->count : 1};
-        add_aftermath(**store, suspect.stored.record);
         const bool is_judged = suspect.stored.record.label || suspect.stored.record.released;
         judged += is_judged ? 1 : 0;
         if (!is_judged || options.judged_too) ranking.add(std::move(suspect));

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fmt/format.h>
+
 namespace wicket {
 namespace {
 

@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fmt/format.h>
+
 namespace wicket {
 namespace {
 
