@@ -129,7 +129,7 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
         Admission enter();
         Admission change_client(std::optional<IpAddress> next) override;
         bool is_scarce() const override {
-            return listener->is_scarce() || state->open >= state->total - state->total / 5;
+            return listener->is_scarce() || are_scarce(state->open, state->total);
         }
         ~Slot() override {
             if (!is_in) return;

@@ -29,6 +29,11 @@ enum class Admission : std::uint8_t {
 /// What a shed client reads in place of %REASON%.
 std::string_view reason_of(Admission admission);
 
+/// Four fifths of the places are taken: time to be short with those who waste them.
+constexpr bool are_scarce(std::uint64_t taken, std::uint64_t places) {
+    return taken >= places - places / 5;
+}
+
 class LimitTable {
 public:
     // Addresses whose rate is remembered, about 6 MB. Beyond it newcomers are not measured: the other limits
@@ -47,8 +52,7 @@ public:
     void leave() { --entered_; }
 
     std::uint32_t entered() const { return entered_; }
-    /// Four fifths of the places are taken: time to be short with those who waste them.
-    bool is_scarce() const { return entered_ >= limits_.total - limits_.total / 5; }
+    bool is_scarce() const { return are_scarce(entered_, limits_.total); }
     /// Addresses and networks that are remembered: for tests of the bounds.
     std::size_t rows() const { return addresses_.size() + networks_.size() + buckets_.size(); }
 

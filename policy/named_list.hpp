@@ -116,5 +116,9 @@ using NamedLists = std::map<std::string, std::shared_ptr<const NamedList>, std::
 /// Whether `text` matches `glob`, where `*` stands for any octets and `?` for one; ASCII case is ignored.
 /// Time is at most the product of the two lengths; no allocation.
 bool matches_glob(std::string_view glob, std::string_view text);
+/// Whether a text stands for more than itself to matches_glob().
+inline bool is_glob(std::string_view text) {
+    return text.find_first_of("*?") != std::string_view::npos;
+}
 
 }  // namespace wicket

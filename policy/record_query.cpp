@@ -71,10 +71,6 @@ std::unexpected<Error> mistake(std::string message, std::string_view suggestion 
     return failure(ErrorCode::invalid, std::move(message));
 }
 
-bool is_glob(std::string_view text) {
-    return text.find_first_of("*?") != std::string_view::npos;
-}
-
 /// Words of a closed set are checked, so that a misspelt one does not silently find nothing.
 Result<> check_word(std::string_view what, const std::string& word, const std::vector<std::string>& words) {
     const bool fits =

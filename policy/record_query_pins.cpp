@@ -1,5 +1,6 @@
 // What a query pins down, so that not every record needs to be looked at.
 #include "base/text.hpp"
+#include "policy/named_list.hpp"
 #include "policy/record_query.hpp"
 
 #include <algorithm>
@@ -11,10 +12,6 @@ namespace {
 
 // Networks of the index that a wider one is made of: more are sooner found by looking at all records.
 constexpr int widest_network_bits = 4;
-
-bool has_wildcard(std::string_view text) {
-    return text.find_first_of("*?") != std::string_view::npos;
-}
 
 /// The neighbourhoods that a network lies in or is made of; none if they are too many.
 std::vector<std::string> neighbourhoods_of(const IpNetwork& network) {
@@ -61,8 +58,7 @@ QueryIds RecordQuery::ids() const {
         if (term.negated) continue;
         // An id has the millisecond of its record's time.
         if (term.field == Field::until) end_at(RecordId::first_at(term.time + std::chrono::milliseconds(1)));
-        if (term.field != Field::id || has_wildcard(term.pattern) ||
-            term.pattern.size() >= RecordId::text_length)
+        if (term.field != Field::id || is_glob(term.pattern) || term.pattern.size() >= RecordId::text_length)
             continue;
         const auto first = first_id_with(term.pattern);
         if (!first) continue;
@@ -76,7 +72,7 @@ QueryIds RecordQuery::ids() const {
 std::optional<QueryPin> RecordQuery::pin_of(const Term& term) {
     if (term.negated) return std::nullopt;
     const auto pin = [](QueryPin::What what, std::vector<std::string> values) -> std::optional<QueryPin> {
-        if (values.empty() || values.front().empty() || has_wildcard(values.front())) return std::nullopt;
+        if (values.empty() || values.front().empty() || is_glob(values.front())) return std::nullopt;
         return QueryPin{what, std::move(values)};
     };
     switch (term.field) {
@@ -88,7 +84,7 @@ std::optional<QueryPin> RecordQuery::pin_of(const Term& term) {
             return pin(QueryPin::What::network, neighbourhoods_of(*term.network));
         case Field::from: {
             const std::size_t at = term.pattern.rfind('@');
-            if (term.pattern == "<>" || (at == std::string::npos && has_wildcard(term.pattern)))
+            if (term.pattern == "<>" || (at == std::string::npos && is_glob(term.pattern)))
                 return std::nullopt;
             return pin(
                 QueryPin::What::sender_domain,

@@ -345,9 +345,7 @@ std::string not_recorded(std::string_view fact) {
 Replay replay(const RuleSet& rules, const RecordedDecision& record, const MissingFacts& missing) {
     if (!record.rules_in_shadow.empty()) {
         const auto then = with_shadow(rules, record.rules_in_shadow);
-        RecordedDecision plain = record;
-        plain.rules_in_shadow.clear();
-        return replay(*then, plain, missing);
+        return Replaying(compiled(*then), record, missing).run();
     }
     return Replaying(compiled(rules), record, missing).run();
 }

@@ -1,7 +1,6 @@
 #include "policy/whatif.hpp"
 
 #include "base/message_bytes.hpp"
-#include "policy/rule_variants.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -102,7 +101,7 @@ bool WhatIf::hangs_on(const MissingFacts& missing, const Replay& replayed) const
     });
 }
 
-void WhatIf::examine_again(const RuleSet& rules, const MissingFacts& missing, Replay& replayed) {
+void WhatIf::examine_again(const MissingFacts& missing, Replay& replayed) {
     const Reexamined found = reexamine_(record_, missing);
     MissingFacts left = missing;
     for (const auto& [fact, value] : found.facts) {
@@ -111,7 +110,7 @@ void WhatIf::examine_again(const RuleSet& rules, const MissingFacts& missing, Re
     }
     if (!found.facts.empty()) {
         ++tally_.reexamined;
-        replayed = replay(rules, record_, left);
+        replayed = replay(rules_, record_, left);
     }
     for (ReplayedRecipient& one : replayed.recipients) {
         const auto why = std::ranges::find_if(found.left, [&](const auto& reason) {
@@ -121,25 +120,13 @@ void WhatIf::examine_again(const RuleSet& rules, const MissingFacts& missing, Re
     }
 }
 
-/// With what the circuit breaker had done then, which was the same for many records in a row.
-const RuleSet& WhatIf::rules_of_record() {
-    if (record_.rules_in_shadow.empty()) return rules_;
-    if (with_shadow_ == nullptr || record_.rules_in_shadow != in_shadow_) {
-        in_shadow_ = record_.rules_in_shadow;
-        with_shadow_ = with_shadow(rules_, in_shadow_);
-    }
-    record_.rules_in_shadow.clear();
-    return *with_shadow_;
-}
-
 Result<> WhatIf::judge(std::string_view decision, std::vector<ChangedDecision>& changed) {
     if (auto read = reader_.read(decision, record_); !read) return read;
     const Lacking& lacking = lacking_of(record_.rules_hash);
     for (const FactId fact : lacking.changed)
         set_everywhere(fact, Absent{});
-    const RuleSet& rules = rules_of_record();
-    Replay replayed = replay(rules, record_, lacking.missing);
-    if (reexamine_ && hangs_on(lacking.missing, replayed)) examine_again(rules, lacking.missing, replayed);
+    Replay replayed = replay(rules_, record_, lacking.missing);
+    if (reexamine_ && hangs_on(lacking.missing, replayed)) examine_again(lacking.missing, replayed);
     for (std::size_t at = 0; at < replayed.recipients.size(); ++at) {
         ReplayedRecipient& one = replayed.recipients[at];
         const Action before = record_.recipients.empty() ? record_.action : record_.recipients[at].action;

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -71,8 +70,7 @@ private:
     Lacking lacking_of(const std::optional<RuleSetRecord>& kept) const;
     void set_everywhere(FactId fact, const FactValue& value);
     bool hangs_on(const MissingFacts& missing, const Replay& replayed) const;
-    void examine_again(const RuleSet& rules, const MissingFacts& missing, Replay& replayed);
-    const RuleSet& rules_of_record();
+    void examine_again(const MissingFacts& missing, Replay& replayed);
 
     const RuleSet& rules_;
     RuleSetSource kept_;
@@ -80,8 +78,6 @@ private:
     DecisionReader reader_;
     RecordedDecision record_;
     std::map<std::string, Lacking, std::less<>> lacking_;  // by the hash of the record's rules
-    std::vector<std::string> in_shadow_;                   // of the record before
-    std::shared_ptr<const RuleSet> with_shadow_;           // the rules with these in shadow
     WhatIfTally tally_;
 };
 
