@@ -185,6 +185,29 @@ DnsLookup to_lookup(const pb::Lookup& stored, const AnswerSource& answers) {
     return made;
 }
 
+/// What a recipient has of its own: a fact that says what the record's says is not told twice.
+void read_own_facts(const pb::Recipient& stored, StoredRecord& made, RecordRecipient& recipient) {
+    if (stored.facts().empty()) return;
+    auto facts = std::make_shared<Facts>();
+    bool has_own = false;
+    for (const pb::Fact& fact : stored.facts()) {
+        if (fact.is_absent()) {
+            recipient.absent.push_back(read_name(fact, made.dictionary).first);
+            continue;
+        }
+        read_fact(fact, made.dictionary, *facts);
+    }
+    for (FactId id = 0; id < facts->size(); ++id) {
+        const FactValue& value = facts->get(id);
+        if (std::holds_alternative<Absent>(value)) continue;
+        if (value == made.record.facts.get(id))
+            facts->set(id, Absent{});
+        else
+            has_own = true;
+    }
+    if (has_own || !recipient.absent.empty()) recipient.facts = std::move(facts);
+}
+
 void read_recipients(const pb::Record& stored, StoredRecord& made) {
     for (const pb::Recipient& recipient : stored.recipients()) {
         RecordRecipient& one = made.record.recipients.emplace_back();
@@ -197,15 +220,7 @@ void read_recipients(const pb::Record& stored, StoredRecord& made) {
                 read_fact(fact, made.dictionary, *facts);
             one.facts_at_rcpt = std::move(facts);
         }
-        if (recipient.facts().empty()) continue;
-        auto facts = std::make_shared<Facts>();
-        for (const pb::Fact& fact : recipient.facts()) {
-            if (fact.is_absent())
-                one.absent.push_back(read_name(fact, made.dictionary).first);
-            else
-                read_fact(fact, made.dictionary, *facts);
-        }
-        one.facts = std::move(facts);
+        read_own_facts(recipient, made, one);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -32,6 +33,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const wicket::RecordRecipient& recipient : stored->record.recipients)
         static_cast<void>(wicket::facts_of(stored->record, recipient));
     const auto again = wicket::decode_record(wicket::encode_record(stored->record, stored->dictionary));
-    if (!again || wicket::record_to_json(*again, wicket::RecordJson::full) != json) std::abort();
+    const std::string second =
+        again ? wicket::record_to_json(*again, wicket::RecordJson::full) : again.error().message;
+    if (second != json) {
+        std::fprintf(stderr, "written again, it differs:\n%s\n%s\n", json.c_str(), second.c_str());
+        std::abort();
+    }
     return 0;
 }
