@@ -89,15 +89,23 @@ void RocksDecisionLog::refuse(
     const RecordId& id, WallTime /*the id has it*/, RecordOctets record, RecordKeys keys
 ) {
     if (setup_.role == Role::reader) return;
+    // Made before the lock is taken, and what it replaces goes after: every event loop comes by here.
+    Values one;
+    one.emplace(id, Refusal{std::move(record), std::move(keys)});
+    const std::size_t octets = one.begin()->second.record.size();
     const std::lock_guard lock(mutex_);
-    if (is_closing_ || waiting_octets_ + record.size() > refusal_buffer_limit_octets) {
+    if (is_closing_ || waiting_octets_ + octets > refusal_buffer_limit_octets) {
         dropped_ += 1;
         return;
     }
     const bool was_empty = waiting_.empty();
-    Refusal& place = waiting_[id];
-    waiting_octets_ += record.size() - place.record.size();
-    place = {std::move(record), std::move(keys)};
+    waiting_octets_ += octets;
+    auto placed = waiting_.insert(one.extract(one.begin()));
+    if (!placed.inserted) {
+        waiting_octets_ -= placed.position->second.record.size();
+        std::swap(placed.position->second, placed.node.mapped());
+        one.insert(std::move(placed.node));
+    }
     if (was_empty || waiting_.size() == refusal_batch_limit) work_.notify_one();
 }
 
@@ -136,9 +144,11 @@ void RocksDecisionLog::write_until_closed() {
 }
 
 bool RocksDecisionLog::write_waiting() {
+    constexpr std::size_t most = 4 * refusal_batch_limit;
     {
         const std::lock_guard lock(mutex_);
-        while (!waiting_.empty() && writing_.size() < 4 * refusal_batch_limit) {
+        if (writing_.empty() && waiting_.size() <= most) writing_.swap(waiting_);
+        while (!waiting_.empty() && writing_.size() < most) {
             auto taken = waiting_.extract(waiting_.begin());
             // What the disk refused and has been replaced since is not tried again.
             if (const auto older = writing_.find(taken.key()); older != writing_.end()) {
@@ -161,9 +171,11 @@ bool RocksDecisionLog::write_waiting() {
         }
     }
     Values written;
-    const std::lock_guard lock(mutex_);
+    std::size_t octets = 0;
     for (const auto& [id, refusal] : writing_)
-        waiting_octets_ -= refusal.record.size();
+        octets += refusal.record.size();
+    const std::lock_guard lock(mutex_);
+    waiting_octets_ -= octets;
     writing_.swap(written);
     return true;
 }

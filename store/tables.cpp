@@ -87,7 +87,9 @@ rocksdb::ColumnFamilyOptions dropped_by_age(
     if (is_there(rocksdb::kZSTD)) {
         options.compression = rocksdb::kZSTD;
         pack(options.compression_opts);
-        options.compression_opts.level = 1;  // here it is the server that waits
+        // Here it is the server that waits: the samples are the dictionary as they are.
+        options.compression_opts.level = 1;
+        options.compression_opts.zstd_max_train_bytes = 0;
     } else if (is_there(rocksdb::kLZ4Compression)) {
         options.compression = rocksdb::kLZ4Compression;
     }
