@@ -19,7 +19,7 @@ constexpr std::string_view no_tls_text = "[SYS/PERM] passwords are taken under T
 // RFC 2449 section 5.
 void Pop3Session::capa() {
     ok("these are the capabilities");
-    out_ += "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\n";
+    out_ += "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8 USER\r\n";
     if (may_send_password()) out_ += "USER\r\nSASL PLAIN\r\n";
     // RFC 2595 section 4: in the AUTHORIZATION state only, and not when TLS is on.
     if (options_.offers_stls && channel_ != Pop3Channel::tls && state_ == Pop3State::authorization)

@@ -1,6 +1,6 @@
 #include "auth/backoff.hpp"
 
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 
 #include <algorithm>
 #include <list>

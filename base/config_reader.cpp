@@ -1,6 +1,7 @@
 #include "base/config_reader.hpp"
 
 #include "base/file.hpp"
+#include "base/source_lines.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
+#include <span>
 #include <toml++/toml.h>
 #include <utility>
 
@@ -19,23 +21,11 @@ namespace {
 class Source {
 public:
     Source(std::string text, std::string name, Diagnostics& diagnostics)
-        : text_(std::move(text)), name_(std::move(name)), diagnostics_(diagnostics) {
-        line_starts_.push_back(0);
-        for (std::size_t at = text_.find('\n'); at != std::string::npos; at = text_.find('\n', at + 1))
-            line_starts_.push_back(at + 1);
-    }
+        : lines_(std::move(text)), name_(std::move(name)), diagnostics_(diagnostics) {}
 
-    const std::string& text() const { return text_; }
+    const std::string& text() const { return lines_.text(); }
     const std::string& name() const { return name_; }
-
-    std::string_view line(std::uint32_t number) const {
-        if (number == 0 || number > line_starts_.size()) return {};
-        const std::size_t begin = line_starts_[number - 1];
-        std::string_view line = std::string_view(text_).substr(begin);
-        line = line.substr(0, line.find('\n'));
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        return line;
-    }
+    std::string_view line(std::uint32_t number) const { return lines_.line(number); }
 
     /// toml++ counts columns in characters; we count octets.
     SourcePlace place(const toml::source_position& position) const {
@@ -50,12 +40,18 @@ public:
         return place;
     }
 
+    std::uint32_t line_count() const { return lines_.count(); }
+    /// A line in a copy of the text, without its end.
+    std::span<char> in_copy(std::string& copy, std::uint32_t number) const {
+        const auto begin = lines_.begin_of(number);
+        return begin ? std::span(copy).subspan(*begin, line(number).size()) : std::span<char>();
+    }
+
     /// The rest of the document from a place on.
     std::string_view from(const SourcePlace& place) const {
-        if (place.line == 0 || place.line > line_starts_.size()) return {};
-        return std::string_view(text_).substr(
-            std::min(line_starts_[place.line - 1] + place.column - 1, text_.size())
-        );
+        const auto begin = lines_.begin_of(place.line);
+        if (!begin) return {};
+        return std::string_view(text()).substr(std::min(*begin + place.column - 1, text().size()));
     }
 
     void report(Severity severity, const SourcePlace& at, std::string message, std::string suggestion) const {
@@ -65,10 +61,9 @@ public:
     }
 
 private:
-    std::string text_;
+    TextLines lines_;
     std::string name_;
     Diagnostics& diagnostics_;
-    std::vector<std::size_t> line_starts_;
 };
 
 std::string_view kind_of(const toml::node& node) {
@@ -122,6 +117,34 @@ std::vector<std::pair<const toml::key*, const toml::node*>> in_document_order(co
     return entries;
 }
 
+/// Where the first octet of a string stands, if the document has it as it is; else the place of the value.
+SourcePlace place_of_text(const Source& source, const ConfigValue& value) {
+    const std::string_view there = source.from(value.place);
+    const bool is_long = there.starts_with("\"\"\"") || there.starts_with("'''");
+    if (!is_long && !there.starts_with('"') && !there.starts_with('\'')) return value.place;
+    const std::string_view quotes = there.substr(0, is_long ? 3 : 1);
+    std::string_view inside = there.substr(quotes.size());
+    SourcePlace place = value.place;
+    place.column += static_cast<std::uint32_t>(quotes.size());
+    // TOML 1.0, "String": a line end right behind the quotes is no part of the value.
+    const std::size_t line_end = !is_long                     ? 0
+                                 : inside.starts_with('\n')   ? 1
+                                 : inside.starts_with("\r\n") ? 2
+                                                              : 0;
+    if (line_end != 0) {
+        inside.remove_prefix(line_end);
+        ++place.line;
+        place.column = 1;
+    }
+    for (const char c : value.text) {
+        // Within a string toml++ makes one octet of the two of a line end.
+        if (c == '\n' && inside.starts_with("\r\n")) inside.remove_prefix(1);
+        if (!inside.starts_with(c)) return value.place;
+        inside.remove_prefix(1);
+    }
+    return inside.starts_with(quotes) ? place : value.place;
+}
+
 ConfigValue to_value(const Source& source, const toml::node& node) {
     using Kind = ConfigValue::Kind;
     ConfigValue value;
@@ -132,14 +155,7 @@ ConfigValue to_value(const Source& source, const toml::node& node) {
     };
     if (const auto* text = node.as_string()) {
         value.text = text->get();
-        // Offsets in the value are columns if it stands on one line exactly as it is.
-        const std::string_view there = source.from(value.place);
-        const bool is_quoted = there.starts_with('"') || there.starts_with('\'');
-        const std::string_view inside = is_quoted ? there.substr(1) : std::string_view();
-        const bool is_verbatim = is_quoted && inside.starts_with(value.text) &&
-                                 inside.substr(value.text.size()).starts_with(there.front()) &&
-                                 !value.text.contains('\n');
-        if (is_verbatim) ++value.text_place.column;
+        value.text_place = place_of_text(source, value);
     } else if (const auto* integer = node.as_integer()) {
         value.kind = Kind::integer;
         value.integer = integer->get();
@@ -179,6 +195,64 @@ std::optional<std::uint64_t> leading_integer(std::string_view text, std::string_
     return number;
 }
 
+// toml++ ends at the first mistake. Of a table or key that stands again the rest is read all the same, so
+// often: a file with more of them is no slip of the pen.
+constexpr std::size_t repetitions_limit = 16;
+
+/// A table or key that stands already, and the lines that it takes.
+struct Repetition {
+    SourcePlace place;
+    std::string message;
+    std::uint32_t end;  // the line behind its last
+};
+
+/// nullopt if that is not what the mistake is, or it cannot be told where it ends.
+std::optional<Repetition> repetition_of(const Source& source, const toml::parse_error& error) {
+    if (!std::string_view(error.description()).contains("cannot redefine existing")) return std::nullopt;
+    Repetition found{source.place(error.source().begin), {}, 0};
+    const std::string_view line = source.line(found.place.line);
+    const std::string_view begin = trimmed(line);
+    found.place.column = static_cast<std::uint32_t>(begin.data() - line.data()) + 1;
+    found.end = found.place.line + 1;
+    if (begin.starts_with('[')) {
+        found.message = "this table stands in this file already";
+        for (std::uint32_t at = found.end; at <= source.line_count(); ++at, found.end = at)
+            if (trimmed(source.line(at)).starts_with('[')) break;
+        return found;
+    }
+    found.message = "this key stands in this table already";
+    // A value over several lines, or a member of an inline table, is not taken apart here: toml++ tells the
+    // place of the value.
+    const std::string_view before_value = line.substr(0, source.place(error.source().begin).column - 1);
+    const bool is_whole = std::ranges::count(before_value, '=') == 1 && !begin.contains("\"\"\"") &&
+                          !begin.contains("'''") && !begin.ends_with('[') && !begin.ends_with('{') &&
+                          !begin.ends_with(',');
+    return is_whole ? std::optional(found) : std::nullopt;
+}
+
+/// The document without tables and keys that stand again, each of which is reported; nullopt after another
+/// mistake.
+std::optional<toml::table> parse_without_repetitions(const Source& source) {
+    std::string text = source.text();
+    for (std::size_t repetitions = 0;; ++repetitions) {
+        try {
+            return toml::parse(std::string_view(text), std::string_view(source.name()));
+        } catch (const toml::parse_error& error) {
+            const auto found = repetitions < repetitions_limit ? repetition_of(source, error) : std::nullopt;
+            if (!found) {
+                source.report(
+                    Severity::error, source.place(error.source().begin), std::string(error.description()), {}
+                );
+                return std::nullopt;
+            }
+            source.report(Severity::error, found->place, found->message, {});
+            // Blanks in its place keep all lines and columns.
+            for (std::uint32_t line = found->place.line; line < found->end; ++line)
+                std::ranges::fill(source.in_copy(text, line), ' ');
+        }
+    }
+}
+
 struct Unit {
     std::string_view name;
     std::uint64_t factor;
@@ -198,11 +272,32 @@ std::optional<std::uint64_t> in_units(
 
 }  // namespace
 
+SourcePlace ConfigValue::place_of(std::size_t offset) const {
+    SourcePlace there = text_place;
+    if (text_place == place) return there;
+    const std::string_view before = std::string_view(text).substr(0, offset);
+    const std::size_t line_end = before.rfind('\n');
+    if (line_end != std::string_view::npos) {
+        there.line += static_cast<std::uint32_t>(std::ranges::count(before, '\n'));
+        there.column = 1;
+    }
+    there.column += static_cast<std::uint32_t>(before.size() - (line_end + 1));
+    return there;
+}
+
 struct ConfigTable::State {
+    /// One of these keys must stand in the table.
+    struct Need {
+        std::vector<std::string> keys;
+        SourcePlace place;
+        std::string message;
+    };
+
     const Source* source;
     const toml::table* table;
     SourcePlace place;
     std::vector<std::string> asked;
+    std::vector<Need> needs;
 
     /// Marks the key as known and gives what stands there.
     const toml::node* ask(std::string_view key) {
@@ -220,9 +315,7 @@ struct ConfigTable::State {
     }
 
     std::unique_ptr<State> child(const toml::table& of) const {
-        return std::make_unique<State>(
-            source, &of, source->place(of.source().begin), std::vector<std::string>()
-        );
+        return std::make_unique<State>(State{source, &of, source->place(of.source().begin), {}, {}});
     }
 };
 
@@ -425,9 +518,19 @@ void ConfigTable::warning(const SourcePlace& at, std::string message, std::strin
     state_->source->report(Severity::warning, at, std::move(message), std::move(suggestion));
 }
 
+void ConfigTable::need(std::vector<std::string> keys, SourcePlace place, std::string message) {
+    const bool is_there = std::ranges::any_of(keys, [&](const std::string& key) { return has(key); });
+    if (is_there) return;
+    for (const std::string& key : keys)
+        state_->ask(key);
+    state_->needs.push_back({std::move(keys), std::move(place), std::move(message)});
+}
+
 void ConfigTable::finish() {
+    std::vector<std::string> suggested;
     for (const auto& [key, node] : in_document_order(*state_->table)) {
         if (std::ranges::find(state_->asked, key->str()) != state_->asked.end()) continue;
+        suggested.push_back(nearest_word(key->str(), state_->asked));
         error(
             state_->source->place(key->source().begin),
             fmt::format(
@@ -435,9 +538,16 @@ void ConfigTable::finish() {
                 node->is_table() || node->is_array_of_tables() ? "table" : "key",
                 key->str()
             ),
-            nearest_word(key->str(), state_->asked)
+            suggested.back()
         );
     }
+    for (const State::Need& need : state_->needs) {
+        const bool is_misspelt = std::ranges::any_of(need.keys, [&](const std::string& key) {
+            return std::ranges::find(suggested, key) != suggested.end();
+        });
+        if (!is_misspelt) error(need.place, need.message);
+    }
+    state_->needs.clear();
 }
 
 struct ConfigDocument::State {
@@ -462,22 +572,16 @@ std::unique_ptr<ConfigDocument> ConfigDocument::parse(
 ) {
     auto state =
         std::make_unique<State>(Source(std::move(text), std::move(name), diagnostics), toml::table());
-    const Source& source = state->source;
-    try {
-        state->table = toml::parse(std::string_view(source.text()), std::string_view(source.name()));
-    } catch (const toml::parse_error& error) {
-        source.report(
-            Severity::error, source.place(error.source().begin), std::string(error.description()), {}
-        );
-        return nullptr;
-    }
+    auto table = parse_without_repetitions(state->source);
+    if (!table) return nullptr;
+    state->table = std::move(*table);
     return std::unique_ptr<ConfigDocument>(new ConfigDocument(std::move(state)));
 }
 
 ConfigTable ConfigDocument::root() {
     const SourcePlace begin{state_->source.name(), 1, 1};
     return ConfigTable(std::make_unique<ConfigTable::State>(
-        &state_->source, &state_->table, begin, std::vector<std::string>()
+        ConfigTable::State{&state_->source, &state_->table, begin, {}, {}}
     ));
 }
 

@@ -30,9 +30,12 @@ struct ConfigValue {
     std::vector<ConfigValue> table;  // the members of a table, in document order; each has its `key`
     std::string key;
     SourcePlace place;
-    /// For a single-line literal or basic string without escapes: where its first character stands, so that
-    /// offsets in `text` are columns. Else equal to `place`.
+    /// For a string that stands in the document as it is, over one line or several: where its first character
+    /// stands. Else, say for one with escapes, equal to `place`.
     SourcePlace text_place;
+
+    /// Where the octet at `offset` of `text` stands, or the value if that is not known.
+    SourcePlace place_of(std::size_t offset) const;
 };
 
 /// One table of the document. Ask for its keys; then call finish(), which reports those nobody asked for.
@@ -79,6 +82,9 @@ public:
     void error(const SourcePlace& at, std::string message, std::string suggestion = {}) const;
     void warning(const SourcePlace& at, std::string message, std::string suggestion = {}) const;
 
+    /// Where none of `keys` stands, finish() says so at `place`: unless a key is there that was meant to be
+    /// one of them.
+    void need(std::vector<std::string> keys, SourcePlace place, std::string message);
     /// Reports every key that was not asked for, with the nearest that was.
     void finish();
 
@@ -92,7 +98,8 @@ private:
 class ConfigDocument {
 public:
     /// Reads a file, or text that is named `name` in messages. A syntax error or an unreadable file is
-    /// reported and gives nullptr. `diagnostics` must outlive the document.
+    /// reported and gives nullptr; a table or key that stands twice is reported, and left out the second
+    /// time. `diagnostics` must outlive the document.
     static std::unique_ptr<ConfigDocument> load(const std::string& path, Diagnostics& diagnostics);
     static std::unique_ptr<ConfigDocument> parse(
         std::string text, std::string name, Diagnostics& diagnostics

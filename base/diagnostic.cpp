@@ -111,7 +111,9 @@ std::string render_line(const Diagnostic& diagnostic) {
     if (!text.empty()) text += ": ";
     text += diagnostic.severity == Severity::error ? "error: " : "warning: ";
     text += diagnostic.message;
-    if (!diagnostic.suggestion.empty()) text += fmt::format("; did you mean \"{}\"?", diagnostic.suggestion);
+    const std::string& meant = diagnostic.suggestion;
+    const char quote = meant.contains('"') ? '\'' : '"';
+    if (!meant.empty()) text += fmt::format("; did you mean {}{}{}?", quote, meant, quote);
     return text;
 }
 

@@ -74,4 +74,18 @@ std::string record_to_text(DnsType type, std::string_view record) {
     return generic_text(record);
 }
 
+bool is_askable_name(std::string_view name) {
+    if (name.empty() || name.size() > 253) return false;
+    std::size_t label = 0;
+    for (const char c : name) {
+        if (c != '.') {
+            if (++label > 63) return false;
+            continue;
+        }
+        if (label == 0) return false;
+        label = 0;
+    }
+    return label != 0;
+}
+
 }  // namespace wicket

@@ -61,6 +61,10 @@ struct DnsLookup {
     bool operator==(const DnsLookup&) const = default;
 };
 
+/// RFC 1035 section 2.3.4: labels of 1 to 63 octets, 253 in all as text, no dot at the end. Any octets, since
+/// an underscore is not the only thing that people put into names.
+bool is_askable_name(std::string_view name);
+
 /// "A", "TXT", ...; "TYPE99" for what has no name here.
 std::string to_string(DnsType type);
 /// "found", "no_data", "no_such_name", "try_again": the words of the record.

@@ -32,20 +32,6 @@ std::string_view to_word(LogLevel level) {
     return "error";
 }
 
-/// Characters that look like nothing, or make a terminal show the rest in another order or on another line:
-/// C1 controls, line and paragraph separators, and all bidi controls of Unicode.
-bool is_deceptive(std::string_view character) {
-    const auto octet = [character](std::size_t at) { return static_cast<unsigned char>(character[at]); };
-    if (character.size() == 2) {
-        if (octet(0) == 0xC2) return octet(1) < 0xA0;
-        return octet(0) == 0xD8 && octet(1) == 0x9C;  // U+061C
-    }
-    if (character.size() != 3 || octet(0) != 0xE2) return false;
-    if (octet(1) == 0x80)
-        return octet(2) == 0x8E || octet(2) == 0x8F || (octet(2) >= 0xA8 && octet(2) <= 0xAE);
-    return octet(1) == 0x81 && octet(2) >= 0xA6 && octet(2) <= 0xA9;  // U+2066 to U+2069
-}
-
 bool is_plain(char c) {
     return c >= ' ' && c <= '~';
 }

@@ -2,13 +2,10 @@
 
 #include "base/random.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <stdexcept>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,22 +14,6 @@ namespace {
 
 // Appends are small; the file gets them in pieces of this size.
 constexpr std::size_t flush_octets = 64U << 10U;
-
-struct DigestDeleter {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-using Digest = std::unique_ptr<EVP_MD_CTX, DigestDeleter>;
-
-void require(int result) {
-    if (result != 1) throw std::runtime_error("SHA-256 of OpenSSL failed");
-}
-
-/// Fetched once: EVP_sha256() would look the provider up at every use.
-const EVP_MD* sha256_method() {
-    static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    require(method != nullptr ? 1 : 0);
-    return method;
-}
 
 Result<> write_all(int fd, std::string_view octets) {
     while (!octets.empty()) {
@@ -88,7 +69,7 @@ struct MessageWriter::State {
     enum class Place : std::uint8_t { memory, memfd, spool };
 
     std::string spool_folder;
-    Digest digest{EVP_MD_CTX_new()};
+    Sha256Stream sha256;
     Place place = Place::memory;
     std::string pending;  // in memory: all of it; else what is not yet in the file
     FileDescriptor file;
@@ -140,7 +121,6 @@ struct MessageWriter::State {
 
 MessageWriter::MessageWriter(std::string spool_folder) : state_(std::make_unique<State>()) {
     state_->spool_folder = std::move(spool_folder);
-    require(EVP_DigestInit_ex2(state_->digest.get(), sha256_method(), nullptr));
 }
 
 MessageWriter::~MessageWriter() = default;
@@ -149,7 +129,7 @@ MessageWriter& MessageWriter::operator=(MessageWriter&&) noexcept = default;
 
 Result<> MessageWriter::append(std::string_view octets) {
     State& state = *state_;
-    require(EVP_DigestUpdate(state.digest.get(), octets.data(), octets.size()));
+    state.sha256.add(octets);
     state.size += octets.size();
     if (state.place == State::Place::memory && state.size > message_inline_limit_octets) {
         if (auto moved = state.move_to_memfd(); !moved) return moved;
@@ -168,31 +148,13 @@ std::uint64_t MessageWriter::size() const {
 
 Result<SharedMessage> MessageWriter::finish() {
     State& state = *state_;
-    Sha256 sha256{};
-    require(EVP_DigestFinal_ex(state.digest.get(), sha256.data(), nullptr));
+    const Sha256 sha256 = state.sha256.finish();
     if (state.place == State::Place::memory)
         return std::make_shared<const MessageBytes>(std::move(state.pending), sha256);
 
     if (auto flushed = state.flush(); !flushed) return std::unexpected(flushed.error());
     if (auto sealed = state.make_read_only(); !sealed) return std::unexpected(sealed.error());
     return std::make_shared<const MessageBytes>(std::move(state.file), state.size, sha256);
-}
-
-Sha256 sha256_of(std::string_view octets) {
-    Sha256 sha256{};
-    require(EVP_Digest(octets.data(), octets.size(), sha256.data(), nullptr, sha256_method(), nullptr));
-    return sha256;
-}
-
-std::string to_hex(std::string_view octets) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    text.reserve(2 * octets.size());
-    for (const char c : octets) {
-        text += digits[static_cast<unsigned char>(c) >> 4U];
-        text += digits[static_cast<unsigned char>(c) & 0xFU];
-    }
-    return text;
 }
 
 }  // namespace wicket

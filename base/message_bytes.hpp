@@ -5,8 +5,8 @@
 
 #include "base/file.hpp"
 #include "base/result.hpp"
+#include "base/sha256.hpp"
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,8 +14,6 @@
 #include <string_view>
 
 namespace wicket {
-
-using Sha256 = std::array<unsigned char, 32>;
 
 // Up to here a body travels inside the frame to a scan worker: measured faster than a memfd.
 inline constexpr std::size_t message_inline_limit_octets = 128U << 10U;
@@ -67,8 +65,5 @@ private:
     struct State;
     std::unique_ptr<State> state_;
 };
-
-Sha256 sha256_of(std::string_view octets);
-std::string to_hex(std::string_view octets);
 
 }  // namespace wicket

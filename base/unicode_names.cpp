@@ -36,7 +36,11 @@ std::string ascii_domain(std::string_view domain) {
     );
     const std::unique_ptr<std::uint8_t, Free> owner(made);
     if (result != IDN2_OK || terminated.find('\0') != std::string::npos) return lower_case(domain);
-    return lower_case(reinterpret_cast<const char*>(made));
+    const std::string_view name = reinterpret_cast<const char*>(made);
+    // UTS 46 makes "@", "*" and the like of their full-width forms, which would then be read as what they
+    // are.
+    const auto is_of_names = [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.'; };
+    return std::ranges::all_of(name, is_of_names) ? lower_case(name) : lower_case(domain);
 }
 
 std::string ascii_domain_address(std::string_view address) {

@@ -1,6 +1,7 @@
 #include "filters/chain.hpp"
 
 #include "base/log.hpp"
+#include "mail/unknown_reasons.hpp"
 #include "net/timeout.hpp"
 
 #include <boost/asio/async_result.hpp>
@@ -18,9 +19,9 @@
 namespace wicket {
 namespace {
 
-/// Why the facts of a filter that waits are unknown.
-constexpr const char* not_begun = "not looked at";
-constexpr const char* not_finished = "not known yet";
+FactValue not_looked_at() {
+    return Unknown{std::string(reason_not_looked_at)};
+}
 
 /// Made by the receiver and by the look at the finished message, before any filter runs.
 bool is_from_session(const FactDeclaration& row) {
@@ -194,7 +195,7 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
             const FilterChain::Link& link = chain->links()[i];
             if (must_wait(i)) {
                 for (const FactId fact : link.makes)
-                    observe(fact, Unknown{not_begun});
+                    observe(fact, not_looked_at());
                 continue;
             }
             if (link.filter->can_wait())
@@ -206,10 +207,13 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
         }
         // One that finishes at once starts others: only now.
         for (Batch& batch : batches) {
-            FilterTools tools{dns, clock, SteadyTime::max(), message, std::make_shared<DnsEvidence>()};
+            FilterTools tools{
+                dns, clock, SteadyTime::max(), message, std::make_shared<DnsEvidence>(), list_budget
+            };
             for (const Member& one : batch.members) {
                 const auto timeout = chain->links()[one.index].filter->timeout();
                 tools.deadline = std::min(tools.deadline, nodes[one.index].began + timeout);
+                tools.stage = std::max(tools.stage, chain->links()[one.index].stage);
                 nodes[one.index].evidence = tools.evidence;
             }
             boost::asio::co_spawn(
@@ -309,6 +313,8 @@ struct ChainRun::State : std::enable_shared_from_this<State> {
     std::vector<FactId> overruled;  // by the session
     FactsSnapshot shared_facts;
     SharedMessage message;
+    // Shared with filters that outlive the run.
+    std::shared_ptr<ListBudget> list_budget = std::make_shared<ListBudget>();
     std::vector<FilterEvent> events;
     Stage begun = Stage::connect;
     bool is_waiting_over = false;
@@ -355,8 +361,11 @@ Facts ChainRun::recorded_facts() const {
         const bool waits = state.can_begin(i) && state.must_wait(i);
         for (const FactId fact : link.makes)
             if (!state.is_overruled(fact))
+                // What nobody has asked is no temporary failure, and no rule has seen it as one.
                 recorded.set(
-                    fact, unknown_value(state.dictionary->row(fact), waits ? not_begun : not_finished)
+                    fact,
+                    waits ? not_looked_at()
+                          : unknown_value(state.dictionary->row(fact), std::string(reason_not_known_yet))
                 );
     }
     return recorded;
@@ -374,8 +383,8 @@ void ChainRun::overrule(FactId fact, FactValue value) {
 void ChainRun::forget_from(Stage stage) {
     State& state = *state_;
     std::erase_if(state.overruled, [&](FactId fact) { return state.dictionary->row(fact).stage >= stage; });
-    for (FactId fact = 0; fact < state.facts.size(); ++fact)
-        if (state.dictionary->row(fact).stage >= stage) state.set(fact, Absent{});
+    state.facts.erase_if([&](FactId fact) { return state.dictionary->row(fact).stage >= stage; });
+    state.shared_facts = nullptr;
     for (std::size_t i = 0; i < state.nodes.size(); ++i) {
         if (state.chain->links()[i].stage < stage) continue;
         ++state.nodes[i].round;
@@ -386,6 +395,7 @@ void ChainRun::forget_from(Stage stage) {
     }
     std::erase_if(state.events, [stage](const FilterEvent& event) { return event.stage >= stage; });
     state.message = nullptr;
+    state.list_budget->forget_from(stage);
     if (stage <= Stage::mail) state.is_waiting_over = false;
     const Stage before =
         stage == Stage::connect ? stage : static_cast<Stage>(static_cast<std::uint8_t>(stage) - 1);

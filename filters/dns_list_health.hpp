@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,38 +33,69 @@ DnsListAnswer classify(const DnsList& list, std::string_view record, std::string
 // used again soon.
 inline constexpr std::chrono::minutes dns_list_probe_interval{10};
 inline constexpr std::chrono::seconds dns_list_retry_interval{30};
+// A list that begins to list everybody would refuse all mail until its next probe, so a listing is doubted at
+// once: its test entries are asked. The rule looks at no share of listed clients, for a quiet
+// server would have to lose many messages before a share says anything. So that a list with many honest hits
+// is not asked about itself all the time, it is doubted once in so long, which is also the longest time that
+// such a list can do harm.
+inline constexpr std::chrono::seconds dns_list_doubt_interval{30};
+
+/// What a list asks about, each with test entries of its own.
+enum class DnsListKind : std::uint8_t { ipv4, ipv6, domain };
 
 class DnsListHealth {
 public:
+    /// Whether a list is in use, and since when.
+    struct Standing {
+        std::string trouble;            // empty: in use; else why not, with the answer that shows it
+        std::optional<WallTime> since;  // nullopt: since the list was configured
+    };
+
     explicit DnsListHealth(const DnsList& list);
 
-    /// Empty: it may be asked. Else why not: "not probed yet", "lists everybody", ...
-    std::string trouble() const;
+    /// Empty: it may be asked. Else why not: "not probed yet", "it lists everybody: ...", ...
+    std::string trouble() const { return standing().trouble; }
     /// The same, for IPv6 addresses alone: many a list has none of them.
-    std::string ipv6_trouble() const;
+    std::string ipv6_trouble() const { return ipv6_standing().trouble; }
+    Standing standing() const;
+    Standing ipv6_standing() const;
+
     /// An answer showed that the list refuses or is hijacked: it is off until a probe succeeds.
-    void distrust(std::string reason);
-    /// Whether it is time to probe it: as probe() said, and at once after distrust().
+    void distrust(std::string reason, WallTime now);
+    /// Whether it is time to probe it: as probe() said, and soon after distrust().
     bool wants_probe(SteadyTime now) const;
-    /// Asks the test entries and sets trouble() by what comes; logs each change. Returns when to probe again.
+    /// Asks the test entries on the wire and sets the standing by what comes; logs each change. Returns when
+    /// to probe again. Does nothing while another probe or doubt() is under way.
     boost::asio::awaitable<std::chrono::seconds> probe(DnsResolver& dns, const Clock& clock);
+    /// Somebody was listed: whether the caller is to run doubt() for it, beside the message.
+    bool wants_doubt(SteadyTime now);
+    /// Asks the test entries of `kind` on the wire; the list is off if they show that it is not to be
+    /// believed. Silence means nothing here: the list has just answered.
+    static boost::asio::awaitable<void> doubt(
+        std::shared_ptr<DnsListHealth> health, DnsListKind kind, DnsResolver& dns, const Clock& clock
+    );
 
     const DnsList& list() const { return list_; }
 
 private:
-    void set_trouble(std::string reason);
-    void set_ipv6_trouble(std::string reason);
+    class Turn;
+
+    bool take_turn();
+    void set(DnsListKind kind, std::string reason, WallTime now);
     boost::asio::awaitable<std::chrono::seconds> probe_now(DnsResolver& dns, const Clock& clock);
-    boost::asio::awaitable<std::string> find_fault(
-        DnsResolver& dns, SteadyTime deadline, std::string must_be, std::string must_not_be
-    ) const;
+    boost::asio::awaitable<std::string> find_fault(DnsListKind kind, DnsResolver& dns, SteadyTime deadline)
+        const;
+    std::string fault_of_unlisted(DnsListKind kind, const DnsAnswer& answer) const;
+    std::string fault_of_any(const DnsAnswer& answer) const;
 
     const DnsList list_;
     mutable std::mutex mutex_;
-    std::string trouble_;
-    std::string ipv6_trouble_;
+    Standing standing_;
+    Standing ipv6_standing_;
     SteadyTime due_ = SteadyTime::min();
+    SteadyTime doubt_due_ = SteadyTime::min();
     bool is_distrusted_ = false;
+    bool is_asking_ = false;  // a probe or a doubt is under way
 };
 
 }  // namespace wicket

@@ -2,7 +2,12 @@
 
 #include "base/text.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace wicket {
 namespace {
@@ -17,9 +22,16 @@ std::string labels_of(const FactValue& value, const DnsList& list) {
         // A domain list that is asked about an address answers that all of them are listed.
         if (list.asks_addresses || text->empty() || text->front() == '[' || IpAddress::parse(*text))
             return {};
-        return lower_case(*text);
+        // Nor has a list an opinion about what no name server can be asked.
+        return is_askable_name(*text + "." + list.zone) ? lower_case(*text) : std::string();
     }
     return {};
+}
+
+DnsListKind kind_of(const FactValue& value) {
+    const auto* address = std::get_if<IpAddress>(&value);
+    if (address == nullptr) return DnsListKind::domain;
+    return address->is_ipv4() ? DnsListKind::ipv4 : DnsListKind::ipv6;
 }
 
 }  // namespace
@@ -37,12 +49,18 @@ boost::asio::awaitable<Observation> DnsblFilter::examine(FactsSnapshot facts, Fi
     }
     const std::string labels = labels_of(value, list);
     if (labels.empty()) co_return seen;
-    const auto* address = std::get_if<IpAddress>(&value);
-    const bool is_ipv6 = address != nullptr && !address->is_ipv4();
+    const DnsListKind kind = kind_of(value);
     std::string trouble = health_->trouble();
-    if (trouble.empty() && is_ipv6) trouble = health_->ipv6_trouble();
+    if (trouble.empty() && kind == DnsListKind::ipv6) trouble = health_->ipv6_trouble();
     if (!trouble.empty()) {
         seen.facts.emplace_back(list.fact, Unknown{"the list is off: " + trouble});
+        co_return seen;
+    }
+
+    if (tools.list_budget && !tools.list_budget->take(tools.stage)) {
+        seen.facts.emplace_back(
+            list.fact, Unknown{fmt::format("{} lists were asked for this message", ListBudget::limit)}
+        );
         co_return seen;
     }
 
@@ -66,15 +84,25 @@ boost::asio::awaitable<Observation> DnsblFilter::examine(FactsSnapshot facts, Fi
                 break;
             case DnsListAnswer::other: break;
             case DnsListAnswer::refused:
-                health_->distrust("it refuses to answer us: " + record_to_text(DnsType::a, record));
+                health_->distrust(
+                    "it refuses to answer us: " + record_to_text(DnsType::a, record), tools.clock.wall()
+                );
                 seen.facts.emplace_back(list.fact, Unknown{"refused by the list"});
                 co_return seen;
             case DnsListAnswer::hijacked:
-                health_->distrust("it is hijacked: " + record_to_text(DnsType::a, record));
+                health_->distrust(
+                    "it is hijacked: " + record_to_text(DnsType::a, record), tools.clock.wall()
+                );
                 seen.facts.emplace_back(list.fact, Unknown{"the list is hijacked"});
                 co_return seen;
         }
     }
+    if (!hits.items.empty() && health_->wants_doubt(tools.clock.steady()))
+        boost::asio::co_spawn(
+            co_await boost::asio::this_coro::executor,
+            DnsListHealth::doubt(health_, kind, tools.dns, tools.clock),
+            boost::asio::detached
+        );
     seen.facts.emplace_back(list.fact, std::move(hits));
     co_return seen;
 }

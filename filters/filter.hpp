@@ -6,6 +6,7 @@
 #include "base/clock.hpp"
 #include "base/message_bytes.hpp"
 #include "filters/dns_evidence.hpp"
+#include "filters/list_budget.hpp"
 #include "mail/fact_dictionary.hpp"
 #include "net/resolver.hpp"
 
@@ -26,7 +27,14 @@ struct FilterTools {
     SharedMessage message;  // at Stage::end; else nullptr
     /// Where what it asks is noted at once, for what it brings back is lost if it is late; may be nullptr.
     std::shared_ptr<DnsEvidence> evidence = nullptr;
+    /// What lists may still be asked for this message; nullptr: as much as they like.
+    std::shared_ptr<ListBudget> list_budget = nullptr;
+    Stage stage = Stage::connect;  // from which on this filter can run
 };
+
+/// What a resolver says of a failure, without the names that may follow: a zone with a customer's key is
+/// among them.
+std::string reason_without_names(std::string reason);
 
 /// Asks, and puts question and answer among the evidence. `shown` is what records may show of the question.
 boost::asio::awaitable<DnsAnswer> look_up(

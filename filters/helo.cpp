@@ -1,6 +1,7 @@
 #include "filters/helo.hpp"
 
 #include "base/text.hpp"
+#include "mail/address.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -8,31 +9,13 @@
 namespace wicket {
 namespace {
 
-bool is_label(std::string_view label) {
-    const auto is_allowed = [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_'; };
-    return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
-           std::ranges::all_of(label, is_allowed);
-}
-
-bool is_domain_name(std::string_view name) {
-    if (name.size() > 253) return false;
-    while (true) {
-        const std::size_t dot = name.find('.');
-        if (!is_label(name.substr(0, dot))) return false;
-        if (dot == std::string_view::npos) return true;
-        name.remove_prefix(dot + 1);
-    }
-}
-
 /// Our own programs greet with our own name: only from elsewhere it is a lie.
 bool is_from_outside(const IpAddress& client, const IpAddress* listener) {
     return !client.is_loopback() && (listener == nullptr || client != *listener);
 }
 
 std::string name_of(const std::string& given) {
-    std::string name = lower_case(given);
-    if (name.ends_with('.')) name.pop_back();
-    return name;
+    return lower_case(without_end_dot(given));
 }
 
 /// The address inside an address literal, [192.0.2.1] or [IPv6:2001:db8::1].
@@ -47,10 +30,10 @@ std::optional<IpAddress> literal_address(std::string_view literal) {
 }  // namespace
 
 std::string_view helo_form(std::string_view name) {
-    if (name.ends_with('.')) name.remove_suffix(1);
+    name = without_end_dot(name);
     if (literal_address(name)) return "literal";
     if (IpAddress::parse(name)) return "address";
-    if (!is_domain_name(name)) return "malformed";
+    if (!is_domain_name(name, AddressCharset::ascii)) return "malformed";
     return name.contains('.') ? "fqdn" : "bare";
 }
 
@@ -92,7 +75,7 @@ boost::asio::awaitable<Observation> HeloDnsFilter::examine(FactsSnapshot facts, 
     const std::string name = name_of(*given);
     if (helo_form(name) != "fqdn") co_return seen;
     std::string trouble;
-    for (const DnsType type : {DnsType::a, DnsType::aaaa}) {
+    for (const DnsType type : {DnsType::a, DnsType::aaaa, DnsType::mx}) {
         const DnsAnswer answer = co_await look_up(tools, seen, {name, type});
         if (answer.status == DnsStatus::try_again) trouble = answer.reason;
         if (answer.status == DnsStatus::found) {

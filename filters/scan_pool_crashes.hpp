@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/clock.hpp"
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 
 #include <chrono>
 #include <deque>

@@ -1,6 +1,7 @@
 #include "filters/scan_pool_job.hpp"
 
 #include "base/log.hpp"
+#include "base/public_suffix.hpp"
 #include "base/text.hpp"
 #include "filters/scan_pool_poison.hpp"
 
@@ -111,6 +112,12 @@ boost::asio::awaitable<void> ScanJobRun::resolve(std::vector<DnsQuestion> questi
             take_answer(std::move(question), std::move(*known));
             continue;
         }
+        if (!parts_->senders.may_ask(cause_of(question), question, system_clock().steady())) {
+            DnsAnswer refused;
+            refused.reason = "this sender's domain asks for too many names";
+            take_answer(std::move(question), std::move(refused));
+            continue;
+        }
         boost::asio::co_spawn(parts_->loop, resolve_one(std::move(question), all), boost::asio::detached);
     }
     all.reset();
@@ -122,12 +129,22 @@ boost::asio::awaitable<void> ScanJobRun::resolve_one(
 ) {
     const auto self = shared_from_this();
     DnsAnswer answer = co_await parts_->dns.lookup(question, job_.deadline);
+    parts_->senders.answered(question, answer);
     take_answer(std::move(question), std::move(answer));
 }
 
 void ScanJobRun::take_answer(DnsQuestion question, DnsAnswer answer) {
     if (job_.evidence) job_.evidence->answered(question, answer);
     answers_[std::move(question)] = std::move(answer);
+}
+
+std::string ScanJobRun::cause_of(const DnsQuestion& question) const {
+    const auto asked = asked_.find("dkim");
+    const bool is_key = asked != asked_.end() && asked->second.contains(question);
+    std::string domain = is_key ? question.name : domain_of(job_.mail_from);
+    if (domain.empty()) domain = lower_case(job_.helo);
+    const std::string_view registered = registrable_domain(domain);
+    return registered.empty() ? domain : std::string(registered);
 }
 
 void ScanJobRun::leave_out_poison() {
@@ -372,7 +389,10 @@ Sha256 ScanJobRun::inputs_hash(const std::string& check) const {
         inputs.append(reinterpret_cast<const char*>(patterns.data()), patterns.size());
         return sha256_of(inputs);
     }
+    const auto asked = asked_.find(check);
     for (const auto& [question, answer] : answers_) {
+        // What other checks of the job wanted to know is about the sender, not about this check's inputs.
+        if (asked == asked_.end() || !asked->second.contains(question)) continue;
         inputs += question.name + '\n' + to_string(question.type) + std::string(to_string(answer.status));
         for (const std::string& record : answer.records)
             inputs += '\n' + record;

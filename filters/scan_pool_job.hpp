@@ -32,11 +32,13 @@ struct ScanPoolParts {
         : loop(hub),
           dns(resolver),
           options(std::move(the_options)),
+          senders(options.questions_per_sender),
           workers(std::make_shared<ScanWorkers>(hub, options)) {}
 
     boost::asio::io_context& loop;
     DnsResolver& dns;
     ScanPoolOptions options;
+    SenderQuestions senders;
     std::shared_ptr<ScanWorkers> workers;
     FactDictionary dictionary;
     ScanCrashLedger crashes;
@@ -72,6 +74,8 @@ private:
     boost::asio::awaitable<void> resolve(std::vector<DnsQuestion> questions);
     boost::asio::awaitable<void> resolve_one(DnsQuestion question, std::shared_ptr<const ScanCountdown> all);
     void take_answer(DnsQuestion question, DnsAnswer answer);
+    /// The domain that makes us ask: the signer's for a key, else the sender's.
+    std::string cause_of(const DnsQuestion& question) const;
     /// Runs `checks` once more, takes their facts, and returns the questions that are still open.
     boost::asio::awaitable<std::vector<DnsQuestion>> round();
     /// One check alone, again in fresh workers if one crashes.

@@ -27,6 +27,7 @@ ScanWorkers::ScanWorkers(boost::asio::io_context& loop, const ScanPoolOptions& o
       },
       concurrent_(std::max<std::size_t>(1, options.workers)),
       jobs_per_worker_(options.jobs_per_worker),
+      least_life_(options.least_life),
       retry_(loop.get_executor()) {}
 
 Result<> ScanWorkers::start_blocking() {
@@ -175,6 +176,11 @@ void ScanWorkers::dispatch() {
     publish();
 }
 
+bool ScanWorkers::has_served(const Slot& slot) const {
+    return slot.worker->jobs_done() >= jobs_per_worker_ &&
+           system_clock().steady() - slot.began >= least_life_;
+}
+
 void ScanWorkers::retire(std::size_t index) {
     const auto worker = slots_[index].worker;
     slots_.erase(slots_.begin() + static_cast<std::ptrdiff_t>(index));
@@ -187,7 +193,7 @@ void ScanWorkers::give_back(const std::shared_ptr<ScanWorkerHandle>& worker) {
     const auto slot = std::ranges::find(slots_, worker, &Slot::worker);
     if (slot == slots_.end()) return;
     slot->standing = Standing::idle;
-    if (worker->jobs_done() >= jobs_per_worker_) retire(static_cast<std::size_t>(slot - slots_.begin()));
+    if (has_served(*slot)) retire(static_cast<std::size_t>(slot - slots_.begin()));
     dispatch();
 }
 

@@ -42,6 +42,7 @@ private:
     struct Slot {
         std::shared_ptr<ScanWorkerHandle> worker;
         Standing standing = Standing::starting;
+        SteadyTime began = system_clock().steady();
     };
     struct Waiter {
         Freshness freshness = Freshness::any;
@@ -53,6 +54,7 @@ private:
     Result<std::shared_ptr<ScanWorkerHandle>> spawn();
     void replenish();
     boost::asio::awaitable<void> await_ready(std::shared_ptr<ScanWorkerHandle> worker);
+    bool has_served(const Slot& slot) const;
     void retire(std::size_t index);
     void dispatch();
     /// The index of an idle worker that suits; slots_.size() if there is none.
@@ -65,6 +67,7 @@ private:
     ScanWorkerHandle::Start start_;
     std::size_t concurrent_;
     std::uint32_t jobs_per_worker_;
+    std::chrono::milliseconds least_life_;
     std::vector<Slot> slots_;
     std::vector<std::shared_ptr<ScanWorkerHandle>> retiring_;
     std::deque<std::shared_ptr<Waiter>> waiters_;

@@ -15,7 +15,8 @@ struct CoreRow {
     Stage stage;
     std::string_view filter;
     std::string_view meaning;
-    std::string_view words = {};  // separated by spaces
+    std::string_view words = {
+    };  // separated by spaces; of a field its own words behind `=`, or `#`: a number
     std::string_view unknown_word = {};
 };
 
@@ -31,6 +32,11 @@ constexpr std::string_view singular_fields =
 // Those of FromFault (mail/from.hpp).
 constexpr std::string_view from_faults =
     "missing several_fields empty several_authors ambiguous route malformed too_many";
+
+// The results are those of RFC 8601 section 2.7.1 but for none, which is what a message without signatures
+// has.
+constexpr std::string_view dkim_fields =
+    "domain selector result=pass|fail|policy|neutral|temperror|permerror reason algorithm key_bits=#";
 
 using enum FactType;
 using enum CoreFact;
@@ -106,7 +112,7 @@ constexpr std::array core_rows = {
     CoreRow{dkim_pass, "dkim.pass", texts, Stage::end, "dkim",
         "domains (d=) of which a DKIM signature verified"},
     CoreRow{dkim_results, "dkim.results", results, Stage::end, "dkim",
-        "every DKIM signature and what came of it", "domain selector result reason algorithm key_bits"},
+        "every DKIM signature and what came of it", dkim_fields},
     CoreRow{dkim_signatures, "dkim.signatures", integer, Stage::end, "dkim",
         "how many DKIM-Signature fields the message has"},
     CoreRow{dkim_weak, "dkim.weak", texts, Stage::end, "dkim",
@@ -136,14 +142,29 @@ constexpr bool stand_in_order() {
 }
 static_assert(stand_in_order(), "every CoreFact has its row, in the order of the enum");
 
-std::vector<std::string> split(std::string_view words) {
+std::vector<std::string> split(std::string_view words, char separator = ' ') {
     std::vector<std::string> items;
     while (!words.empty()) {
-        const std::size_t end = std::min(words.find(' '), words.size());
+        const std::size_t end = std::min(words.find(separator), words.size());
         items.emplace_back(words.substr(0, end));
         words.remove_prefix(std::min(end + 1, words.size()));
     }
     return items;
+}
+
+/// Takes what stands behind `=` out of the words.
+std::vector<ResultField> fields_of(std::vector<std::string>& words) {
+    std::vector<ResultField> fields;
+    for (std::string& word : words) {
+        const std::size_t equals = word.find('=');
+        if (equals == std::string::npos) continue;
+        const std::string known = word.substr(equals + 1);
+        word.resize(equals);
+        ResultField& field = fields.emplace_back(ResultField{.name = word});
+        field.is_number = known == "#";
+        if (!field.is_number) field.words = split(known, '|');
+    }
+    return fields;
 }
 
 void append_item(std::string& text, std::string_view separator, std::string_view item) {
@@ -203,14 +224,17 @@ std::string_view to_string(FactType type) {
 FactDictionary::FactDictionary() {
     rows_.reserve(core_rows.size());
     for (const CoreRow& row : core_rows) {
+        std::vector<std::string> words = split(row.words);
+        std::vector<ResultField> fields = fields_of(words);
         declare(
             {.name = std::string(row.name),
              .type = row.type,
              .stage = row.stage,
              .filter = std::string(row.filter),
              .meaning = std::string(row.meaning),
-             .words = split(row.words),
-             .unknown_word = std::string(row.unknown_word)}
+             .words = std::move(words),
+             .unknown_word = std::string(row.unknown_word),
+             .fields = std::move(fields)}
         );
     }
 }

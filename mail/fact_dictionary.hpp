@@ -19,6 +19,13 @@ enum class FactType : std::uint8_t { boolean, integer, real, text, word, address
 /// "boolean", "integer", ..., "list of text", "list of results".
 std::string_view to_string(FactType type);
 
+/// A field of a list of results that is not just any text.
+struct ResultField {
+    std::string name;
+    std::vector<std::string> words = {};  // all its values; empty: any
+    bool is_number = false;               // a whole number, kept as text
+};
+
 struct FactDeclaration {
     std::string name;
     FactType type;
@@ -27,7 +34,8 @@ struct FactDeclaration {
     std::string meaning;  // one line
     std::vector<std::string> words = {
     };  // of a word: all its values; of results: the fields; of texts: all possible items, or empty
-    std::string unknown_word = {};  // the word that compares as unknown: "temperror"
+    std::string unknown_word = {};         // the word that compares as unknown: "temperror"
+    std::vector<ResultField> fields = {};  // of results: those that are known better than `words` tells
 };
 
 /// The facts that every installation has; the order is that of the rows.

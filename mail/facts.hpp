@@ -62,22 +62,42 @@ using FactId = std::uint16_t;
 /// takes room: every session holds facts, and most of the dictionary does not apply to most of them.
 class Facts {
 public:
+    Facts() = default;
+    /// A copy to which `more` facts can be added without its moving.
+    Facts(const Facts& other, std::size_t more);
+
     /// Valid until the next set().
     const FactValue& get(FactId id) const;
     void set(FactId id, FactValue value);
+    void clear();
+    /// Of all that are not absent, by id: visit(FactId, const FactValue&).
+    template <typename Visit>
+    void for_each(Visit visit) const {
+        for (const Place& place : order_)
+            visit(place.id, values_[place.at]);
+    }
+    /// Makes those absent whose id `is_meant`.
+    template <typename Predicate>
+    void erase_if(Predicate is_meant) {
+        for (std::size_t at = order_.size(); at-- > 0;)
+            if (is_meant(order_[at].id)) erase(at);
+    }
     /// One more than the greatest id that is not absent.
-    void clear() { rows_.clear(); }
-    std::size_t size() const { return rows_.empty() ? 0 : rows_.back().id + std::size_t{1}; }
+    std::size_t size() const { return order_.empty() ? 0 : order_.back().id + std::size_t{1}; }
 
-    bool operator==(const Facts&) const = default;
+    bool operator==(const Facts& other) const;
 
 private:
-    struct Row {
+    /// Values stay where they are while facts come in another order than that of their ids.
+    struct Place {
         FactId id;
-        FactValue value;
-        bool operator==(const Row&) const = default;
+        std::uint16_t at;  // in values_
     };
-    std::vector<Row> rows_;  // by id, none absent
+    std::vector<Place>::iterator find(FactId id);
+    void erase(std::size_t place);
+
+    std::vector<Place> order_;       // by id
+    std::vector<FactValue> values_;  // none absent
 };
 
 /// What a filter is handed: the facts at the moment it began; they never change under it.

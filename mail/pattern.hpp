@@ -3,7 +3,7 @@
 // not looked at, else absent, so that records hold only what was found. Values; any thread.
 #pragma once
 
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "mail/facts.hpp"
 
 #include <cstdint>

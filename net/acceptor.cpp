@@ -1,7 +1,9 @@
 #include "net/acceptor.hpp"
 
 #include "base/log.hpp"
+#include "base/rate_budget.hpp"
 #include "net/listening_socket.hpp"
+#include "net/loop_choice.hpp"
 #include "net/socket_connection.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -110,6 +112,7 @@ struct Listener {
     asio::steady_timer pause;
     std::optional<SocketAddress> bound;  // if it is one address: then that is every connection's own
     std::vector<std::shared_ptr<ConnectionHome>> homes;  // one a loop
+    RateBudget proxy_complaints{1};                      // lines of the log: a flood must not fill it
 
 private:
     std::mutex mutex_;
@@ -134,7 +137,7 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
         ~Slot() override {
             if (!is_in) return;
             listener->leave(client);
-            --state->open_by_loop[loop];
+            state->loops.leave(loop);
             --state->open;
         }
 
@@ -145,15 +148,15 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
         std::optional<IpAddress> client;  // once it has been admitted
     };
 
-    State(EventLoops& loops, TlsContext* its_tls, const Clock& its_clock, std::uint64_t its_total)
-        : hub(loops.hub()),
+    State(EventLoops& its_loops, TlsContext* its_tls, const Clock& its_clock, std::uint64_t its_total)
+        : hub(its_loops.hub()),
           tls(its_tls),
           clock(its_clock),
           total(its_total),
-          open_by_loop(loops.size()),
+          loops(its_loops.size()),
           reserve(open_reserve()) {
-        for (std::size_t i = 0; i < loops.size(); ++i)
-            contexts.push_back(&loops.at(i));
+        for (std::size_t i = 0; i < its_loops.size(); ++i)
+            contexts.push_back(&its_loops.at(i));
     }
 
     void stop_listening();
@@ -164,13 +167,16 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     static void begin(std::unique_ptr<Slot> slot, FileDescriptor socket, Peer peer, Arrival arrival);
     void shed(const Listener& listener, int fd, Admission why);
     void count_shed(Admission why);
-    std::size_t least_loaded() const;
+    void watch_hub();
 
     static asio::awaitable<void> accept_loop(
         std::shared_ptr<State> state, std::shared_ptr<Listener> listener
     );
     static asio::awaitable<void> serve(
         std::unique_ptr<Slot> slot, std::shared_ptr<SocketConnection> connection, Arrival arrival
+    );
+    void refuse_proxy(
+        Listener& listener, const SocketConnection& connection, ProxyReading reading, SteadyTime now
     );
     static asio::awaitable<bool> prepare(
         Slot& slot, std::shared_ptr<SocketConnection> connection, Arrival arrival
@@ -183,10 +189,11 @@ struct Acceptors::State : std::enable_shared_from_this<Acceptors::State> {
     std::vector<asio::io_context*> contexts;
     std::vector<std::shared_ptr<Listener>> listeners;
 
-    std::vector<std::atomic<std::uint32_t>> open_by_loop;
+    LoopChoice loops;
 
     // On the hub only.
     FileDescriptor reserve;
+    bool is_hub_watched = false;
     std::optional<SteadyTime> out_of_files_logged;
 
     std::atomic<std::uint64_t> accepted{0}, open{0}, bad_proxy{0};
@@ -199,8 +206,7 @@ Admission Acceptors::State::Slot::enter() {
     const auto admission = listener->enter();
     if (admission != Admission::admitted) return admission;
     is_in = true;
-    loop = state->least_loaded();
-    ++state->open_by_loop[loop];
+    loop = state->loops.enter();
     ++state->open;
     return admission;
 }
@@ -214,13 +220,14 @@ Admission Acceptors::State::Slot::change_client(std::optional<IpAddress> next) {
     return admission;
 }
 
-std::size_t Acceptors::State::least_loaded() const {
-    // The hub, which has the DNS to do, comes last among equals.
-    std::size_t best = 0;
-    for (std::size_t i = 1; i < open_by_loop.size(); ++i) {
-        if (open_by_loop[i] <= open_by_loop[best]) best = i;
-    }
-    return best;
+/// Behind all that is ready there now.
+void Acceptors::State::watch_hub() {
+    if (is_hub_watched) return;
+    asio::post(hub, [state = shared_from_this(), begun = clock.steady()] {
+        state->is_hub_watched = false;
+        state->loops.waited(state->clock.steady() - begun);
+    });
+    is_hub_watched = true;
 }
 
 void Acceptors::State::count_shed(Admission why) {
@@ -269,6 +276,7 @@ void Acceptors::State::take(const std::shared_ptr<Listener>& listener, AcceptedS
     const SocketAddress remote = accepted_socket.peer;
     const int fd = socket.get();
     auto slot = std::make_unique<Slot>(shared_from_this(), listener);
+    watch_hub();
     if (slot->enter() != Admission::admitted) return shed(*listener, fd, Admission::total);
     const auto local = listener->bound ? *listener->bound : local_address(fd);
     bool is_via_proxy = false;
@@ -280,9 +288,6 @@ void Acceptors::State::take(const std::shared_ptr<Listener>& listener, AcceptedS
         if (admission != Admission::admitted) return shed(*listener, fd, admission);
         slot->client = remote.ip;
     }
-    // Replies are coalesced before they are written, so waiting for more in the kernel only costs time.
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     Peer peer;
     peer.ip = peer.socket_ip = remote.ip;
     peer.port = remote.port;
@@ -353,8 +358,9 @@ asio::awaitable<bool> Acceptors::State::prepare(
     auto& state = *slot.state;
     auto& deadlines = slot.listener->homes[slot.loop]->kit.deadlines;
     if (arrival == Arrival::via_proxy) {
-        if (!co_await connection->read_proxy_header(deadlines.now() + proxy_header_time)) {
-            ++state.bad_proxy;
+        const auto reading = co_await connection->read_proxy_header(deadlines.now() + proxy_header_time);
+        if (reading != ProxyReading::done) {
+            state.refuse_proxy(*slot.listener, *connection, reading, deadlines.now());
             co_return false;
         }
         const auto admission = slot.change_client(connection->peer().ip);
@@ -396,6 +402,23 @@ asio::awaitable<void> Acceptors::State::serve(
     connection->close();
 }
 
+void Acceptors::State::refuse_proxy(
+    Listener& listener, const SocketConnection& connection, ProxyReading reading, SteadyTime now
+) {
+    // Balancers connect and close to see whether we live.
+    if (reading == ProxyReading::nothing) return;
+    ++bad_proxy;
+    if (!listener.proxy_complaints.take(now)) return;
+    log_warning(
+        "a connection was closed, for want of a good PROXY header",
+        {
+            {"listener", connection.listener()},
+            {"peer", connection.peer().socket_ip.to_string()},
+            {"header", to_string(reading), LogShape::plain}
+    }
+    );
+}
+
 void Acceptors::State::stop_listening() {
     for (const auto& listener : listeners) {
         boost::system::error_code ignored;
@@ -429,6 +452,10 @@ Result<std::string> Acceptors::add(ListenerOptions options) {
         bound.ip.is_ipv4() ? asio::ip::tcp::v4() : asio::ip::tcp::v6(), socket->get(), error
     );
     if (error) return system_failure("cannot watch " + bound.to_string(), error.value());
+    // Replies are coalesced before they are written, so waiting for more in the kernel only costs time. What
+    // is accepted inherits it.
+    const int on = 1;
+    ::setsockopt(socket->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     socket->release();
     if (!is_wildcard(bound.ip)) listener->bound = bound;
     TlsContext* tls = listener->options.tls == TlsMode::none ? nullptr : state_->tls;

@@ -1,5 +1,5 @@
 // Listening sockets and the limits at the door. One acceptor per listener, all on the hub, and one table of
-// limits for all loops, so that they are exact; an accepted socket goes to the least-loaded loop. PROXY
+// limits for all loops, so that they are exact; net/loop_choice.hpp says where an accepted socket goes. PROXY
 // headers are read on that loop before the limits by address are applied (by then to the client's own
 // address). Survives running out of descriptors: it holds one in reserve, sheds with it, and waits before it
 // tries again.

@@ -197,20 +197,6 @@ std::uint32_t negative_ttl(std::string_view message, const Record& soa) {
 
 }  // namespace
 
-bool is_askable_name(std::string_view name) {
-    if (name.empty() || name.size() > 253) return false;
-    std::size_t label = 0;
-    for (const char c : name) {
-        if (c != '.') {
-            if (++label > 63) return false;
-            continue;
-        }
-        if (label == 0) return false;
-        label = 0;
-    }
-    return label != 0;
-}
-
 std::string to_master_form(std::string_view name) {
     std::string out;
     out.reserve(name.size() + 1);

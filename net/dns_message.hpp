@@ -18,10 +18,6 @@ inline constexpr std::size_t dns_answer_limit_octets = 65536;
 // Longer chains of CNAME do not occur but by mistake or malice; libunbound follows 11.
 inline constexpr int dns_aliases_limit = 16;
 
-/// RFC 1035 section 2.3.4: labels of 1 to 63 octets, 253 in all as text, no dot at the end. Any octets, since
-/// an underscore is not the only thing that people put into names.
-bool is_askable_name(std::string_view name);
-
 /// `name` with a dot at its end, and with escapes (RFC 1035 section 5.1) for what is not plain.
 std::string to_master_form(std::string_view name);
 

@@ -1,5 +1,7 @@
 #include "net/event_loops.hpp"
 
+#include "base/thread.hpp"
+
 #include <boost/asio/executor_work_guard.hpp>
 
 #include <algorithm>
@@ -75,10 +77,10 @@ void EventLoops::start() {
     for (std::size_t i = 0; i < state_->loops.size(); ++i) {
         auto& loop = *state_->loops[i];
         loop.restart();
-        auto& thread = state_->threads.emplace_back([&loop] { loop.run(); });
-        // A thread's name has at most 15 octets.
-        const std::string name = i == 0 ? std::string("hub") : "loop-" + std::to_string(i);
-        pthread_setname_np(thread.native_handle(), name.substr(0, 15).c_str());
+        state_->threads.emplace_back([&loop, i] {
+            name_thread(i == 0 ? "hub" : "loop-" + std::to_string(i));
+            loop.run();
+        });
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

@@ -1,5 +1,5 @@
 // One event loop and thread per core. Loop 0 is the hub: listening sockets, DNS and the scan pool live there.
-// A connection is given to the least-loaded loop and never moves.
+// A connection is given to one of them (net/loop_choice.hpp) and never moves.
 #pragma once
 
 #include "base/clock.hpp"

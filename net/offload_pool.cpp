@@ -1,5 +1,7 @@
 #include "net/offload_pool.hpp"
 
+#include "base/thread.hpp"
+
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
@@ -89,8 +91,10 @@ OffloadPool::OffloadPool(std::string name, std::size_t threads, std::size_t queu
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
-        auto& thread = state_->threads.emplace_back([state = state_.get()] { state->work(); });
-        pthread_setname_np(thread.native_handle(), state_->name.substr(0, 15).c_str());
+        state_->threads.emplace_back([state = state_.get()] {
+            name_thread(state->name);
+            state->work();
+        });
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

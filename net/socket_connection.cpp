@@ -199,25 +199,37 @@ asio::awaitable<IoStatus> SocketConnection::start_tls(SteadyTime deadline) {
     }
 }
 
-asio::awaitable<bool> SocketConnection::read_proxy_header(SteadyTime deadline) {
+std::string_view to_string(ProxyReading reading) {
+    switch (reading) {
+        case ProxyReading::done: return "good";
+        case ProxyReading::nothing: return "none";
+        case ProxyReading::late: return "late";
+        case ProxyReading::cut_short: return "cut-short";
+        case ProxyReading::malformed: return "malformed";
+    }
+    std::unreachable();
+}
+
+asio::awaitable<ProxyReading> SocketConnection::read_proxy_header(SteadyTime deadline) {
     std::string header;
     std::array<char, 256> piece;
     while (socket_.is_open()) {
-        if (co_await ready(Progress::wants_readable, deadline, Drain::ignore) != IoStatus::ok)
-            co_return false;
+        const IoStatus waited = co_await ready(Progress::wants_readable, deadline, Drain::ignore);
+        if (waited == IoStatus::timed_out) co_return ProxyReading::late;
+        if (waited != IoStatus::ok) break;
         const int fd = socket_.native_handle();
         const auto seen =
             classify(::recv(fd, piece.data(), piece.size(), MSG_PEEK), Progress::wants_readable);
         if (wants_wait(seen.progress)) continue;
-        if (seen.progress != Progress::done) co_return false;
+        if (seen.progress != Progress::done) break;
         const std::size_t before = header.size();
         header.append(piece.data(), seen.octets);
         const auto parsed = parse_proxy_header(header);
-        if (parsed.status == ProxyParse::Status::malformed) co_return false;
+        if (parsed.status == ProxyParse::Status::malformed) co_return ProxyReading::malformed;
         // What follows the header stays in the socket: it may be a TLS handshake.
         const bool is_complete = parsed.status == ProxyParse::Status::complete;
         const std::size_t ours = is_complete ? parsed.octets - before : seen.octets;
-        if (::recv(fd, piece.data(), ours, 0) != static_cast<ssize_t>(ours)) co_return false;
+        if (::recv(fd, piece.data(), ours, 0) != static_cast<ssize_t>(ours)) break;
         if (!is_complete) continue;
         if (parsed.header.has_addresses) {
             peer_.ip = parsed.header.source;
@@ -225,9 +237,9 @@ asio::awaitable<bool> SocketConnection::read_proxy_header(SteadyTime deadline) {
             peer_.local_ip = parsed.header.destination;
             peer_.local_port = parsed.header.destination_port;
         }
-        co_return true;
+        co_return ProxyReading::done;
     }
-    co_return false;
+    co_return header.empty() ? ProxyReading::nothing : ProxyReading::cut_short;
 }
 
 std::optional<std::string> SocketConnection::become(Peer peer) {

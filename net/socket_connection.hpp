@@ -11,13 +11,25 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace wicket {
 
 class SocketConnection;
+
+/// What became of a PROXY header.
+enum class ProxyReading : std::uint8_t {
+    done,
+    nothing,    // the connection ended before its first octet
+    late,       // not all of it came in time
+    cut_short,  // the connection ended within it
+    malformed,
+};
+std::string_view to_string(ProxyReading reading);
 
 /// What the connections of one listener on one loop share. Used on that loop only, but for its making.
 struct ConnectionHome {
@@ -65,8 +77,7 @@ public:
     boost::asio::any_io_executor executor() override { return home_->loop.get_executor(); }
 
     /// Before anything else: reads a PROXY header, not an octet more, and takes the peer's addresses from it.
-    /// False: none came by `deadline`, or a bad one.
-    boost::asio::awaitable<bool> read_proxy_header(SteadyTime deadline);
+    boost::asio::awaitable<ProxyReading> read_proxy_header(SteadyTime deadline);
     /// Tells a client in plaintext why it is not served, without waiting, and closes.
     void shed(std::string_view line);
     void wake_to_drain();

@@ -35,6 +35,12 @@ constexpr std::array common_options = {
     Option{"use-syslog:",             "no"  },
 };
 
+constexpr std::array no_memory_options = {
+    Option{"msg-cache-size:",  "0" },
+    Option{"msg-cache-slabs:", "1" }, // each slab keeps its last message, whatever its size
+    Option{"aggressive-nsec:", "no"}, // RFC 8198 makes answers of what others proved
+};
+
 // Zones that libunbound answers from its own tables.
 constexpr std::array own_zones = {
     "test.",
@@ -84,7 +90,7 @@ bool may_be_spoofed(const ResolverOptions& options) {
            });
 }
 
-Result<> configure(ub_ctx* context, const ResolverOptions& options) {
+Result<> configure(ub_ctx* context, const ResolverOptions& options, UnboundMemory memory) {
     ub_ctx_debugout(context, nullptr);
     for (const auto& option : common_options) {
         const int code = ub_ctx_set_option(context, option.name, option.value);
@@ -103,10 +109,11 @@ Result<> configure(ub_ctx* context, const ResolverOptions& options) {
         const int code = ub_ctx_set_fwd(context, text.c_str());
         if (code != 0) return refused("forwarder " + forwarder, code);
     }
-    if (!options.forward.empty()) {
-        // Our own cache stands in front.
-        const int code = ub_ctx_set_option(context, "msg-cache-size:", "0");
-        if (code != 0) return refused("msg-cache-size", code);
+    if (memory == UnboundMemory::none) {
+        for (const auto& option : no_memory_options) {
+            const int code = ub_ctx_set_option(context, option.name, option.value);
+            if (code != 0) return refused(option.name, code);
+        }
     }
     // Last: it ends the time in which options may be set.
     for (const char* zone : own_zones) {
@@ -122,10 +129,12 @@ void UnboundContextDelete::operator()(ub_ctx* context) const {
     ub_ctx_delete(context);
 }
 
-Result<UnboundContext> open_unbound(ub_event_base* events, const ResolverOptions& options) {
+Result<UnboundContext> open_unbound(
+    ub_event_base* events, const ResolverOptions& options, UnboundMemory memory
+) {
     UnboundContext context(ub_ctx_create_ub_event(events));
     if (!context) return failure(ErrorCode::unavailable, "DNS: libunbound has no memory");
-    if (auto configured = configure(context.get(), options); !configured) {
+    if (auto configured = configure(context.get(), options, memory); !configured) {
         return std::unexpected(std::move(configured.error()));
     }
     return context;

@@ -5,6 +5,7 @@
 #include "base/result.hpp"
 #include "net/unbound_resolver.hpp"
 
+#include <cstdint>
 #include <memory>
 
 struct ub_ctx;
@@ -17,7 +18,13 @@ struct UnboundContextDelete {
 };
 using UnboundContext = std::unique_ptr<ub_ctx, UnboundContextDelete>;
 
+/// Whether libunbound remembers answers (the very last one it always does). What it knows of the way to them
+/// (name servers, keys) it always does.
+enum class UnboundMemory : std::uint8_t { answers, none };
+
 /// invalid: a forwarder or the trust anchor makes no sense. `events` must outlive the context.
-Result<UnboundContext> open_unbound(ub_event_base* events, const ResolverOptions& options);
+Result<UnboundContext> open_unbound(
+    ub_event_base* events, const ResolverOptions& options, UnboundMemory memory
+);
 
 }  // namespace wicket

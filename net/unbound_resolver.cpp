@@ -49,6 +49,10 @@ std::uint32_t micros_between(SteadyTime from, SteadyTime to) {
 struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::State> {
     struct Pending;
 
+    enum class Source : std::uint8_t { any, wire };
+    // Who wants an answer from the wire is not served by one that may have come out of a cache.
+    using Wanted = std::pair<DnsQuestion, Source>;
+
     // One lookup that waits for an answer; `complete` posts it to the loop of the asker.
     struct Waiter final : DeadlineNode {
         explicit Waiter(State& its_state) : state(its_state) {}
@@ -69,11 +73,10 @@ struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::St
     // A question that libunbound works on. It stays until libunbound has answered, even if nobody waits any
     // more: the answer goes to the cache.
     struct Pending {
-        Pending(State& its_state, DnsQuestion its_question)
-            : state(its_state), question(std::move(its_question)) {}
+        Pending(State& its_state, Wanted its_wanted) : state(its_state), wanted(std::move(its_wanted)) {}
 
         State& state;
-        const DnsQuestion question;
+        const Wanted wanted;
         std::list<WaiterPointer> waiters;
     };
 
@@ -88,6 +91,10 @@ struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::St
         std::shared_ptr<State> state;
     };
 
+    static asio::awaitable<DnsAnswer> look_up(
+        std::shared_ptr<State> state, Wanted wanted, SteadyTime deadline
+    );
+
     State(asio::io_context& its_hub, const Clock& its_clock, std::size_t cache_entries)
         : hub(its_hub), kit(LoopKit::of(its_hub)), clock(its_clock), cache(cache_entries) {}
 
@@ -101,7 +108,7 @@ struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::St
     }
 
     // All of these on the hub.
-    void ask(const DnsQuestion& question, WaiterPointer waiter);
+    void ask(const Wanted& wanted, WaiterPointer waiter);
     void send(Pending& asked);
     void finish(Pending& asked, const DnsAnswer& answer);
     void give(Waiter& waiter, DnsAnswer answer);
@@ -116,28 +123,32 @@ struct UnboundResolver::State : std::enable_shared_from_this<UnboundResolver::St
     std::atomic<std::uint64_t> questions{0}, cached{0}, sent{0}, failed{0};
 
     // On the hub only.
-    std::map<DnsQuestion, Pending> pending;
+    std::map<Wanted, Pending> pending;
     std::size_t waiting = 0;
     bool is_stopped = false;
     std::unique_ptr<UnboundEvents> events;
-    UnboundContext context;  // the last member, so that it goes before what it refers to
+    // The last members, so that they go before what they refer to.
+    UnboundContext context;
+    UnboundContext wire_context;  // for Source::wire; null if `context` remembers no answers itself
 };
 
-void UnboundResolver::State::ask(const DnsQuestion& question, WaiterPointer waiter) {
+void UnboundResolver::State::ask(const Wanted& wanted, WaiterPointer waiter) {
     const auto now = clock.steady();
     if (is_stopped) return give(*waiter, failed_answer("the resolver has stopped"));
     // Another lookup may have been answered while this one came over.
-    if (auto answer = cache.find(question, now)) {
-        ++cached;
-        return give(*waiter, std::move(*answer));
+    if (wanted.second == Source::any) {
+        if (auto answer = cache.find(wanted.first, now)) {
+            ++cached;
+            return give(*waiter, std::move(*answer));
+        }
     }
     if (waiting >= waiters_limit) return give(*waiter, failed_answer("too many questions under way"));
-    auto found = pending.find(question);
+    auto found = pending.find(wanted);
     const bool is_new = found == pending.end();
     if (is_new) {
         if (pending.size() >= pending_limit)
             return give(*waiter, failed_answer("too many questions under way"));
-        found = pending.try_emplace(question, *this, question).first;
+        found = pending.try_emplace(wanted, *this, wanted).first;
     }
     auto& asked = found->second;
     waiter->pending = &asked;
@@ -149,13 +160,16 @@ void UnboundResolver::State::ask(const DnsQuestion& question, WaiterPointer wait
 
 void UnboundResolver::State::send(Pending& asked) {
     ++sent;
-    const auto name = to_master_form(asked.question.name);
-    const int type = static_cast<int>(asked.question.type);
+    const DnsQuestion& question = asked.wanted.first;
+    const auto name = to_master_form(question.name);
+    const int type = static_cast<int>(question.type);
+    const bool is_past_cache = asked.wanted.second == Source::wire && wire_context != nullptr;
+    ub_ctx* const asker = is_past_cache ? wire_context.get() : context.get();
     int id = 0;
     // libunbound repeats what is lost or fails, up to five times, so a try of ours is one of libunbound's
     // whole. It remembers a failure for five seconds; asking it again before that would bring nothing. The
     // answer may come inside the call; `asked` is gone then.
-    const int code = ub_resolve_event(context.get(), name.c_str(), type, 1, &asked, on_answer, &id);
+    const int code = ub_resolve_event(asker, name.c_str(), type, 1, &asked, on_answer, &id);
     if (code != 0) finish(asked, failed_answer(ub_strerror(code)));
 }
 
@@ -173,7 +187,7 @@ void UnboundResolver::State::on_answer(
         answer = failed_answer(std::string("bogus: ") + (why == nullptr ? "" : why));
     } else {
         answer = parse_dns_answer(
-            asked.question, {static_cast<const char*>(octets), static_cast<std::size_t>(count)}
+            asked.wanted.first, {static_cast<const char*>(octets), static_cast<std::size_t>(count)}
         );
         answer.is_authentic = security == secure;
     }
@@ -183,8 +197,8 @@ void UnboundResolver::State::on_answer(
 void UnboundResolver::State::finish(Pending& asked, const DnsAnswer& answer) {
     auto waiters = std::move(asked.waiters);
     asked.waiters.clear();
-    cache.put(asked.question, answer, clock.steady());
-    pending.erase(pending.find(asked.question));
+    cache.put(asked.wanted.first, answer, clock.steady());
+    pending.erase(pending.find(asked.wanted));
     waiting -= waiters.size();
     for (const auto& waiter : waiters)
         give(*waiter, answer);
@@ -207,6 +221,7 @@ void UnboundResolver::State::give_up(Waiter& waiter) {
 
 void UnboundResolver::State::stop() {
     if (std::exchange(is_stopped, true)) return;
+    wire_context.reset();
     context.reset();
     events.reset();
     while (!pending.empty()) {
@@ -231,14 +246,34 @@ Result<std::unique_ptr<UnboundResolver>> UnboundResolver::create(
     } catch (const std::system_error& error) {
         return system_failure("cannot drive the DNS", error.code().value());
     }
-    auto context = open_unbound(state->events->base(), options);
+    // Behind a forwarder our own cache is enough. Without one libunbound needs its own on the way down from
+    // the root, and what is to come from the wire is asked beside it.
+    const bool is_forwarding = !options.forward.empty();
+    auto context = open_unbound(
+        state->events->base(), options, is_forwarding ? UnboundMemory::none : UnboundMemory::answers
+    );
     if (!context) return std::unexpected(std::move(context.error()));
     state->context = std::move(*context);
+    if (!is_forwarding) {
+        auto wire_context = open_unbound(state->events->base(), options, UnboundMemory::none);
+        if (!wire_context) return std::unexpected(std::move(wire_context.error()));
+        state->wire_context = std::move(*wire_context);
+    }
     return std::unique_ptr<UnboundResolver>(new UnboundResolver(std::move(state)));
 }
 
 asio::awaitable<DnsAnswer> UnboundResolver::lookup(DnsQuestion question, SteadyTime deadline) {
-    const auto state = state_;
+    return State::look_up(state_, {std::move(question), State::Source::any}, deadline);
+}
+
+asio::awaitable<DnsAnswer> UnboundResolver::lookup_anew(DnsQuestion question, SteadyTime deadline) {
+    return State::look_up(state_, {std::move(question), State::Source::wire}, deadline);
+}
+
+asio::awaitable<DnsAnswer> UnboundResolver::State::look_up(
+    std::shared_ptr<State> state, Wanted wanted, SteadyTime deadline
+) {
+    DnsQuestion& question = wanted.first;
     const auto since = state->clock.steady();
     ++state->questions;
     if (!is_askable_name(question.name)) {
@@ -247,10 +282,11 @@ asio::awaitable<DnsAnswer> UnboundResolver::lookup(DnsQuestion question, SteadyT
         co_return answer;
     }
     question.name = lower_case(std::string_view(question.name));
-    if (auto answer = state->from_cache(question, since)) co_return std::move(*answer);
+    if (wanted.second == Source::any)
+        if (auto answer = state->from_cache(question, since)) co_return std::move(*answer);
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(DnsAnswer)>(
-        [state, since, deadline](auto handler, DnsQuestion asked) {
-            auto waiter = std::make_unique<State::Waiter>(*state);
+        [state, since, deadline](auto handler, Wanted asked) {
+            auto waiter = std::make_unique<Waiter>(*state);
             waiter->since = since;
             waiter->deadline = deadline;
             waiter->complete = [handler = std::move(handler)](DnsAnswer answer) mutable {
@@ -267,7 +303,7 @@ asio::awaitable<DnsAnswer> UnboundResolver::lookup(DnsQuestion question, SteadyT
             );
         },
         asio::use_awaitable,
-        std::move(question)
+        std::move(wanted)
     );
 }
 

@@ -42,6 +42,9 @@ public:
     ~UnboundResolver() override;
 
     boost::asio::awaitable<DnsAnswer> lookup(DnsQuestion question, SteadyTime deadline) override;
+    /// libunbound keeps the very last answer whatever it is told, so ask for another name in between. A
+    /// forwarder may answer from a cache of its own; nobody can ask past that.
+    boost::asio::awaitable<DnsAnswer> lookup_anew(DnsQuestion question, SteadyTime deadline) override;
     std::optional<DnsAnswer> recall(const DnsQuestion& question) override;
     ResolverCounters counters() const;
     void flush_cache();

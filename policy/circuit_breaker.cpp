@@ -51,6 +51,16 @@ std::set<std::string> registered_of(const std::vector<std::string>& domains) {
 }  // namespace
 
 void KnownSenders::note_accepted(const std::string& domain, std::int64_t hour) {
+    add(domain, hour, 1, 1);
+}
+
+void KnownSenders::note_good(const std::string& domain, std::int64_t hour) {
+    add(domain, hour, breaker_good_after, breaker_good_hours);
+}
+
+void KnownSenders::add(
+    const std::string& domain, std::int64_t hour, std::uint32_t messages, std::uint32_t hours
+) {
     auto found = by_domain_.find(domain);
     if (found == by_domain_.end()) {
         if (strangers_.size() >= breaker_domains_limit) forget_oldest(strangers_);
@@ -59,8 +69,9 @@ void KnownSenders::note_accepted(const std::string& domain, std::int64_t hour) {
     }
     Sender& sender = *found->second;
     const bool was_good = sender.is_good();
-    if (sender.messages < breaker_good_after) ++sender.messages;
-    if (sender.hours < breaker_good_hours && hour != sender.last_hour) ++sender.hours;
+    sender.messages = std::min(sender.messages + messages, breaker_good_after);
+    if (hours > 1 || hour != sender.last_hour)
+        sender.hours = std::min(sender.hours + hours, breaker_good_hours);
     sender.last_hour = hour;
     if (!was_good && sender.is_good() && good_.size() >= breaker_domains_limit) forget_oldest(good_);
     std::list<Sender>& from = was_good ? good_ : strangers_;
@@ -114,6 +125,11 @@ CircuitBreaker::Watched* CircuitBreaker::watched_of(const std::string& rule, std
     Watched& made = rules_[rule];
     made.first_hour = first_hour;
     return &made;
+}
+
+void CircuitBreaker::note_ham(const std::vector<std::string>& proven_domains, WallTime now) {
+    for (const std::string& domain : registered_of(proven_domains))
+        senders_.note_good(domain, hour_of(now));
 }
 
 std::vector<TrippedRule> CircuitBreaker::note(const Outcome& outcome) {

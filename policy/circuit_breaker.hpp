@@ -28,7 +28,8 @@ inline constexpr double breaker_share_factor = 5;
 inline constexpr int breaker_history_hours = 48;
 inline constexpr int breaker_kept_hours = 7 * 24;
 // A sender is known to be good after so many accepted messages that its domain has vouched for (DKIM or SPF),
-// in so many different hours: what comes at once and never again is no custom.
+// in so many different hours: what comes at once and never again is no custom. One message that somebody has
+// labelled ham is enough.
 inline constexpr std::uint32_t breaker_good_after = 5;
 inline constexpr std::uint32_t breaker_good_hours = 2;
 // So many known good domains refused by one rule within an hour, each from a network of its own, and so much
@@ -60,6 +61,8 @@ public:
     KnownSenders(KnownSenders&&) = default;
     KnownSenders& operator=(KnownSenders&&) = default;
     void note_accepted(const std::string& domain, std::int64_t hour);
+    /// Good from now on: somebody has said so.
+    void note_good(const std::string& domain, std::int64_t hour);
     bool is_good(const std::string& domain) const;
     std::size_t size() const { return by_domain_.size(); }
 
@@ -71,6 +74,7 @@ private:
         std::int64_t last_hour = -1;
         bool is_good() const { return messages >= breaker_good_after && hours >= breaker_good_hours; }
     };
+    void add(const std::string& domain, std::int64_t hour, std::uint32_t messages, std::uint32_t hours);
     void forget_oldest(std::list<Sender>& senders);
 
     std::list<Sender> strangers_;  // the last seen at the end
@@ -90,6 +94,8 @@ public:
     };
     /// The rules that trip by this one.
     std::vector<TrippedRule> note(const Outcome& outcome);
+    /// Somebody has called mail ham that these domains vouch for.
+    void note_ham(const std::vector<std::string>& proven_domains, WallTime now);
 
     /// Those in shadow now; what is over is forgotten.
     std::vector<TrippedRule> tripped(WallTime now);

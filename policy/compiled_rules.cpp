@@ -1,6 +1,7 @@
 #include "policy/compiled_rules.hpp"
 
 #include "base/text.hpp"
+#include "policy/rule_source.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -66,6 +67,11 @@ std::string CompiledRules::origin_of(std::string_view rule_id) const {
     return found->place.file + ':' + std::to_string(found->place.line);
 }
 
+std::string CompiledRules::table_at(const std::string& source, const SourcePlace& place) const {
+    const auto found = std::ranges::find(sources_, source, &RuleSource::name);
+    return found != sources_.end() ? table_text(found->content, place.line) : std::string();
+}
+
 std::vector<RuleSource> CompiledRules::sources_up_to(std::size_t folder) const {
     std::vector<RuleSource> found;
     for (std::size_t at = 0; at < sources_.size(); ++at)
@@ -109,6 +115,12 @@ std::shared_ptr<const CompiledRules> CompiledRules::with_thresholds(
         if (reject) one.reject = reject;
     }
     made->complete();
+    return made;
+}
+
+std::shared_ptr<const CompiledRules> CompiledRules::without_worst(std::size_t at) const {
+    auto made = std::make_shared<CompiledRules>(*this);
+    made->overrides_.at(at).worst.reset();
     return made;
 }
 

@@ -5,11 +5,11 @@
 #include "policy/expression.hpp"
 #include "policy/reply_template.hpp"
 #include "policy/rules.hpp"
+#include "policy/shadow_variants.hpp"
 
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,6 +39,15 @@ struct PolicyScope {
     bool operator==(const PolicyScope&) const = default;
 };
 
+/// An entry of a scope as it stands in the file, for check_scope_names().
+struct ScopedName {
+    enum class Kind : std::uint8_t { domain, recipient };
+    Kind kind = Kind::domain;
+    std::string glob;
+    SourcePlace place;
+    std::string source_line;
+};
+
 enum class OnUnknown : std::uint8_t { skip, defer };
 enum class AnswerTime : std::uint8_t { at_rcpt, now };
 
@@ -63,6 +72,7 @@ struct Rule {
     std::optional<WallTime> expires;
     SourcePlace expires_place;
     PolicyScope scope;
+    std::vector<ScopedName> scoped_names;
     /// What a `then` rule does; none for one with points, a tag or a header.
     Action action = Action::none;
     /// A `then` rule (also tag, add-header) has one case without points; of several the greatest magnitude
@@ -109,9 +119,17 @@ struct ShownDnsList {
     std::string detail;
 };
 
+struct ShownPattern {
+    std::string id;
+    SourcePlace place;
+    std::string detail;
+};
+
 struct Override {
     SourcePlace place;
+    std::string source;  // the name of its file among sources()
     PolicyScope scope;
+    std::vector<ScopedName> scoped_names;
     std::optional<Millipoints> junk;
     std::optional<Millipoints> reject;
     std::optional<Action> worst;
@@ -133,30 +151,6 @@ struct RuleTest {
     std::optional<Millipoints> points;
 };
 
-/// Variants of one rule set that were asked for lately, each by the rules in shadow there. A copy of the rule
-/// set has its own. Any thread.
-class ShadowVariants {
-public:
-    ShadowVariants() = default;
-    ShadowVariants(const ShadowVariants&) {}
-    ShadowVariants& operator=(const ShadowVariants&) = delete;
-
-    template <class Make>
-    std::shared_ptr<const RuleSet> find_or_make(const std::vector<std::string>& in_shadow, Make&& make) {
-        const std::lock_guard lock(mutex_);
-        for (const auto& [rules, made] : kept_)
-            if (rules == in_shadow) return made;
-        // Two threads may be reading records of different days. A variant is as large as the rules.
-        constexpr std::size_t kept_limit = 2;
-        if (kept_.size() == kept_limit) kept_.erase(kept_.begin());
-        return kept_.emplace_back(in_shadow, make()).second;
-    }
-
-private:
-    std::mutex mutex_;
-    std::vector<std::pair<std::vector<std::string>, std::shared_ptr<const RuleSet>>> kept_;
-};
-
 class CompiledRules final : public RuleSet {
 public:
     const FactDictionary& dictionary() const override { return dictionary_; }
@@ -165,6 +159,7 @@ public:
     std::shared_ptr<const PatternSet> patterns() const override { return patterns_; }
     const std::string& hash() const override { return hash_; }
     const std::vector<RuleSource>& sources() const override { return sources_; }
+    const std::vector<std::string>& folders() const override { return folders_; }
     const std::vector<std::string>& customer_keys() const override { return customer_keys_; }
     std::string origin_of(std::string_view rule_id) const override;
     std::size_t rule_count() const override { return rules_.size(); }
@@ -177,14 +172,19 @@ public:
     const std::vector<PointsRule>& points_rules() const { return points_rules_; }
     const std::vector<Override>& overrides() const { return overrides_; }
     const std::vector<RuleTest>& tests() const { return tests_; }
+    /// The text of the table that stands there; empty if its source is not kept.
+    std::string table_at(const std::string& source, const SourcePlace& place) const;
     /// What the folders up to `folder` alone were read from.
     std::vector<RuleSource> sources_up_to(std::size_t folder) const;
     Millipoints junk_threshold() const { return junk_threshold_; }
     Millipoints reject_threshold() const { return reject_threshold_; }
     /// Line 0: they are the defaults.
     const SourcePlace& thresholds_place() const { return thresholds_place_; }
+    /// The name of their file among sources(); empty of the defaults.
+    const std::string& thresholds_source() const { return thresholds_source_; }
     const std::vector<ShownList>& lists() const { return lists_; }
     const std::vector<ShownDnsList>& shown_dns_lists() const { return shown_dns_lists_; }
+    const std::vector<ShownPattern>& shown_patterns() const { return shown_patterns_; }
     /// What rules that are known only after `stage` may still take off; nullopt if one of them may decide
     /// otherwise.
     std::optional<Millipoints> credit_after(Stage stage) const;
@@ -195,6 +195,7 @@ public:
     std::shared_ptr<const CompiledRules> with_thresholds(
         std::optional<Millipoints> junk, std::optional<Millipoints> reject
     ) const;
+    std::shared_ptr<const CompiledRules> without_worst(std::size_t at) const;  // of overrides()
 
     ShadowVariants& shadow_variants() const { return shadow_variants_; }
 
@@ -210,6 +211,7 @@ private:
     std::string hash_;
     std::vector<RuleSource> sources_;
     std::vector<std::size_t> source_folders_;  // of each
+    std::vector<std::string> folders_;
     std::vector<std::string> customer_keys_;
     std::vector<Rule> rules_;            // in file order
     std::vector<std::size_t> by_stage_;  // of rules_: `then` rules by stage, then file order
@@ -219,8 +221,10 @@ private:
     Millipoints junk_threshold_ = default_junk_threshold;
     Millipoints reject_threshold_ = default_reject_threshold;
     SourcePlace thresholds_place_;
+    std::string thresholds_source_;
     std::vector<ShownList> lists_;
     std::vector<ShownDnsList> shown_dns_lists_;
+    std::vector<ShownPattern> shown_patterns_;
     std::array<std::optional<Millipoints>, stage_count> credits_after_{};
     std::array<bool, stage_count> answers_at_{};
     std::array<bool, stage_count> has_immediate_answers_{};

@@ -1,5 +1,6 @@
 // decide(): facts in, verdict out. No I/O, no clock, no state: what it depends on is all in its arguments.
 #include "base/text.hpp"
+#include "policy/applied_overrides.hpp"
 #include "policy/compiled_rules.hpp"
 #include "policy/fact_lookup.hpp"
 
@@ -58,9 +59,9 @@ DefaultReply default_reply(Action action) {
 
 class Decision {
 public:
-    Decision(const CompiledRules& rules, const Facts& facts, Stage stage) : rules_(rules), facts_(facts) {
+    Decision(const CompiledRules& rules, const Facts& facts, Stage stage)
+        : rules_(rules), facts_(facts), applied_(applied_overrides(rules, facts)) {
         verdict_.stage = stage;
-        apply_overrides();
     }
 
     Verdict run() {
@@ -78,30 +79,8 @@ public:
     }
 
 private:
-    void apply_overrides() {
-        junk_ = rules_.junk_threshold();
-        reject_ = rules_.reject_threshold();
-        bool has_junk = false;
-        bool has_reject = false;
-        for (const Override& one : rules_.overrides()) {
-            if (!one.applies_to(facts_)) continue;
-            if (one.junk && !std::exchange(has_junk, true)) junk_ = *one.junk;
-            if (one.reject && !std::exchange(has_reject, true)) reject_ = *one.reject;
-            if (one.worst && !worst_) worst_ = one.worst;
-            if (!one.modes.empty()) modes_.push_back(&one);
-        }
-        // RFC 5321 section 4.5.1: an invariant, whatever rules and overrides say.
-        if (is_to_postmaster()) worst_ = std::min(worst_.value_or(Action::junk), Action::junk);
-    }
-
-    bool is_to_postmaster() const {
-        const auto* address = std::get_if<std::string>(&facts_.get(id_of(CoreFact::rcpt_address)));
-        if (address == nullptr) return false;
-        return equal_ignoring_case(std::string_view(*address).substr(0, address->find('@')), "postmaster");
-    }
-
     RuleMode mode_of(std::size_t index) const {
-        for (const Override* one : modes_) {
+        for (const Override* one : applied_.modes) {
             const auto found = std::ranges::find(one->modes, index, &std::pair<std::size_t, RuleMode>::first);
             if (found != one->modes.end()) return found->second;
         }
@@ -179,7 +158,7 @@ private:
     /// if that is not what becomes of the message anyway.
     void defer_for_unknown_rule() {
         for (const Rule* rule : unknown_deciders_) {
-            const Action wanted = worst_ ? std::min(rule->action, *worst_) : rule->action;
+            const Action wanted = applied_.worst ? std::min(rule->action, *applied_.worst) : rule->action;
             if (is_same_outcome(wanted, verdict_.action)) continue;
             return defer_by(*rule);
         }
@@ -195,7 +174,7 @@ private:
     /// Whether something unknown at `stage` may defer: not from the third try on. A rule that answers before
     /// the end is judged again at the end, where tries are counted by the message too.
     bool may_defer(Stage stage) const {
-        if (worst_ && *worst_ < Action::defer) return false;
+        if (applied_.worst && *applied_.worst < Action::defer) return false;
         if (count_of(CoreFact::deferred_message) >= deferrals_limit) return false;
         return stage == Stage::end || count_of(CoreFact::deferred_envelope) < deferrals_limit;
     }
@@ -208,7 +187,7 @@ private:
     }
 
     void set_action(Action action) {
-        verdict_.action = worst_ ? std::min(action, *worst_) : action;
+        verdict_.action = applied_.worst ? std::min(action, *applied_.worst) : action;
         const DefaultReply reply = default_reply(verdict_.action);
         verdict_.reply = {reply.code, std::string(reply.enhanced), std::string(reply.text)};
     }
@@ -255,7 +234,7 @@ private:
     /// The total of the rules known at `stage`; hits and unknown rules go into the verdict.
     Millipoints sum_points(Stage stage) {
         Millipoints total = 0;
-        const bool is_quick = modes_.empty() && !unskipped_;
+        const bool is_quick = applied_.modes.empty() && !unskipped_;
         for (const auto& [condition, index, rule_stage, is_plain] : rules_.points_rules()) {
             if (rule_stage > stage) continue;
             if (is_quick && is_plain && condition != nullptr && evaluate(*condition, lookup_) == Truth::no)
@@ -300,8 +279,8 @@ private:
     }
 
     Action action_of(Millipoints total) const {
-        if (total >= reject_) return Action::reject;
-        return total >= junk_ ? Action::junk : Action::accept;
+        if (total >= applied_.reject) return Action::reject;
+        return total >= applied_.junk ? Action::junk : Action::accept;
     }
 
     /// Whether a points rule with on_unknown = "defer" would decide.
@@ -333,12 +312,12 @@ private:
         const std::size_t hit_count = verdict_.hits.size();
         const std::size_t unknown_count = verdict_.unknown_rules.size();
         const Millipoints total = sum_points(verdict_.stage);
-        if (total - *credit - unknown_credit_ >= reject_) {
+        if (total - *credit - unknown_credit_ >= applied_.reject) {
             verdict_.points = to_points(total);
             decide_by_total(total);
             return;
         }
-        verdict_.hangs_on_unknown |= total - *credit + unknown_debit_ >= reject_;
+        verdict_.hangs_on_unknown |= total - *credit + unknown_debit_ >= applied_.reject;
         // Points are summed at the end only: what was found here is not part of this answer.
         verdict_.hits.resize(hit_count);
         verdict_.unknown_rules.resize(unknown_count);
@@ -359,8 +338,8 @@ private:
                 weight[1] = hit.points;
             }
         }
-        std::string text = "This message has " + points_text(total) + " points, and " + points_text(reject_) +
-                           " are refused";
+        std::string text = "This message has " + points_text(total) + " points, and " +
+                           points_text(applied_.reject) + " are refused";
         std::string remedy;
         char separator = ':';
         for (const Rule* rule : heaviest) {
@@ -379,12 +358,9 @@ private:
 
     const CompiledRules& rules_;
     const Facts& facts_;
+    AppliedOverrides applied_;
     FactLookup lookup_{facts_};
     Verdict verdict_;
-    Millipoints junk_ = 0;
-    Millipoints reject_ = 0;
-    std::optional<Action> worst_;
-    std::vector<const Override*> modes_;  // those that apply and change modes
     std::vector<std::pair<const Rule*, Millipoints>> deferring_;
     // Those with on_unknown = "defer" that stand before the first hit.
     std::vector<const Rule*> unknown_deciders_;

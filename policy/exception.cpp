@@ -5,6 +5,7 @@
 #include "policy/compiled_rules.hpp"
 #include "policy/rule_variants.hpp"
 #include "policy/suspicion.hpp"
+#include "policy/toml_text.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -17,10 +18,10 @@ const std::string* text_value(const RecordSubject& subject, CoreFact fact) {
     return std::get_if<std::string>(&subject.facts.get(id_of(fact)));
 }
 
-/// What stands in a condition between double quotes: visible ASCII but quotes and backslash, or UTF-8.
+/// What stands in a condition between double quotes: visible ASCII but these and backslash, or UTF-8.
 bool fits_into_condition(std::string_view text) {
     return !text.empty() && text.size() <= 320 && std::ranges::none_of(text, [](char c) {
-        return c == '"' || c == '\'' || c == '\\' || static_cast<unsigned char>(c) < 0x21 || c == '\x7F';
+        return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x21 || c == '\x7F';
     });
 }
 
@@ -30,27 +31,9 @@ bool is_domain(std::string_view text) {
            });
 }
 
-/// TOML 1.0: a basic string.
-std::string toml_text(std::string_view text) {
-    std::string made = "\"";
-    for (std::size_t at = 0; at < text.size();) {
-        const char c = text[at];
-        if (!is_ascii(c)) {
-            const std::size_t length = utf8_length(text.substr(at));
-            // TOML is UTF-8; an octet that is none cannot stand in it.
-            made += length == 0 ? std::string("?") : std::string(text.substr(at, length));
-            at += std::max<std::size_t>(length, 1);
-            continue;
-        }
-        if (c == '"' || c == '\\')
-            made += std::string("\\") + c;
-        else if (static_cast<unsigned char>(c) < 0x20 || c == '\x7F')
-            made += fmt::format("\\u{:04X}", static_cast<unsigned char>(c));
-        else
-            made += c;
-        ++at;
-    }
-    return made + '"';
+/// TOML 1.0: a literal string, in which a condition reads as it is, where it can be one.
+std::string toml_condition(std::string_view condition) {
+    return condition.contains('\'') ? toml_text(condition) : fmt::format("'{}'", condition);
 }
 
 /// nullopt for what a [[test]] cannot give.
@@ -75,13 +58,25 @@ std::optional<std::string> toml_value(const FactValue& value) {
     return std::nullopt;
 }
 
+/// A test gives a list whole or not at all. Of one that is known in part, what is in it decides, or if
+/// nothing is, that it is not known.
+FactValue given_for(const FactValue& value) {
+    const auto* list = std::get_if<TextList>(&value);
+    if (list == nullptr || list->missing.empty()) return value;
+    if (list->items.empty()) return Unknown{list->missing};
+    return TextList{list->items, ""};
+}
+
 /// The facts that decided then, and those of the exception: with them a test comes to the same.
 std::set<FactId> facts_of_test(const CompiledRules& rules, const RecordSubject& subject) {
     std::set<FactId> facts = {
         id_of(CoreFact::client_ip), id_of(CoreFact::rcpt_address), id_of(CoreFact::rcpt_domain)
     };
     for (const Rule& rule : rules.rules()) {
-        if (std::ranges::find(subject.verdict->hits, rule.id, &RuleHit::rule) == subject.verdict->hits.end())
+        const auto& hits = subject.verdict->hits;
+        const auto& unknown = subject.verdict->unknown_rules;
+        if (std::ranges::find(hits, rule.id, &RuleHit::rule) == hits.end() &&
+            std::ranges::find(unknown, rule.id) == unknown.end())
             continue;
         for (const PointsCase& one : rule.cases)
             facts.insert(one.condition.facts().begin(), one.condition.facts().end());
@@ -91,7 +86,10 @@ std::set<FactId> facts_of_test(const CompiledRules& rules, const RecordSubject& 
           CoreFact::from_domain,
           CoreFact::spf_result,
           CoreFact::mail_domain,
-          CoreFact::mail_from})
+          CoreFact::mail_from,
+          CoreFact::mail_is_null,
+          CoreFact::deferred_envelope,
+          CoreFact::deferred_message})
         facts.insert(id_of(fact));
     facts.erase(id_of(CoreFact::time_now));  // the test is to hold when the exception has expired, too
     return facts;
@@ -102,7 +100,7 @@ std::string given_text(const CompiledRules& rules, const RecordSubject& subject)
     for (const FactId id : facts_of_test(rules, subject)) {
         const FactValue& value = subject.facts.get(id);
         if (std::holds_alternative<Absent>(value)) continue;
-        const auto text = toml_value(value);
+        const auto text = toml_value(given_for(value));
         if (!text) continue;
         given += fmt::format(
             "{}{} = {}", given.empty() ? "" : ", ", toml_text(rules.dictionary().row(id).name), *text
@@ -125,6 +123,7 @@ std::string_view to_string(ExceptionKind kind) {
         case ExceptionKind::dkim: return "dkim";
         case ExceptionKind::spf: return "spf";
         case ExceptionKind::address: return "address";
+        case ExceptionKind::domain: return "domain";
         case ExceptionKind::network: return "network";
         case ExceptionKind::client: return "client";
     }
@@ -139,7 +138,7 @@ std::vector<ExceptionCandidate> exception_candidates(
     if (to == nullptr || to->empty()) return found;
     const std::string id = "allow-" + lower_case(stored.record.id.to_string());
     const auto add = [&](ExceptionKind kind, std::string condition, std::string about) {
-        found.push_back({kind, id, std::move(condition), std::move(about), ""});
+        found.push_back({kind, id, std::move(condition), std::move(about)});
     };
     const std::string* author = text_value(subject, CoreFact::from_domain);
     const bool has_author = author != nullptr && is_domain(*author);
@@ -167,10 +166,22 @@ std::vector<ExceptionCandidate> exception_candidates(
             fmt::format("mail from {} by hosts that its SPF record names", *sender_domain));
     const std::string network = network_text(subject, 24);
     const std::string* sender = text_value(subject, CoreFact::mail_from);
-    if (sender != nullptr && fits_into_condition(*sender) && !network.empty())
+    if (sender != nullptr && fits_into_condition(*sender) && !network.empty()) {
         add(ExceptionKind::address,
             fmt::format("mail.from == \"{}\" and client.ip in \"{}\"", *sender, network),
             fmt::format("mail from {} by hosts in {}", *sender, network));
+        if (stored.record.is_redacted) {
+            found.back().in_vain = "the record has only a hash of the local part";
+            if (sender_domain != nullptr && is_domain(*sender_domain))
+                add(ExceptionKind::domain,
+                    fmt::format("mail.domain == \"{}\" and client.ip in \"{}\"", *sender_domain, network),
+                    fmt::format("mail from {} by hosts in {}", *sender_domain, network));
+        }
+    }
+    if (subject.facts.get(id_of(CoreFact::mail_is_null)) == FactValue(true) && !network.empty())
+        add(ExceptionKind::address,
+            fmt::format("mail.is_null and client.ip in \"{}\"", network),
+            fmt::format("mail without a sender, such as bounces, by hosts in {}", network));
     const std::string address = network_text(subject, 32);
     if (address.empty()) return found;
     add(ExceptionKind::network,
@@ -226,11 +237,11 @@ ExceptionText exception_to_toml(
         expected = fmt::format("verdict = \"{}\"", to_string(judge(*without, subject).action));
     } else {
         made.rule = fmt::format(
-            "{}[[rule]]\nid      = \"{}\"\nwhen    = '{}'\nthen    = \"accept\"\nscope   = {{ domains = [{}] "
+            "{}[[rule]]\nid      = \"{}\"\nwhen    = {}\nthen    = \"accept\"\nscope   = {{ domains = [{}] "
             "}}\n{}",
             comment,
             candidate.rule_id,
-            candidate.condition,
+            toml_condition(candidate.condition),
             toml_text(*to),
             expiry
         );

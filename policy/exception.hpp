@@ -19,6 +19,7 @@ enum class ExceptionKind : std::uint8_t {
     dkim,     // a DKIM signature of a domain
     spf,      // SPF passed for the envelope sender's domain
     address,  // the envelope sender from the client's network
+    domain,   // the envelope sender's domain from there, where the record has no more of the address
     network,  // the client's address (of IPv6 its /64)
     client,   // as network, where the rule decides before an exception could: that one rule is off for it
 };
@@ -27,9 +28,10 @@ std::string_view to_string(ExceptionKind kind);
 struct ExceptionCandidate {
     ExceptionKind kind = ExceptionKind::dkim;
     std::string rule_id;
-    std::string condition;  // of `when`; of ExceptionKind::client the address or network
-    std::string about;      // "mail that example.org has signed"
-    std::string rule_off;   // of ExceptionKind::client: the rule that decided
+    std::string condition;      // of `when`; of ExceptionKind::client the address or network
+    std::string about;          // "mail that example.org has signed"
+    std::string rule_off = {};  // of ExceptionKind::client: the rule that decided
+    std::string in_vain = {};   // why it matches no mail; else empty
 };
 
 /// Those that the record has the facts for, in order; none for a recipient without domain. Values that a

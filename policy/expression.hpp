@@ -61,15 +61,24 @@ struct ExpressionMistake {
     std::size_t offset;  // in octets, into the text
     std::string message;
     std::string suggestion;
+    /// The fact that is unknown or whose words do not fit, or "list(NAME)": the mistake may be that of
+    /// whoever declares it.
+    std::string name = {};
 };
 
-/// The first mistake if there is one: syntax, an unknown fact, word or list, a type that does not fit.
-std::expected<Expression, ExpressionMistake> compile_expression(
-    std::string_view text, const FactDictionary& dictionary, const NamedLists& lists
-);
+/// A condition that was in force once may compare with words that its fact never has, as it was let then.
+enum class ExpressionReading : std::uint8_t { strict, as_it_was };
 
-/// A condition that compiles, as parts joined by `or`, each the set of what `and` joins in it, in the words
-/// of the condition. What has an equal or smaller part where another has one holds wherever that one holds.
-std::vector<std::vector<std::string>> parts_of_condition(std::string_view text);
+// Of one condition: who has made more reads these first.
+inline constexpr std::size_t expression_mistakes_limit = 16;
+
+/// The mistakes if there are any, of each part that `and` and `or` join the first, but all elements of a list
+/// that do not fit: syntax, an unknown fact, word or list, a type that does not fit.
+std::expected<Expression, std::vector<ExpressionMistake>> compile_expression(
+    std::string_view text,
+    const FactDictionary& dictionary,
+    const NamedLists& lists,
+    ExpressionReading reading = ExpressionReading::strict
+);
 
 }  // namespace wicket

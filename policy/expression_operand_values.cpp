@@ -64,7 +64,11 @@ ExpressionOperand ExpressionOperands::operand_of(FactId fact, const Token& name)
 std::optional<ExpressionOperand> ExpressionOperands::fact(const Token& name) {
     const auto found = dictionary_.find(name.source);
     if (!found) {
-        fail(name, "unknown fact " + in_quotes(name.source), nearest_word(name.source, dictionary_.names()));
+        // Within any, all and count a name without a dot was meant for one of the element.
+        std::string near =
+            name.source.contains('.') ? std::string() : nearest_word(name.source, element_names());
+        if (near.empty()) near = nearest_word(name.source, dictionary_.names());
+        fail(name, "unknown fact " + in_quotes(name.source), std::move(near), std::string(name.source));
         return std::nullopt;
     }
     note(*found);
@@ -96,6 +100,12 @@ bool ExpressionOperands::enter(const Operand& list) {
     return true;
 }
 
+std::vector<std::string> ExpressionOperands::element_names() const {
+    if (!elements_of_) return {};
+    if (elements_of_->type == FactType::texts) return {"item"};
+    return row(*elements_of_->fact).words;
+}
+
 bool ExpressionOperands::is_element(std::string_view word) const {
     if (!elements_of_) return false;
     if (elements_of_->type == FactType::texts) return word == "item";
@@ -113,10 +123,23 @@ std::optional<ExpressionOperand> ExpressionOperands::element(const Token& name) 
         return made;
     }
     made.form = form_of(name.source);
+    for (const ResultField& field : row(*elements_of_->fact).fields) {
+        if (field.name != name.source) continue;
+        made.words = field.words.empty() ? nullptr : &field.words;
+        made.may_be_number = field.is_number;
+    }
     made.node =
         add({.op = ExpressionOp::value_field, .first = static_cast<std::uint32_t>(program_->texts.size())});
     program_->texts.emplace_back(name.source);
     return made;
+}
+
+ExpressionOperand ExpressionOperands::as_number(Operand operand) {
+    if (!operand.may_be_number) return operand;
+    operand.node = add({.op = ExpressionOp::number_of_text, .child = operand.node});
+    operand.type = FactType::integer;
+    operand.may_be_number = false;
+    return operand;
 }
 
 std::uint32_t ExpressionOperands::node_of(const Operand& operand) {
@@ -150,6 +173,8 @@ std::uint32_t ExpressionOperands::node_of(const Operand& operand) {
 std::optional<ExpressionOperand> ExpressionOperands::arithmetic(
     ExpressionOp op, const Token& symbol, Operand left, Operand right
 ) {
+    left = as_number(std::move(left));
+    right = as_number(std::move(right));
     for (const Operand* one : {&left, &right}) {
         if (counts(one->type) || one->type == FactType::time) continue;
         fail(
@@ -176,6 +201,7 @@ std::optional<ExpressionOperand> ExpressionOperands::arithmetic(
 }
 
 std::optional<ExpressionOperand> ExpressionOperands::minus(const Token& symbol, Operand operand) {
+    operand = as_number(std::move(operand));
     if (!counts(operand.type)) {
         fail(symbol, describe(operand) + ", which has no opposite");
         return std::nullopt;

@@ -51,26 +51,52 @@ std::string as_compared(ExpressionOperand::Form form, std::string_view text) {
     return form == domain ? ascii_domain(text) : ascii_domain_address(text);
 }
 
+/// "1536" of 1.5K: what a size or duration with a fraction comes to, in octets or seconds; empty if it is
+/// none, or no whole number of them.
+std::string without_fraction(std::string_view text) {
+    const auto unit = text.find_first_not_of("0123456789.");
+    if (unit == std::string_view::npos || !text.contains('.')) return {};
+    const auto number = parse_real_literal(text.substr(0, unit));
+    const auto factor = parse_real_literal('1' + std::string(text.substr(unit)));
+    constexpr double most = 1e15;
+    if (!number || !factor || *number * *factor > most) return {};
+    const auto whole = static_cast<std::int64_t>(*number * *factor);
+    return static_cast<double>(whole) == *number * *factor ? std::to_string(whole) : std::string();
+}
+
 std::uint32_t size_of(const auto& table) {
     return static_cast<std::uint32_t>(table.size());
 }
 
 }  // namespace
 
-ExpressionOperands::ExpressionOperands(const FactDictionary& dictionary, const NamedLists& lists)
-    : dictionary_(dictionary), lists_(lists), program_(std::make_shared<ExpressionProgram>()) {}
+ExpressionOperands::ExpressionOperands(
+    const FactDictionary& dictionary, const NamedLists& lists, ExpressionReading reading
+)
+    : dictionary_(dictionary),
+      lists_(lists),
+      reading_(reading),
+      program_(std::make_shared<ExpressionProgram>()) {}
 
 std::uint32_t ExpressionOperands::add(const ExpressionNode& made) {
     program_->nodes.push_back(made);
     return size_of(program_->nodes) - 1;
 }
 
-void ExpressionOperands::fail(const Token& at, std::string message, std::string suggestion) {
-    if (!mistake_) mistake_ = ExpressionMistake{at.offset, std::move(message), std::move(suggestion)};
+void ExpressionOperands::fail(
+    const Token& at, std::string message, std::string suggestion, std::string name
+) {
+    if (!is_failing_)
+        mistakes_.push_back({at.offset, std::move(message), std::move(suggestion), std::move(name)});
+    is_failing_ = true;
 }
 
 void ExpressionOperands::fail_unlisted(
-    const Token& at, std::string message, std::string_view word, const std::vector<std::string>& known
+    const Token& at,
+    std::string message,
+    std::string_view word,
+    const std::vector<std::string>& known,
+    std::string name
 ) {
     std::string near = nearest_word(word, known);
     if (near.empty() && !known.empty()) {
@@ -78,11 +104,17 @@ void ExpressionOperands::fail_unlisted(
         for (const std::string& one : known)
             message += (&one == &known.front() ? "" : ", ") + one;
     }
-    fail(at, std::move(message), std::move(near));
+    fail(at, std::move(message), std::move(near), std::move(name));
 }
 
-ExpressionMistake ExpressionOperands::take_mistake() {
-    return mistake_.value_or(ExpressionMistake{0, "the condition makes no sense", {}});
+bool ExpressionOperands::recover() {
+    if (mistakes_.size() >= expression_mistakes_limit) return false;
+    is_failing_ = false;
+    return true;
+}
+
+std::vector<ExpressionMistake> ExpressionOperands::take_mistakes() {
+    return std::move(mistakes_);
 }
 
 void ExpressionOperands::note(FactId fact) {
@@ -110,8 +142,13 @@ ExpressionNode ExpressionOperands::new_node(ExpressionOp op, const Operand& left
 bool ExpressionOperands::check_word(const Operand& left, const Token& value) {
     const std::string_view content = content_of(value);
     if (left.words == nullptr || left.words->empty()) return true;
-    if (std::ranges::find(*left.words, content) != left.words->end()) return true;
-    fail_unlisted(value, left.name + " is never " + quoted(content), content, *left.words);
+    const bool is_among = std::ranges::any_of(*left.words, [&](const std::string& word) {
+        // Texts compare without regard to case.
+        return value.kind == Kind::text ? equal_ignoring_case(word, content) : word == content;
+    });
+    const bool is_field = left.type == FactType::text;
+    if (is_among || (is_field && reading_ == ExpressionReading::as_it_was)) return true;
+    fail_unlisted(value, left.name + " is never " + quoted(content), content, *left.words, left.name);
     return false;
 }
 
@@ -133,18 +170,24 @@ void ExpressionOperands::fail_bare(const Operand& left, const Token& value) {
         fail(
             value,
             "unknown fact " + quoted(value.source) + "; a text stands in double quotes",
-            nearest_word(value.source, dictionary_.names())
+            nearest_word(value.source, dictionary_.names()),
+            std::string(value.source)
         );
     } else {
-        fail(value, describe(left) + ": expected a text in double quotes", quoted(value.source));
+        fail(value, describe(left) + ": expected a text in double quotes", quoted(value.source), left.name);
     }
 }
 
 std::optional<double> ExpressionOperands::real_value(const Token& value) {
     std::optional<double> number;
     if (value.kind == Kind::number) number = parse_real_literal(value.source);
-    if (!number) fail(value, "expected a number, a size such as 10M or a duration such as 5m");
-    return number;
+    if (number) return number;
+    const std::string whole = value.kind == Kind::number ? without_fraction(value.source) : std::string();
+    if (whole.empty())
+        fail(value, "expected a number, a size such as 10M or a duration such as 5m");
+    else
+        fail(value, "a size or duration is a whole number and its unit", whole);
+    return std::nullopt;
 }
 
 bool ExpressionOperands::has_order(const Operand& operand, Comparison comparison, const Token& symbol) {
@@ -169,6 +212,9 @@ ExpressionOperands::Index ExpressionOperands::compare(
         fail(left.token, "neither side of this comparison is a fact");
         return std::nullopt;
     }
+    if (left.may_be_number && (is_ordering(comparison) || is_number(right.type)))
+        return compare(as_number(left), comparison, symbol, std::move(right));
+    if (right.may_be_number && is_number(left.type)) right = as_number(std::move(right));
     if (!has_order(left, comparison, symbol)) return std::nullopt;
     if (left.fact && right.fact) {
         ExpressionNode made = new_node(ExpressionOp::compare_fact, left);
@@ -289,7 +335,9 @@ ExpressionOperands::Index ExpressionOperands::is_true(const Operand& operand) {
 }
 
 std::uint32_t ExpressionOperands::state(const Operand& operand, ExpressionOp op) {
-    return add(new_node(op, operand));
+    ExpressionNode made = new_node(op, operand);
+    made.count = operand.type == FactType::texts || operand.type == FactType::results ? 1 : 0;
+    return add(made);
 }
 
 ExpressionOperands::Index ExpressionOperands::in(const Operand& left, const std::vector<Token>& elements) {
@@ -303,34 +351,36 @@ ExpressionOperands::Index ExpressionOperands::in(const Operand& left, const std:
             return add(made);
         }
     }
+    if (left.may_be_number && first_element.kind == Kind::number) return in(as_number(left), elements);
     ExpressionNode made = new_node(ExpressionOp::in_texts, left);
     made.count = size_of(elements);
     if (left.type == FactType::address) {
         made.op = ExpressionOp::in_networks;
         made.first = size_of(program_->networks);
-        for (const Token& element : elements) {
+        const bool are_good = check_each(elements, [&](const Token& element) {
             const auto network = IpNetwork::parse(content_of(element));
-            if (!network || element.kind != Kind::text) {
-                fail(
-                    element,
-                    "expected an address or network in double quotes, such as \"192.0.2.0/24\" (host bits "
-                    "zero)"
-                );
-                return std::nullopt;
+            if (network && element.kind == Kind::text) {
+                program_->networks.push_back(*network);
+                return true;
             }
-            program_->networks.push_back(*network);
-        }
-        return add(made);
+            fail(
+                element,
+                "expected an address or network in double quotes, such as \"192.0.2.0/24\" (host bits "
+                "zero)"
+            );
+            return false;
+        });
+        return are_good ? Index(add(made)) : std::nullopt;
     }
     if (is_number(left.type)) {
         made.op = ExpressionOp::in_reals;
         made.first = size_of(program_->reals);
-        for (const Token& element : elements) {
+        const bool are_good = check_each(elements, [&](const Token& element) {
             const auto number = real_value(element);
-            if (!number) return std::nullopt;
-            program_->reals.push_back(*number);
-        }
-        return add(made);
+            if (number) program_->reals.push_back(*number);
+            return number.has_value();
+        });
+        return are_good ? Index(add(made)) : std::nullopt;
     }
     if (!is_textual(left.type)) {
         fail(
@@ -341,10 +391,9 @@ ExpressionOperands::Index ExpressionOperands::in(const Operand& left, const std:
         return std::nullopt;
     }
     made.first = size_of(program_->texts);
-    for (const Token& element : elements) {
-        if (!push_text(left, element)) return std::nullopt;
-    }
-    return add(made);
+    const bool are_good =
+        check_each(elements, [&](const Token& element) { return push_text(left, element); });
+    return are_good ? Index(add(made)) : std::nullopt;
 }
 
 const NamedLists::value_type* ExpressionOperands::named_list(const Token& name) {
@@ -357,8 +406,29 @@ const NamedLists::value_type* ExpressionOperands::named_list(const Token& name) 
     std::vector<std::string> names;
     for (const auto& [list_name, list] : lists_)
         names.push_back(list_name);
-    fail_unlisted(name, "unknown list " + quoted(content_of(name)), content_of(name), names);
+    fail_unlisted(
+        name,
+        "unknown list " + quoted(content_of(name)),
+        content_of(name),
+        names,
+        "list(" + std::string(content_of(name)) + ')'
+    );
     return nullptr;
+}
+
+bool ExpressionOperands::check_list_kind(
+    const Operand& left, const Token& name, const NamedLists::value_type& list
+) {
+    // A list whose file has mistakes is there as null: they have been reported.
+    if (list.second == nullptr || reading_ == ExpressionReading::as_it_was) return true;
+    if (left.form != Operand::Form::domain || list.second->kind() != ListKind::address) return true;
+    const bool has_many = left.type == FactType::texts;
+    fail(
+        name,
+        left.name + (has_many ? " has domains" : " is a domain") + ", but the list " + list.first +
+            " is of kind address: it never has one"
+    );
+    return false;
 }
 
 ExpressionOperands::Index ExpressionOperands::in_list(const Operand& left, const Token& name) {
@@ -377,6 +447,7 @@ ExpressionOperands::Index ExpressionOperands::in_list(const Operand& left, const
         );
         return std::nullopt;
     }
+    if (!check_list_kind(left, name, *found)) return std::nullopt;
     ExpressionNode made = new_node(ExpressionOp::in_list, left);
     made.first = size_of(program_->lists);
     program_->lists.push_back(found->second);
@@ -396,6 +467,7 @@ ExpressionOperands::Index ExpressionOperands::has_list(const Operand& left, cons
         );
         return std::nullopt;
     }
+    if (!check_list_kind(left, name, *found)) return std::nullopt;
     ExpressionNode made = new_node(ExpressionOp::has_listed, left);
     made.first = size_of(program_->lists);
     program_->lists.push_back(found->second);
@@ -426,21 +498,26 @@ ExpressionOperands::Index ExpressionOperands::has(const Operand& left, const std
     }
     made.first = size_of(program_->texts);
     made.count = size_of(elements);
-    for (const Token& element : elements) {
+    const bool are_good = check_each(elements, [&](const Token& element) {
         // Of a list with words of its own, a text without quotes can be no mistake that stays unseen.
         if (element.kind == Kind::number || (words.empty() && element.kind != Kind::text)) {
             fail_bare(left, element);
-            return std::nullopt;
+            return false;
         }
         if (!words.empty() && std::ranges::find(words, content_of(element)) == words.end()) {
             fail_unlisted(
-                element, left.name + " never has " + quoted(content_of(element)), content_of(element), words
+                element,
+                left.name + " never has " + quoted(content_of(element)),
+                content_of(element),
+                words,
+                left.name
             );
-            return std::nullopt;
+            return false;
         }
         program_->texts.push_back(as_compared(left.form, content_of(element)));
-    }
-    return add(made);
+        return true;
+    });
+    return are_good ? Index(add(made)) : std::nullopt;
 }
 
 ExpressionOperands::Index ExpressionOperands::matches(const Operand& left, const Token& pattern) {

@@ -25,6 +25,7 @@ struct ExpressionOperand {
     FactType type = FactType::text;
     Form form = Form::plain;
     const std::vector<std::string>* words = nullptr;  // all values that it can have
+    bool may_be_number = false;                       // a text field that holds numbers
     std::string name;                                 // for messages
 };
 
@@ -34,16 +35,24 @@ public:
     using Operand = ExpressionOperand;
     using Index = std::optional<std::uint32_t>;
 
-    ExpressionOperands(const FactDictionary& dictionary, const NamedLists& lists);
+    ExpressionOperands(const FactDictionary& dictionary, const NamedLists& lists, ExpressionReading reading);
 
     std::uint32_t add(const ExpressionNode& node);
     ExpressionNode& node(std::uint32_t index) { return program_->nodes[index]; }
     /// The same where `word` is none of those known: with the nearest as the suggestion, or all of them.
     void fail_unlisted(
-        const Token& at, std::string message, std::string_view word, const std::vector<std::string>& known
+        const Token& at,
+        std::string message,
+        std::string_view word,
+        const std::vector<std::string>& known,
+        std::string name = {}
     );
-    void fail(const Token& at, std::string message, std::string suggestion = {});
-    ExpressionMistake take_mistake();
+    /// `name`: see ExpressionMistake.
+    void fail(const Token& at, std::string message, std::string suggestion = {}, std::string name = {});
+    /// Ready for the next mistake; false if there were as many as anybody reads.
+    bool recover();
+    bool has_mistakes() const { return !mistakes_.empty(); }
+    std::vector<ExpressionMistake> take_mistakes();
 
     // Operands: expression_operand_values.cpp.
     std::optional<Operand> fact(const Token& name);
@@ -62,6 +71,7 @@ public:
     void leave() { elements_of_.reset(); }
     bool is_inside() const { return elements_of_.has_value(); }
     bool is_element(std::string_view word) const;
+    std::vector<std::string> element_names() const;
 
     // Tests.
     Index compare(const Operand& left, Comparison comparison, const Token& symbol, Operand right);
@@ -89,6 +99,21 @@ private:
     Index compare_with_literal(ExpressionNode made, const Operand& left, const Token& value);
     Index compare_computed(const Operand& left, Comparison comparison, const Token& symbol, Operand right);
     bool has_order(const Operand& operand, Comparison comparison, const Token& symbol);
+    /// Whether all pass, each of which notes its own mistake.
+    template <class Check>
+    bool check_each(const std::vector<Token>& elements, Check check) {
+        bool are_good = true;
+        for (const Token& element : elements) {
+            if (!are_good && !recover()) break;
+            if (!check(element)) are_good = false;
+        }
+        is_failing_ |= !are_good;
+        return are_good;
+    }
+    /// A field that holds numbers, as one; other operands as they are.
+    Operand as_number(Operand operand);
+    /// Whether some entry of such a list could be a value of the operand; notes the mistake if not.
+    bool check_list_kind(const Operand& left, const Token& name, const NamedLists::value_type& list);
     /// Whether the value is a word that the operand can have; notes the mistake if not.
     bool check_word(const Operand& left, const Token& value);
     bool push_text(const Operand& left, const Token& value);
@@ -99,8 +124,10 @@ private:
 
     const FactDictionary& dictionary_;
     const NamedLists& lists_;
+    ExpressionReading reading_;
     std::shared_ptr<ExpressionProgram> program_;
-    std::optional<ExpressionMistake> mistake_;
+    std::vector<ExpressionMistake> mistakes_;
+    bool is_failing_ = false;  // what follows from a mistake is none
     std::optional<Operand> elements_of_;
 };
 

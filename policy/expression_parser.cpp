@@ -33,18 +33,23 @@ using Operand = ExpressionOperand;
 
 class Parser {
 public:
-    Parser(std::vector<ExpressionToken> tokens, const FactDictionary& dictionary, const NamedLists& lists)
-        : tokens_(std::move(tokens)), operands_(dictionary, lists) {}
+    Parser(
+        std::vector<ExpressionToken> tokens,
+        const FactDictionary& dictionary,
+        const NamedLists& lists,
+        ExpressionReading reading
+    )
+        : tokens_(std::move(tokens)), operands_(dictionary, lists, reading) {}
 
-    std::expected<Expression, ExpressionMistake> run() {
+    std::expected<Expression, std::vector<ExpressionMistake>> run() {
         if (tokens_.front().kind == Kind::end) {
             fail("the condition is empty");
         } else if (const Index root = parse_condition(); root && peek().kind != Kind::end) {
             fail_at_operator("expected \"and\", \"or\" or the end", {"and", "or"});
-        } else if (root) {
+        } else if (root && !operands_.has_mistakes()) {
             return Expression(operands_.finish(*root));
         }
-        return std::unexpected(operands_.take_mistake());
+        return std::unexpected(operands_.take_mistakes());
     }
 
 private:
@@ -71,14 +76,42 @@ private:
         return fail(std::move(message), std::move(suggestion));
     }
 
+    using ParsePart = Index (Parser::*)();
+
+    /// After a mistake the parts behind it are still looked at, for theirs.
+    Index parse_or_recover(ParsePart parse_part) {
+        const std::size_t begin = at_;
+        const std::size_t depth = depth_;
+        const bool was_inside = operands_.is_inside();
+        if (const Index part = (this->*parse_part)()) return part;
+        fail("the condition makes no sense");  // unless it has been said what is wrong
+        if (!operands_.recover()) return std::nullopt;
+        at_ = begin;
+        depth_ = depth;
+        if (!was_inside) operands_.leave();
+        skip_part();
+        return add_constant(Truth::yes);
+    }
+
+    /// To the word behind this part, or the end of what it stands in.
+    void skip_part() {
+        for (std::size_t opened = 0; peek().kind != Kind::end; ++at_) {
+            const ExpressionToken& token = peek();
+            if (token.kind == Kind::symbol && token.source == "(") ++opened;
+            if (token.kind == Kind::symbol && token.source == ")" && opened-- == 0) return;
+            if (token.kind == Kind::word && opened == 0 && (token.source == "and" || token.source == "or"))
+                return;
+        }
+    }
+
     /// One node over all of its parts, so that long chains do not nest.
-    Index parse_chain(std::string_view word, ExpressionOp op, Index (Parser::*parse_part)()) {
-        const Index first = (this->*parse_part)();
+    Index parse_chain(std::string_view word, ExpressionOp op, ParsePart parse_part) {
+        const Index first = parse_or_recover(parse_part);
         if (!first || peek().kind != Kind::word || peek().source != word) return first;
         const std::uint32_t chain = operands_.add({.op = op, .child = *first});
         std::uint32_t last = *first;
         while (take_word(word)) {
-            const Index part = (this->*parse_part)();
+            const Index part = parse_or_recover(parse_part);
             if (!part) return std::nullopt;
             operands_.node(last).sibling = *part;
             last = *part;
@@ -411,19 +444,23 @@ private:
 
 }  // namespace
 
-std::expected<Expression, ExpressionMistake> compile_expression(
-    std::string_view text, const FactDictionary& dictionary, const NamedLists& lists
+std::expected<Expression, std::vector<ExpressionMistake>> compile_expression(
+    std::string_view text,
+    const FactDictionary& dictionary,
+    const NamedLists& lists,
+    ExpressionReading reading
 ) {
     if (text.size() > expression_limit_octets) {
-        return std::unexpected(ExpressionMistake{
+        ExpressionMistake mistake{
             expression_limit_octets,
             "the condition is longer than " + std::to_string(expression_limit_octets) + " octets",
             {}
-        });
+        };
+        return std::unexpected(std::vector{std::move(mistake)});
     }
     auto tokens = lex_expression(text);
-    if (!tokens) return std::unexpected(std::move(tokens.error()));
-    return Parser(std::move(*tokens), dictionary, lists).run();
+    if (!tokens) return std::unexpected(std::vector{std::move(tokens.error())});
+    return Parser(std::move(*tokens), dictionary, lists, reading).run();
 }
 
 }  // namespace wicket

@@ -26,7 +26,7 @@ enum class ExpressionOp : std::uint8_t {
     compare_boolean,  // with first
     compare_fact,     // with other_fact
     is_absent,
-    is_unknown,
+    is_unknown,   // of both, `count` is 1 for a list, else 0
     in_texts,     // texts[first, first + count)
     in_reals,     // reals[first, first + count)
     in_networks,  // networks[first, first + count)
@@ -54,7 +54,8 @@ enum class ExpressionOp : std::uint8_t {
     subtract,
     multiply,
     divide,
-    minus,  // one child
+    minus,           // one child
+    number_of_text,  // one child; absent if it is no whole number
     lower,
     domain_of,
     registrable_domain,

@@ -3,6 +3,7 @@
 #include "base/public_suffix.hpp"
 #include "base/text.hpp"
 
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -89,6 +90,12 @@ FactValue apply_to_text(ExpressionOp op, const FactValue& value) {
     const auto* text = std::get_if<std::string>(&value);
     if (text == nullptr) return Unknown{};
     if (op == ExpressionOp::lower) return lower_case(*text);
+    if (op == ExpressionOp::number_of_text) {
+        std::int64_t number = 0;
+        const char* const text_end = text->data() + text->size();
+        const auto [end, error] = std::from_chars(text->data(), text_end, number);
+        return error == std::errc() && end == text_end ? FactValue(number) : FactValue();
+    }
     if (op == ExpressionOp::domain_of) {
         const auto at = text->rfind('@');
         return at == std::string::npos ? FactValue() : FactValue(text->substr(at + 1));

@@ -16,7 +16,7 @@ std::optional<double> number_of(const FactValue& value);
 /// time and seconds give a time, two times the seconds between them.
 FactValue calculate(ExpressionOp op, const FactValue& left, const FactValue& right);
 
-/// `op`: lower, domain_of, registrable_domain.
+/// `op`: number_of_text, lower, domain_of, registrable_domain.
 FactValue apply_to_text(ExpressionOp op, const FactValue& value);
 
 }  // namespace wicket

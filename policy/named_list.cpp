@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "base/unicode_names.hpp"
+#include "mail/address.hpp"
 #include "policy/expression.hpp"
 #include "policy/time_text.hpp"
 
@@ -14,11 +15,32 @@
 namespace wicket {
 namespace {
 
+/// Whether anything can be under that name. RFC 3696 section 2: the last label is not all digits, so that
+/// 1.2.3.4 is none.
 bool is_domain_like(std::string_view text) {
-    if (text.empty() || text.size() > 253 || text.front() == '.' || text.back() == '.') return false;
-    return text.find("..") == std::string_view::npos && std::ranges::all_of(text, [](char c) {
-               return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.' || !is_ascii(c);
-           });
+    const std::string name = ascii_domain(text);
+    const std::string_view last = std::string_view(name).substr(name.rfind('.') + 1);
+    return is_domain_name(name, AddressCharset::utf8) && !std::ranges::all_of(last, is_digit);
+}
+
+/// An entry of kind address as facts have it; nullopt if it is none. Domains are as in kind domain, since
+/// From fields have names with `_`.
+std::optional<std::string> address_key(std::string_view entry) {
+    const auto at = entry.rfind('@');
+    if (at == std::string_view::npos) return std::nullopt;
+    const std::string_view domain = entry.substr(at + 1);
+    const bool is_literal =
+        domain.starts_with('[') && parse_mailbox("postmaster@" + std::string(domain), AddressCharset::ascii);
+    if (!is_literal && !is_domain_like(domain)) return std::nullopt;
+    const std::string key = '@' + ascii_domain(domain);
+    if (at == 0) return key;
+    // `*` may stand in a local part, but who writes it means anything.
+    if (entry.front() != '"' && entry.substr(0, at).contains('*')) return std::nullopt;
+    const auto mailbox =
+        parse_mailbox(std::string(entry.substr(0, at)) + "@example.org", AddressCharset::utf8);
+    if (!mailbox) return std::nullopt;
+    const std::string shown = mailbox->to_string();
+    return wicket::lower_case(shown.substr(0, shown.rfind('@'))) + key;
 }
 
 bool is_printable(std::string_view text) {
@@ -63,7 +85,8 @@ std::string_view expected_entry(ListKind kind) {
         case ListKind::ip: return "an address or a network such as 192.0.2.0/24 (host bits zero)";
         case ListKind::domain: return "a domain such as example.org, which stands for its subdomains too";
         case ListKind::address:
-            return "an address such as a@example.org, or @example.org for all of a domain";
+            return "an address such as a@example.org, or @example.org for all of a domain; * and ? are for a "
+                   "list of kind glob";
         case ListKind::glob:
         case ListKind::regex: break;
     }
@@ -143,12 +166,9 @@ std::optional<NamedList::BadEntry> NamedList::add(std::string_view entry, WallTi
             add_text(ascii_domain(entry), expires);
             return std::nullopt;
         case ListKind::address: {
-            const auto at = entry.rfind('@');
-            if (at == std::string_view::npos || !is_printable(entry) ||
-                !is_domain_like(entry.substr(at + 1))) {
-                return bad;
-            }
-            add_text(wicket::lower_case(ascii_domain_address(entry)), expires);
+            auto key = address_key(entry);
+            if (!key) return bad;
+            add_text(*std::move(key), expires);
             return std::nullopt;
         }
         case ListKind::regex: return add_regex(entry, expires);
@@ -305,7 +325,7 @@ bool NamedList::covers(std::string_view entry) const {
                    });
         }
         case ListKind::domain: return contains(ascii_domain(entry));
-        case ListKind::address: return contains(ascii_domain_address(entry));
+        case ListKind::address: return contains(address_key(entry).value_or(std::string(entry)));
         case ListKind::glob:
         case ListKind::regex: break;
     }

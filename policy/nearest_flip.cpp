@@ -1,6 +1,6 @@
 #include "policy/nearest_flip.hpp"
 
-#include "policy/compiled_rules.hpp"
+#include "policy/applied_overrides.hpp"
 #include "policy/rule_variants.hpp"
 
 #include <algorithm>
@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t told_values_limit = 4;
 // A list of a thousand items is not taken apart one by one.
 constexpr std::size_t removed_items_limit = 20;
+// As far as thresholds go in rule files.
+constexpr double threshold_limit = 1000;
 
 std::string number_text_of(double number) {
     return fmt::format("{:g}", number);
@@ -113,6 +115,7 @@ public:
     std::vector<Flip> run(std::size_t limit) {
         if (now_.action != subject_.verdict->action || now_.rule != subject_.verdict->rule) return {};
         try_thresholds();
+        try_worst();
         try_rules();
         try_facts();
         std::ranges::sort(flips_, {}, [](const Flip& flip) {
@@ -129,7 +132,9 @@ private:
         if (points <= 0) return;
         const auto attempt = [&](const std::string& what, double before, double after, const std::string& told
                              ) {
-            if (after <= 0) return;
+            // As the linter wants them: nobody could set others.
+            const bool can_be_set = what == "junk" ? after < now.reject : after > now.junk;
+            if (!can_be_set || after > threshold_limit) return;
             const auto other = what == "junk" ? with_thresholds(rules_, after, std::nullopt)
                                               : with_thresholds(rules_, std::nullopt, after);
             note(
@@ -146,6 +151,20 @@ private:
             else
                 attempt(what, before, points, number_text_of(points));
         }
+    }
+
+    void try_worst() {
+        const Override* by = applied_overrides(rules_, subject_.facts).worst_by;
+        if (by == nullptr) return;
+        note(
+            {.kind = Flip::Kind::worst,
+             .what = fmt::format("{}:{}", by->place.file, by->place.line),
+             .from = std::string(to_string(*by->worst)),
+             .to = "off"},
+            *without_worst(rules_, subject_.facts),
+            subject_,
+            0
+        );
     }
 
     void try_rules() {
@@ -234,6 +253,7 @@ private:
         const Verdict other = judge(rules, subject);
         if (other.action == now_.action) return;
         flip.verdict = other.action;
+        flip.passes = subject.stage;
         flip.rule = other.rule;
         flip.points_moved = points;
         // An answer before the end does not list the hits of a total that it did not reach.
@@ -273,6 +293,7 @@ private:
 std::string_view to_string(Flip::Kind kind) {
     switch (kind) {
         case Flip::Kind::threshold: return "threshold";
+        case Flip::Kind::worst: return "worst";
         case Flip::Kind::rule: return "rule";
         case Flip::Kind::fact: return "fact";
     }
@@ -283,7 +304,13 @@ std::string flip_to_text(const Flip& flip) {
     std::string change;
     switch (flip.kind) {
         case Flip::Kind::threshold:
-            change = fmt::format("if the threshold {} were {} instead of {}", flip.what, flip.to, flip.from);
+            change =
+                flip.to == "above " + flip.from
+                    ? fmt::format("if the threshold {} were {} (it is just that)", flip.what, flip.to)
+                    : fmt::format("if the threshold {} were {} instead of {}", flip.what, flip.to, flip.from);
+            break;
+        case Flip::Kind::worst:
+            change = fmt::format("without worst = \"{}\" of the override {}", flip.from, flip.what);
             break;
         case Flip::Kind::rule:
             change =
@@ -295,7 +322,8 @@ std::string flip_to_text(const Flip& flip) {
             change = fmt::format("if {} were {} instead of {}", flip.what, flip.to, flip.from);
             break;
     }
-    if (flip.verdict == Action::none) return change + ": it would have gone on to the next stage";
+    if (flip.verdict == Action::none)
+        return change + ": it would have passed " + std::string(to_string(flip.passes)) + " and gone on";
     std::string text = fmt::format("{}: {}", change, to_string(flip.verdict));
     if (!flip.rule.empty()) text += " by " + flip.rule;
     return text;

@@ -50,7 +50,8 @@ struct RecordMark {
     std::string what;  // released, ham, spam
     std::string by;
     WallTime time{};
-    std::vector<std::string> to;
+    std::vector<std::string> to;         // of all times
+    std::vector<RecordMark> again = {};  // releases after the first, each with those that it was for
 };
 
 struct DecisionRecord {

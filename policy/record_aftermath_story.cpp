@@ -3,6 +3,7 @@
 #include "policy/record.hpp"
 #include "policy/transcript.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace wicket {
@@ -27,8 +28,12 @@ void tell_transcript(const DecisionRecord& record, std::string& story) {
 
 void tell_mark(const RecordMark& mark, std::string& story) {
     std::string to;
-    for (const std::string& account : mark.to)
-        to += (to.empty() ? " to " : ", ") + escape_for_log(account);
+    for (const std::string& account : mark.to) {
+        const bool is_of_later = std::ranges::any_of(mark.again, [&](const RecordMark& one) {
+            return std::ranges::find(one.to, account) != one.to.end();
+        });
+        if (!is_of_later) to += (to.empty() ? " to " : ", ") + escape_for_log(account);
+    }
     story += fmt::format(
         "{:<8} {}{} by {} at {}\n",
         mark.what == "released" ? "message" : "label",
@@ -37,6 +42,8 @@ void tell_mark(const RecordMark& mark, std::string& story) {
         escape_for_log(mark.by),
         to_rfc3339(mark.time)
     );
+    for (const RecordMark& one : mark.again)
+        tell_mark(one, story);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Octets of record.proto to the decision record, by the generated parser; every value is checked on its way
 // in.
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "policy/record.hpp"
 #include "policy/record.pb.h"
 #include "policy/record_names.hpp"

@@ -1,5 +1,5 @@
 // The decision record to octets: record.proto, written by hand. record_decode.cpp reads it.
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "policy/record.hpp"
 #include "policy/record.pb.h"
 #include "policy/record_names.hpp"

@@ -85,9 +85,14 @@ std::optional<FactValue> read_value(FactType type, const json::value& value) {
     return read_scalar(type, value);
 }
 
-void mark_incomplete(FactValue& value, const json::object* incomplete, std::string_view name) {
+/// A list of which nothing is known is shown as unknown.
+void mark_incomplete(FactValue& value, FactType type, const json::object* incomplete, std::string_view name) {
     const auto* missing = incomplete != nullptr ? incomplete->if_contains(name) : nullptr;
     if (missing == nullptr || !missing->is_string()) return;
+    if (std::holds_alternative<Unknown>(value)) {
+        if (type == FactType::texts) value = TextList{};
+        if (type == FactType::results) value = ResultList{};
+    }
     if (auto* texts = std::get_if<TextList>(&value)) texts->missing = octets_of(missing->get_string());
     if (auto* results = std::get_if<ResultList>(&value)) results->missing = octets_of(missing->get_string());
 }
@@ -106,7 +111,7 @@ void read_facts(
             out.left_out.emplace_back(name);
             continue;
         }
-        mark_incomplete(*made, incomplete, name);
+        mark_incomplete(*made, dictionary.row(*fact).type, incomplete, name);
         out.facts.set(*fact, std::move(*made));
     }
 }

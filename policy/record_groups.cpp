@@ -2,6 +2,8 @@
 
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
+#include "policy/named_list.hpp"
+#include "policy/record_query.hpp"
 
 #include <algorithm>
 #include <array>
@@ -159,13 +161,14 @@ const std::vector<std::string>& RecordGroups::fields() {
 }
 
 Result<RecordGroups> RecordGroups::by(std::string_view field, std::size_t values_limit) {
-    if (field.starts_with("fact:") && field.size() > 5)
+    if (field.starts_with("fact:") && field.size() > 5) {
+        const std::string fact(field.substr(5));
+        if (is_glob(fact)) return failure(ErrorCode::invalid, "--by fact: wants one fact, not " + fact);
+        if (auto checked = check_fact_name(fact); !checked) return std::unexpected(checked.error());
         return RecordGroups(
-            [name = std::string(field.substr(5))](const StoredRecord& stored, Found& found) {
-                find_fact(name, stored, found);
-            },
-            values_limit
+            [fact](const StoredRecord& stored, Found& found) { find_fact(fact, stored, found); }, values_limit
         );
+    }
     const auto known = std::ranges::find(group_fields, field, &GroupField::name);
     if (known != group_fields.end()) return RecordGroups(known->find, values_limit);
     const std::string near = nearest_word(std::string(field), fields());

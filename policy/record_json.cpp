@@ -1,17 +1,16 @@
 // The contract of `explain --json` and `log --json` (design section 8): these names and shapes are for ever.
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "base/text.hpp"
+#include "policy/json_line.hpp"
 #include "policy/record.hpp"
 #include "policy/transcript.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include <array>
-#include <cmath>
 
 namespace wicket {
 namespace {
@@ -34,12 +33,6 @@ json::string utf8_json(std::string_view text) {
         }
     }
     return made;
-}
-
-/// Whole numbers without a fraction, so that points read 5 and not 5E0.
-json::value json_number(double number) {
-    if (std::abs(number) < 1e15 && number == std::floor(number)) return static_cast<std::int64_t>(number);
-    return number;
 }
 
 json::array json_texts(const std::vector<std::string>& texts) {
@@ -98,14 +91,22 @@ struct ToJson {
     }
 };
 
-const std::string* missing_of(const FactValue& value) {
-    const std::string* missing = nullptr;
-    if (const auto* texts = std::get_if<TextList>(&value)) missing = &texts->missing;
-    if (const auto* results = std::get_if<ResultList>(&value)) missing = &results->missing;
-    return missing != nullptr && !missing->empty() ? missing : nullptr;
+struct Incomplete {
+    const std::string& why;
+    bool is_empty;
+};
+
+std::optional<Incomplete> incomplete_list(const FactValue& value) {
+    const auto* texts = std::get_if<TextList>(&value);
+    if (texts != nullptr && !texts->missing.empty()) return Incomplete{texts->missing, texts->items.empty()};
+    const auto* results = std::get_if<ResultList>(&value);
+    if (results != nullptr && !results->missing.empty())
+        return Incomplete{results->missing, results->rows.empty()};
+    return std::nullopt;
 }
 
-/// Facts with their values; lists that are not complete are also noted in `incomplete`.
+/// Facts with their values; lists that are not complete are also noted in `incomplete`. Of one that is empty
+/// as well nothing is known: [] is a list that was asked and had no hit.
 json::object json_facts(const Facts& facts, const FactDictionary& dictionary, json::object& incomplete) {
     json::object made;
     for (std::size_t at = 0; at < facts.size() && at < dictionary.rows().size(); ++at) {
@@ -113,9 +114,20 @@ json::object json_facts(const Facts& facts, const FactDictionary& dictionary, js
         if (std::holds_alternative<Absent>(value)) continue;
         const json::string name = utf8_json(dictionary.rows()[at].name);
         made[name] = std::visit(ToJson{}, value);
-        if (const std::string* missing = missing_of(value)) incomplete[name] = utf8_json(*missing);
+        const auto list = incomplete_list(value);
+        if (!list) continue;
+        incomplete[name] = utf8_json(list->why);
+        if (list->is_empty) made[name] = ToJson{}(Unknown{list->why});
     }
     return made;
+}
+
+/// As it was sent: with the id that every reply of the transaction ends with.
+json::value json_told(const RecordRecipient& recipient, const SmtpReply& last) {
+    SmtpReply told = recipient.verdict.reply;
+    const std::size_t id = last.text.rfind(" id=");
+    if (id != std::string::npos) told.text.append(last.text, id);
+    return json_reply(recipient.verdict, told);
 }
 
 json::array json_recipients(const StoredRecord& stored, json::object& incomplete) {
@@ -127,7 +139,7 @@ json::array json_recipients(const StoredRecord& stored, json::object& incomplete
             {"rule", utf8_json(recipient.verdict.rule)},
             {"points", json_number(recipient.verdict.points)},
             {"hits", json_hits(recipient.verdict)},
-            {"reply", json_reply(recipient.verdict, recipient.verdict.reply)},
+            {"reply", json_told(recipient, stored.record.reply)},
             {"mailbox",
              recipient.mailbox.empty() ? json::value(nullptr) : json::value(utf8_json(recipient.mailbox))},
         };
@@ -226,7 +238,9 @@ json::value json_quarantine(const DecisionRecord& record) {
     };
 }
 
-json::object json_mark(const RecordMark& mark) {
+}  // namespace
+
+json::value json_mark(const RecordMark& mark) {
     json::object made{
         {"by",   json_text(mark.by)   },
         {"time", to_rfc3339(mark.time)}
@@ -235,10 +249,17 @@ json::object json_mark(const RecordMark& mark) {
         made["to"] = json_texts(mark.to);
     else
         made["label"] = mark.what;
+    if (mark.again.empty()) return made;
+    json::array again;
+    for (const RecordMark& one : mark.again)
+        again.push_back(json::object{
+            {"by",   json_text(one.by)   },
+            {"time", to_rfc3339(one.time)},
+            {"to",   json_texts(one.to)  }
+        });
+    made["again"] = std::move(again);
     return made;
 }
-
-}  // namespace
 
 std::string json_text(std::string_view text) {
     const json::string made = utf8_json(text);
@@ -291,7 +312,7 @@ std::string record_to_json(const StoredRecord& stored, RecordJson form) {
             {"last",  to_rfc3339(record.folded_last)}
         };
     }
-    return json::serialize(made);
+    return json_line(made);
 }
 
 }  // namespace wicket

@@ -3,6 +3,7 @@
 #include "base/config_reader.hpp"
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 #include "policy/named_list.hpp"
 #include "policy/time_text.hpp"
 
@@ -61,6 +62,9 @@ bool is_released_so(const std::optional<RecordMark>& released, std::string_view 
     if (pattern == was_not_released) return !released;
     if (!released) return false;
     return pattern == was_released || matches_glob(pattern, released->by) ||
+           std::ranges::any_of(
+               released->again, [&](const RecordMark& one) { return matches_glob(pattern, one.by); }
+           ) ||
            std::ranges::any_of(released->to, [&](const std::string& account) {
                return matches_glob(pattern, account);
            });
@@ -101,12 +105,36 @@ double seconds_of(WallTime time) {
     return static_cast<double>(time.time_since_epoch().count()) / 1e6;
 }
 
+/// Label by label, since a glob is no name; a label that is none stays as it is.
+std::string with_ascii_domain(std::string_view pattern) {
+    const std::size_t at = pattern.rfind('@');
+    std::size_t begin = at == std::string_view::npos ? 0 : at + 1;
+    std::string ascii(pattern.substr(0, begin));
+    while (true) {
+        const std::size_t end = std::min(pattern.find('.', begin), pattern.size());
+        const std::string_view label = pattern.substr(begin, end - begin);
+        ascii += is_glob(label) ? std::string(label) : ascii_domain(label);
+        if (end == pattern.size()) return ascii;
+        ascii += '.';
+        begin = end + 1;
+    }
+}
+
 /// The names of block lists and pattern sets are those of their time, so any may have been.
 bool may_have_been_a_fact(std::string_view name) {
     return name.starts_with("dnsbl.") || name.starts_with("pattern.");
 }
 
 }  // namespace
+
+Result<> check_fact_name(const std::string& glob) {
+    static const std::vector<std::string> names = [] {
+        std::vector<std::string> known = FactDictionary().names();
+        known.insert(known.end(), {"dmarc.result", "dmarc.policy", "arc.result", "arc.trusted"});
+        return known;
+    }();
+    return may_have_been_a_fact(glob) ? Result<>() : check_word("fact", glob, names);
+}
 
 Result<RecordQuery> RecordQuery::parse(const std::vector<std::string>& terms, WallTime now) {
     RecordQuery query;
@@ -150,6 +178,8 @@ Result<> RecordQuery::complete(Term& term, WallTime now) {
         case Field::verdict: return check_word("verdict", term.pattern, verdicts());
         case Field::stage: return check_word("stage", term.pattern, stages());
         case Field::fact: return complete_fact(term, now);
+        case Field::from:
+        case Field::to: term.ascii_pattern = with_ascii_domain(term.pattern); return {};
         case Field::label: return complete_label(term);
         case Field::released:
             if (const std::string lower = wicket::lower_case(term.pattern);
@@ -210,14 +240,9 @@ Result<> RecordQuery::complete_fact(Term& term, WallTime now) {
     if (sign == '>') term.relation = is_or_equal ? Relation::greater_or_equal : Relation::greater;
     if (term.field == Field::score && sign == '=') term.relation = Relation::equal;
 
+    if (term.field == Field::fact)
+        if (auto checked = check_fact_name(term.fact); !checked) return checked;
     static const FactDictionary core;
-    static const std::vector<std::string> names = [] {
-        std::vector<std::string> known = core.names();
-        known.insert(known.end(), {"dmarc.result", "dmarc.policy", "arc.result", "arc.trusted"});
-        return known;
-    }();
-    if (term.field == Field::fact && !may_have_been_a_fact(term.fact))
-        if (auto checked = check_word("fact", term.fact, names); !checked) return checked;
     if (term.relation == Relation::like) return {};
     const auto known = core.find(term.fact);
     const FactType type = known ? core.row(*known).type : FactType::real;
@@ -273,6 +298,13 @@ bool RecordQuery::any_fact_holds(const Term& term, const Facts& facts, const Fac
     return false;
 }
 
+bool RecordQuery::matches_address(const Term& term, const std::string& address) {
+    if (matches_glob(term.pattern, address)) return true;
+    // Nearly all of nearly every log: of what is ASCII there is but one spelling.
+    if (std::ranges::all_of(address, is_ascii) && std::ranges::all_of(term.pattern, is_ascii)) return false;
+    return matches_glob(term.ascii_pattern, ascii_domain_address(address));
+}
+
 bool RecordQuery::holds(const Term& term, const StoredRecord& stored) {
     const DecisionRecord& record = stored.record;
     const auto any_verdict = [&](auto test) {
@@ -286,10 +318,10 @@ bool RecordQuery::holds(const Term& term, const StoredRecord& stored) {
             });
         case Field::from:
             return record.has_from &&
-                   (matches_glob(term.pattern, record.from) || (term.pattern == "<>" && record.from.empty()));
+                   (matches_address(term, record.from) || (term.pattern == "<>" && record.from.empty()));
         case Field::to:
             return std::ranges::any_of(record.recipients, [&](const RecordRecipient& one) {
-                return matches_glob(term.pattern, one.address);
+                return matches_address(term, one.address);
             });
         case Field::ip:
             if (!is_client_known(record)) return matches_glob(term.pattern, "unknown");

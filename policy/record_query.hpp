@@ -25,6 +25,9 @@ struct QueryIds {
     std::optional<RecordId> end = {};
 };
 
+/// invalid, with a suggestion, for a glob that no name of a fact can match.
+Result<> check_fact_name(const std::string& glob);
+
 class RecordQuery {
 public:
     /// invalid, with a message and suggestion, for what is no term. `now` is what durations count back from.
@@ -68,6 +71,7 @@ private:
         bool negated = false;
         std::string fact;                  // a glob over names of facts
         std::string pattern;               // a glob, or what a comparison is with
+        std::string ascii_pattern;         // of from and to: the same with its domain in A-labels
         std::optional<IpNetwork> network;  // of ip, unless that is a glob
         double number = 0;                 // of a comparison
         WallTime time{};                   // of since, until, and comparisons with times
@@ -75,9 +79,12 @@ private:
     static Result<Term> parse_term(std::string_view written, WallTime now);
     static Result<> complete(Term& term, WallTime now);
     static Result<> complete_label(Term& term);
+    /// However the domains of the two are written.
+    static bool matches_address(const Term& term, const std::string& address);
     static Result<> complete_fact(Term& term, WallTime now);
     static bool holds(const Term& term, const StoredRecord& stored);
     static bool is_about_marks(const Term& term);
+    static std::vector<std::string> spellings_of(const Term& term);
     static std::optional<QueryPin> pin_of(const Term& term);
     static bool any_fact_holds(const Term& term, const Facts& facts, const FactDictionary& dictionary);
     static bool compares(Relation relation, double value, double with);

@@ -69,6 +69,12 @@ QueryIds RecordQuery::ids() const {
     return ids;
 }
 
+/// Records of earlier versions are found by domains as they were written.
+std::vector<std::string> RecordQuery::spellings_of(const Term& term) {
+    if (std::ranges::all_of(term.pattern, is_ascii)) return {term.ascii_pattern};
+    return {term.ascii_pattern, term.pattern};
+}
+
 std::optional<QueryPin> RecordQuery::pin_of(const Term& term) {
     if (term.negated) return std::nullopt;
     const auto pin = [](QueryPin::What what, std::vector<std::string> values) -> std::optional<QueryPin> {
@@ -83,15 +89,14 @@ std::optional<QueryPin> RecordQuery::pin_of(const Term& term) {
             if (!term.network) return std::nullopt;
             return pin(QueryPin::What::network, neighbourhoods_of(*term.network));
         case Field::from: {
-            const std::size_t at = term.pattern.rfind('@');
-            if (term.pattern == "<>" || (at == std::string::npos && is_glob(term.pattern)))
+            if (term.pattern == "<>" || (!term.pattern.contains('@') && is_glob(term.pattern)))
                 return std::nullopt;
-            return pin(
-                QueryPin::What::sender_domain,
-                {at == std::string::npos ? term.pattern : term.pattern.substr(at + 1)}
-            );
+            std::vector<std::string> domains = spellings_of(term);
+            for (std::string& domain : domains)
+                domain.erase(0, domain.rfind('@') + 1);
+            return pin(QueryPin::What::sender_domain, std::move(domains));
         }
-        case Field::to: return pin(QueryPin::What::recipient, {term.pattern});
+        case Field::to: return pin(QueryPin::What::recipient, spellings_of(term));
         case Field::rule: return pin(QueryPin::What::rule, {term.pattern});
         case Field::label:
             if (term.pattern == "none") return std::nullopt;

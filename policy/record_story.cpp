@@ -1,7 +1,8 @@
 #include "policy/record_story.hpp"
 
 #include "base/log.hpp"
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
+#include "mail/unknown_reasons.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -60,14 +61,15 @@ public:
 
     std::string tell() {
         tell_head();
-        tell_decision("Decision", record_.verdict);
-        for (const RecordRecipient& recipient : record_.recipients)
-            tell_recipient(recipient);
-        tell_rule();
+        tell_decision("Decision", record_.verdict, context_.basis);
+        for (std::size_t at = 0; at < record_.recipients.size(); ++at)
+            tell_recipient(record_.recipients[at], basis_of_recipient(at));
+        tell_rules();
         tell_flips();
         tell_events();
         tell_facts("Facts", record_.facts);
         tell_unknown();
+        tell_not_looked_at();
         tell_dns();
         text_ += record_aftermath_story(record_);
         tell_rest();
@@ -121,10 +123,20 @@ private:
         }
     }
 
-    void tell_decision(std::string_view title, const Verdict& verdict) {
+    const VerdictBasis& basis_of_recipient(std::size_t at) const {
+        return at < context_.of_recipients.size() ? context_.of_recipients[at] : context_.basis;
+    }
+
+    void tell_decision(std::string_view title, const Verdict& verdict, const VerdictBasis& basis) {
         add("");
         add("{}: {} at {}", title, to_string(verdict.action), to_string(verdict.stage));
         if (!verdict.rule.empty()) add("  decided by {}", rule_text(verdict.rule));
+        if (basis.worst != Action::none)
+            add("  {} no worse than {}",
+                basis.worst_place.empty()
+                    ? "postmaster must be reachable (RFC 5321 section 4.5.1), which allows"
+                    : "the override " + shown(basis.worst_place) + " allows",
+                to_string(basis.worst));
         std::string sum;
         std::size_t summands = 0;
         for (const RuleHit& hit : verdict.hits) {
@@ -145,27 +157,37 @@ private:
                     fmt::format("{:g}", verdict.points),
                     sum,
                     verdict.points,
-                    thresholds_text());
+                    thresholds_text(basis));
             else
-                add("  {:>10}  in total{}", fmt::format("{:g}", verdict.points), thresholds_text());
+                add("  {:>10}  in total{}", fmt::format("{:g}", verdict.points), thresholds_text(basis));
         }
         for (const std::string& rule : verdict.unknown_rules)
             add("  {:>10}  {}", "unknown", rule_text(rule));
     }
 
-    std::string thresholds_text() const {
-        if (!context_.junk_threshold || !context_.reject_threshold) return {};
+    static std::string thresholds_text(const VerdictBasis& basis) {
+        if (!basis.thresholds) return {};
         return fmt::format(
-            "; junk from {:g}, refused from {:g}", *context_.junk_threshold, *context_.reject_threshold
+            "; junk from {:g}, refused from {:g}", basis.thresholds->junk, basis.thresholds->reject
         );
     }
 
-    void tell_rule() {
-        if (context_.rule_text.empty() && context_.rules_note.empty()) return;
+    void tell_rules() {
+        if (!context_.basis.rule_text.empty() || !context_.rules_note.empty())
+            tell_rule("The deciding rule", context_.basis, context_.rules_note);
+        std::set<std::string> told = {context_.basis.rule_place};
+        for (std::size_t at = 0; at < record_.recipients.size(); ++at) {
+            const VerdictBasis& basis = basis_of_recipient(at);
+            if (!basis.rule_text.empty() && told.insert(basis.rule_place).second)
+                tell_rule("What decided for <" + shown(record_.recipients[at].address) + ">", basis, "");
+        }
+    }
+
+    void tell_rule(std::string_view title, const VerdictBasis& basis, std::string_view note) {
         add("");
-        add("The deciding rule{}{}", context_.rule_place.empty() ? "" : ", ", shown(context_.rule_place));
-        if (!context_.rules_note.empty()) add("  ({})", context_.rules_note);
-        std::string_view rest = context_.rule_text;
+        add("{}{}{}", title, basis.rule_place.empty() ? "" : ", ", shown(basis.rule_place));
+        if (!note.empty()) add("  ({})", note);
+        std::string_view rest = basis.rule_text;
         while (!rest.empty()) {
             const std::size_t end = rest.find('\n');
             add("  | {}", escape_for_log(rest.substr(0, end), 1000));
@@ -190,12 +212,12 @@ private:
         text_ += context_.letter;
     }
 
-    void tell_recipient(const RecordRecipient& recipient) {
+    void tell_recipient(const RecordRecipient& recipient, const VerdictBasis& basis) {
         const std::string place = recipient.mailbox.empty() ? "" : " into " + shown(recipient.mailbox);
-        if (recipient.verdict == record_.verdict) {
+        if (recipient.verdict == record_.verdict && basis == context_.basis) {
             add("  the same for <{}>{}", shown(recipient.address), place);
         } else {
-            tell_decision("For <" + shown(recipient.address) + ">" + place, recipient.verdict);
+            tell_decision("For <" + shown(recipient.address) + ">" + place, recipient.verdict, basis);
             if (!recipient.verdict.reply.text.empty()) add("  reply {}", reply_text(recipient.verdict.reply));
         }
         if (recipient.facts != nullptr)
@@ -220,7 +242,11 @@ private:
             const FactValue& value = facts.get(static_cast<FactId>(at));
             if (std::holds_alternative<Absent>(value)) continue;
             const FactDeclaration& row = stored_.dictionary.rows()[at];
-            if (is_unknown(row, value))
+            const auto* unknown = std::get_if<Unknown>(&value);
+            const bool was_asked = unknown == nullptr || unknown->reason != reason_not_looked_at;
+            if (!was_asked)
+                not_looked_at_.emplace_back(shown(row.name));
+            else if (is_unknown(row, value))
                 unknown_.push_back(fmt::format("{}: {}", shown(row.name), shown(fact_to_text(value))));
             if (std::exchange(is_first, false)) {
                 add("");
@@ -250,6 +276,14 @@ private:
             add("  {}", line);
     }
 
+    void tell_not_looked_at() {
+        if (not_looked_at_.empty()) return;
+        add("");
+        add("Not looked at (it ended before anybody asked)");
+        for (const std::string& fact : not_looked_at_)
+            add("  {}", fact);
+    }
+
     void tell_dns() {
         bool is_first = true;
         for (std::size_t at = 0; at < record_.lookups.size(); ++at) {
@@ -277,6 +311,7 @@ private:
     std::set<std::size_t> told_lookups_;
     std::string text_;
     std::vector<std::string> unknown_;
+    std::vector<std::string> not_looked_at_;
 };
 
 }  // namespace

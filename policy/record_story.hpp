@@ -3,9 +3,9 @@
 
 #include "policy/fact_evidence.hpp"
 #include "policy/record.hpp"
+#include "policy/verdict_basis.hpp"
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,11 +16,9 @@ namespace wicket {
 struct StoryContext {
     /// FILE:LINE of a rule, or empty.
     std::function<std::string(std::string_view)> origin_of = {};
-    std::string rule_text = {};   // of the deciding rule, as it was then
-    std::string rule_place = {};  // FILE:LINE of that text
-    std::string rules_note = {};  // where the rules are not those of then: what is shown
-    std::optional<double> junk_threshold = {};
-    std::optional<double> reject_threshold = {};
+    VerdictBasis basis = {};                       // of the record's verdict
+    std::vector<VerdictBasis> of_recipients = {};  // in the record's order; none where they are not known
+    std::string rules_note = {};                   // where the rules are not those of then: what is shown
     ListZones zones = {};
     std::vector<std::string> flips = {};  // a line each, the nearest first
     std::string flips_note = {};          // why there are none

@@ -5,6 +5,7 @@
 #include "policy/record_version.hpp"
 #include "policy/wire_reader.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace wicket {
@@ -158,15 +159,24 @@ bool RecordedDecision::took_message() const {
     return !std::holds_alternative<Absent>(facts.get(id_of(CoreFact::message_size)));
 }
 
-DecisionReader::DecisionReader(const FactDictionary& dictionary) {
+DecisionReader::DecisionReader(const FactDictionary& dictionary) : DecisionReader(dictionary, nullptr) {}
+
+DecisionReader::DecisionReader(const FactDictionary& dictionary, const std::vector<FactId>& wanted)
+    : DecisionReader(dictionary, &wanted) {}
+
+DecisionReader::DecisionReader(const FactDictionary& dictionary, const std::vector<FactId>* wanted) {
+    const auto is_wanted = [wanted](FactId id) {
+        return wanted == nullptr || std::ranges::find(*wanted, id) != wanted->end();
+    };
     for (std::uint32_t number = 1; const RecordName* known = record_name(number); ++number) {
         const auto id = dictionary.find(known->name);
-        const bool is_wanted = id && fits(dictionary.row(*id).type, known->type);
-        by_number_.push_back({is_wanted ? *id : no_fact, known->type});
+        const bool is_read = id && is_wanted(*id) && fits(dictionary.row(*id).type, known->type);
+        by_number_.push_back({is_read ? *id : no_fact, known->type});
     }
     for (std::size_t at = 0; at < dictionary.rows().size(); ++at) {
         const FactDeclaration& row = dictionary.rows()[at];
-        by_name_.emplace(row.name, Target{static_cast<FactId>(at), row.type});
+        const auto id = static_cast<FactId>(at);
+        if (is_wanted(id)) by_name_.emplace(row.name, Target{id, row.type});
     }
 }
 
@@ -185,7 +195,15 @@ std::optional<DecisionReader::Target> DecisionReader::target_of(
     return Target{found->second.id, stored};
 }
 
+bool DecisionReader::is_unwanted(std::string_view octets) const {
+    WireReader fields(octets);
+    if (!fields.next() || fields.field() != pb::Fact::kKnownNameFieldNumber) return false;
+    const std::uint64_t number = fields.number();
+    return number != 0 && number <= by_number_.size() && by_number_[number - 1].id == no_fact;
+}
+
 bool DecisionReader::read_fact(std::string_view octets, Facts& facts) const {
+    if (is_unwanted(octets)) return true;
     RawFact raw;
     if (!read_raw(octets, raw)) return false;
     const bool is_named = raw.number != 0 ? raw.number <= by_number_.size()
@@ -206,11 +224,11 @@ bool DecisionReader::read_recipient(
     std::string_view octets, RecordedRecipient& out, const RecordedDecision& record
 ) const {
     out.has_own_facts = false;
-    out.differs_at_rcpt = false;
     out.address.clear();
     set_verdict(out, {});
     bool has_same_verdict = false;
     bool is_good = true;
+    std::vector<std::string_view> at_rcpt;
     WireReader fields(octets);
     while (fields.next()) {
         switch (fields.field()) {
@@ -226,13 +244,15 @@ bool DecisionReader::read_recipient(
                 if (!std::exchange(out.has_own_facts, true)) out.own_facts = record.facts;
                 is_good &= read_fact(fields.octets(), out.own_facts);
                 break;
-            case pb::Recipient::kFactsAtRcptFieldNumber:
-                if (!std::exchange(out.differs_at_rcpt, true)) out.facts_at_rcpt = record.facts;
-                is_good &= read_fact(fields.octets(), out.facts_at_rcpt);
-                break;
+            case pb::Recipient::kFactsAtRcptFieldNumber: at_rcpt.push_back(fields.octets()); break;
             default: break;
         }
     }
+    // What else it was decided by at RCPT is what it has of its own: its address, and all that is absent.
+    out.differs_at_rcpt = !at_rcpt.empty();
+    if (out.differs_at_rcpt) out.facts_at_rcpt = out.facts(record.facts);
+    for (const std::string_view fact : at_rcpt)
+        is_good &= read_fact(fact, out.facts_at_rcpt);
     if (has_same_verdict) {
         out.action = record.action;
         out.stage = record.stage;

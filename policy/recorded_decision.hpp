@@ -51,6 +51,8 @@ struct RecordedDecision {
 class DecisionReader {
 public:
     explicit DecisionReader(const FactDictionary& dictionary);
+    /// Reads no other facts than the `wanted`.
+    DecisionReader(const FactDictionary& dictionary, const std::vector<FactId>& wanted);
     /// corrupt if the octets make no sense, or a newer version wrote them. `out` is then of no use.
     Result<> read(std::string_view octets, RecordedDecision& out) const;
 
@@ -60,8 +62,12 @@ private:
         FactType type;
     };
     static constexpr FactId no_fact = 0xFFFF;
+    /// `wanted` may be nullptr: all.
+    DecisionReader(const FactDictionary& dictionary, const std::vector<FactId>* wanted);
     /// What a fact's number or name means under the dictionary, and the type it is stored with.
     std::optional<Target> target_of(std::uint64_t number, std::string_view name, std::uint64_t type) const;
+    /// Whether the octets begin with the number of a fact that nobody asks for: the rest need not be read.
+    bool is_unwanted(std::string_view octets) const;
     bool read_fact(std::string_view octets, Facts& facts) const;
     bool read_recipient(std::string_view octets, RecordedRecipient& out, const RecordedDecision& record)
         const;

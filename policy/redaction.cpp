@@ -1,6 +1,6 @@
 #include "policy/redaction.hpp"
 
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>
@@ -99,6 +99,42 @@ std::string Redactor::text(std::string_view text) const {
     return made;
 }
 
+std::string Redactor::path(std::string_view path) const {
+    std::string made = text(path);
+    const bool is_whole =
+        path.empty() || path.front() == '@' || made.front() == '~' || equal_ignoring_case(path, "postmaster");
+    return is_whole ? made : local_part(path, "");
+}
+
+std::string Redactor::transcript_line(std::string_view line) const {
+    // Who said it, when, a space, and the words.
+    const std::size_t words = line.find(' ') + 1;
+    const std::string_view said = line.substr(words);
+    for (const std::string_view verb : {"MAIL FROM:", "RCPT TO:", "VRFY ", "EXPN "}) {
+        if (!starts_with_ignoring_case(said, verb)) continue;
+        std::size_t begin = words + verb.size();
+        while (begin < line.size() && (line[begin] == ' ' || line[begin] == '<'))
+            ++begin;
+        std::size_t end = line.find_last_of('>');
+        if (end == std::string_view::npos || end < begin) end = line.find(' ', begin);
+        end = std::min(end, line.size());
+        return std::string(line.substr(0, begin)) + path(line.substr(begin, end - begin)) +
+               text(line.substr(end));
+    }
+    return text(line);
+}
+
+std::string Redactor::transcript(std::string_view transcript) const {
+    std::string made;
+    while (!transcript.empty()) {
+        const std::size_t end = std::min(transcript.find('\n'), transcript.size());
+        made += transcript_line(transcript.substr(0, end));
+        if (end < transcript.size()) made += '\n';
+        transcript.remove_prefix(std::min(end + 1, transcript.size()));
+    }
+    return made;
+}
+
 void Redactor::redact(Verdict& verdict) const {
     verdict.reply.text = text(verdict.reply.text);
     for (auto& [name, value] : verdict.added_headers)
@@ -141,7 +177,7 @@ void Redactor::redact(DecisionRecord& record, const FactDictionary& dictionary) 
     }
     record.from = address(record.from);
     record.helo = text(record.helo);
-    record.transcript = text(record.transcript);
+    record.transcript = transcript(record.transcript);
     record.reply.text = text(record.reply.text);
     redact(record.verdict);
     const auto domain_of = [](const std::string& one) { return one.substr(one.rfind('@') + 1); };

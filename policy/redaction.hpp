@@ -22,10 +22,15 @@ public:
     std::string address(std::string_view address) const;
     /// Every address in a text of words, angle brackets and punctuation.
     std::string text(std::string_view text) const;
+    /// The lines of a session (policy/transcript.hpp). What a client has given for an address and is none, is
+    /// taken for a local part.
+    std::string transcript(std::string_view transcript) const;
     /// The whole record; `dictionary` names its facts.
     void redact(DecisionRecord& record, const FactDictionary& dictionary) const;
 
 private:
+    std::string path(std::string_view path) const;
+    std::string transcript_line(std::string_view line) const;
     void redact(Verdict& verdict) const;
     void redact(Facts& facts, std::string_view domain, const FactDictionary& dictionary) const;
     void redact(FactValue& value) const;

@@ -75,7 +75,10 @@ public:
     }
 
 private:
-    bool passes(const Verdict& verdict) const { return verdict.lets_pass() || record_.policy_shadow; }
+    /// What the session refuses of its own accord, it refuses in shadow too.
+    bool passes(const Verdict& verdict) const {
+        return verdict.lets_pass() || (record_.policy_shadow && !is_builtin_rule(verdict.rule));
+    }
 
     /// How far the session went: what comes behind was neither asked nor seen.
     Stage reached() const { return record_.took_message() ? Stage::end : record_.stage; }
@@ -95,6 +98,10 @@ private:
         std::optional<Facts> facts;
         for (const Stage stage : {Stage::connect, Stage::helo, Stage::mail}) {
             if (stage > reached() || (stage == Stage::mail && !record_.has_from)) break;
+            // A MAIL that the session refused by itself was never put before the rules.
+            if (stage == Stage::mail && record_.recipients.empty() && record_.stage == stage &&
+                is_builtin_rule(record_.rule))
+                break;
             if (!rules_.has_immediate_answers(stage)) continue;
             if (!facts) facts = without_recipient(record_.facts);
             Verdict verdict = judge(*facts, stage);
@@ -283,6 +290,27 @@ private:
 };
 
 }  // namespace
+
+std::vector<FactId> deciding_facts(const RuleSet& rules) {
+    // Of scopes, expiries, third tries, greylisting, and how far a session went.
+    std::vector<FactId> facts = {
+        id_of(CoreFact::time_now),
+        id_of(CoreFact::client_ip),
+        id_of(CoreFact::listener_service),
+        id_of(CoreFact::listener_address),
+        id_of(CoreFact::rcpt_address),
+        id_of(CoreFact::rcpt_domain),
+        id_of(CoreFact::message_size),
+        id_of(CoreFact::deferred_envelope),
+        id_of(CoreFact::deferred_message),
+        id_of(CoreFact::greylist_age)
+    };
+    for (const Rule& rule : compiled(rules).rules())
+        for (const PointsCase& one : rule.cases)
+            for (const FactId fact : one.condition.facts())
+                if (std::ranges::find(facts, fact) == facts.end()) facts.push_back(fact);
+    return facts;
+}
 
 MissingFacts missing_facts(const RuleSet& rules, const std::vector<std::string>& recorded) {
     const FactDictionary& dictionary = rules.dictionary();

@@ -16,6 +16,10 @@ namespace wicket {
 /// that is absent in a record did not apply then. By FactId.
 using MissingFacts = std::vector<FactId>;
 
+/// All facts that a decision by `rules` can hang on, each once; those that only replies quote are not among
+/// them.
+std::vector<FactId> deciding_facts(const RuleSet& rules);
+
 /// What `rules` read that is not among `recorded`, the names of all facts that were gathered under the rules
 /// of a record.
 MissingFacts missing_facts(const RuleSet& rules, const std::vector<std::string>& recorded);

@@ -22,15 +22,17 @@ void append_cleaned(std::string& out, std::string_view value) {
 
 }  // namespace
 
-std::expected<ReplyTemplate, TemplateMistake> ReplyTemplate::compile(
+std::expected<ReplyTemplate, std::vector<TemplateMistake>> ReplyTemplate::compile(
     std::string_view text, const FactDictionary& dictionary
 ) {
-    const auto mistake = [](std::size_t offset, std::string message, std::string suggestion = {}) {
-        return std::unexpected(TemplateMistake{offset, std::move(message), std::move(suggestion)});
-    };
-    if (text.size() > template_limit_octets) {
-        return mistake(0, "longer than " + std::to_string(template_limit_octets) + " octets");
-    }
+    std::vector<TemplateMistake> mistakes;
+    if (text.size() > template_limit_octets)
+        mistakes.push_back({0, "longer than " + std::to_string(template_limit_octets) + " octets", {}});
+    const auto odd = std::ranges::find_if_not(text, is_printable);
+    if (odd != text.end())
+        mistakes.push_back(
+            {static_cast<std::size_t>(odd - text.begin()), "only printable ASCII can stand in a reply", {}}
+        );
     ReplyTemplate made;
     std::string plain;
     const auto flush = [&] {
@@ -38,29 +40,35 @@ std::expected<ReplyTemplate, TemplateMistake> ReplyTemplate::compile(
     };
     for (std::size_t at = 0; at < text.size(); ++at) {
         const char c = text[at];
-        if (!is_printable(c)) return mistake(at, "only printable ASCII can stand in a reply");
-        if (c == '}' && text.substr(at, 2) != "}}")
-            return mistake(at, "a closing brace without an opening one", "}}");
+        if (c == '}' && text.substr(at, 2) != "}}") {
+            mistakes.push_back({at, "a closing brace without an opening one", "}}"});
+            continue;
+        }
         if (c != '{' || text.substr(at, 2) == "{{") {
             if (c == '{' || c == '}') ++at;
             plain += c;
             continue;
         }
         const auto end = text.find('}', at);
-        if (end == std::string_view::npos) return mistake(at, "this brace has no closing one");
-        const std::string_view name = text.substr(at + 1, end - at - 1);
+        if (end == std::string_view::npos) {
+            mistakes.push_back({at, "this brace has no closing one", {}});
+            break;
+        }
+        const std::string name(text.substr(at + 1, end - at - 1));
+        const std::size_t begin = std::exchange(at, end) + 1;
         const auto fact = dictionary.find(name);
         if (!fact) {
-            return mistake(
-                at + 1, "unknown fact \"" + std::string(name) + '"', nearest_word(name, dictionary.names())
+            mistakes.push_back(
+                {begin, "unknown fact \"" + name + '"', nearest_word(name, dictionary.names()), name}
             );
+            continue;
         }
         flush();
         made.pieces_.push_back({.text = {}, .is_fact = true, .fact = *fact});
-        made.uses_.push_back({*fact, at + 1});
-        at = end;
+        made.uses_.push_back({*fact, begin});
     }
     flush();
+    if (!mistakes.empty()) return std::unexpected(std::move(mistakes));
     return made;
 }
 

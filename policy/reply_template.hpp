@@ -21,14 +21,15 @@ struct TemplateMistake {
     std::size_t offset;
     std::string message;
     std::string suggestion;
+    std::string unknown_fact = {};  // the name, if that is the mistake
 };
 
 class ReplyTemplate {
 public:
     ReplyTemplate() = default;
-    /// The first mistake if there is one: a brace without its pair, an unknown fact, octets that no reply may
-    /// have.
-    static std::expected<ReplyTemplate, TemplateMistake> compile(
+    /// All mistakes if there are any: braces without their pair, unknown facts, and the first of the octets
+    /// that no reply may have.
+    static std::expected<ReplyTemplate, std::vector<TemplateMistake>> compile(
         std::string_view text, const FactDictionary& dictionary
     );
 

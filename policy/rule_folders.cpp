@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <filesystem>
 #include <iterator>
 #include <map>
@@ -62,7 +63,7 @@ std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagno
             names.push_back(name);
         else if (is_misnamed(name))
             diagnostics.error(
-                {entries->path().string(), 0, 0},
+                {entries->path().string(), 1, 1},
                 "this looks like a rule file, but only *.toml is read",
                 name.substr(0, name.find('.')) + ".toml"
             );
@@ -81,34 +82,23 @@ std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagno
     return files;
 }
 
-}  // namespace
-
-std::shared_ptr<const RuleSet> load_rules(
-    const std::vector<std::string>& folders, Diagnostics& diagnostics, RuleReading reading
-) {
-    const std::size_t errors_before = diagnostics.error_count();
-    std::vector<RuleFile> files;
-    for (std::size_t at = 0; at < folders.size(); ++at) {
-        auto found = read_folder(folders[at], diagnostics);
-        for (RuleFile& file : found) {
-            file.folder = at;
-            if (at != 0) file.hash_name = std::to_string(at + 1) + '/' + file.hash_name;
-        }
-        std::ranges::move(found, std::back_inserter(files));
-    }
-    const ListFileReader reader{
-        [](const std::string& path) { return read_file(path); },
-        [](const std::string& path) { return file_names_beside(path); },
-    };
-    auto rules = RuleLoader(diagnostics, reader, reading).load(std::move(files));
-    if (diagnostics.error_count() != errors_before) return nullptr;
-    return rules;
+/// The path of a source in the folders that it came from; its own name if they are not known.
+std::string path_of_source(const std::string& name, const std::vector<std::string>& folders) {
+    // A file of the first folder is named without it, one of the second "2/NAME".
+    std::size_t number = 1;
+    const std::string folder = parent_of(name);
+    if (!folder.empty() && std::from_chars(folder.data(), folder.data() + folder.size(), number).ptr !=
+                               folder.data() + folder.size() - 1)
+        return name;
+    return number > 0 && number <= folders.size() ? folders[number - 1] + name.substr(folder.size()) : name;
 }
 
-std::shared_ptr<const RuleSet> compile_rules(
+std::shared_ptr<const RuleSet> compile_texts(
     const std::vector<std::pair<std::string, std::string>>& files,
+    const std::vector<std::string>& places,
     Diagnostics& diagnostics,
-    RuleReading reading
+    RuleReading reading,
+    const ServedDomains* domains
 ) {
     std::vector<RuleFile> rule_files;
     std::map<std::string, std::string> others;
@@ -121,11 +111,11 @@ std::shared_ptr<const RuleSet> compile_rules(
         const auto folder = std::ranges::find(folders, parent_of(name));
         const auto number = static_cast<std::size_t>(folder - folders.begin());
         if (folder == folders.end()) folders.push_back(parent_of(name));
-        rule_files.push_back({name, number, name, content});
+        rule_files.push_back({path_of_source(name, places), number, name, content});
     }
     const ListFileReader reader{
-        [&others](const std::string& path) -> Result<std::string> {
-            const auto found = others.find(path);
+        [&others](const std::string&, const std::string& source) -> Result<std::string> {
+            const auto found = others.find(source);
             if (found == others.end()) return failure(ErrorCode::not_found, "no such file");
             return found->second;
         },
@@ -136,16 +126,102 @@ std::shared_ptr<const RuleSet> compile_rules(
             return names;
         },
     };
-    return RuleLoader(diagnostics, reader, reading).load(std::move(rule_files));
+    return RuleLoader(diagnostics, reader, reading, domains).load(std::move(rule_files));
+}
+
+/// What a folder of rules may hold beside rules and what they name.
+bool is_documentation(std::string_view name) {
+    return name.ends_with(".md") || name.starts_with("README") || name.starts_with("LICENSE");
+}
+
+void warn_of_unread(const std::filesystem::path& path, std::string_view why, Diagnostics& diagnostics) {
+    diagnostics.warning({path.string(), 1, 1}, "not read: " + std::string(why));
+}
+
+/// Warns of files of a folder that nobody reads, and of rule files in folders below it. `others` are the
+/// folders of rules, `used` the files that rules name.
+void find_unread(
+    const std::string& folder,
+    const std::vector<std::string>& others,
+    const std::vector<std::string>& used,
+    Diagnostics& diagnostics
+) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const auto is_same_as_any = [](const fs::path& path, const std::vector<std::string>& paths) {
+        return std::ranges::any_of(paths, [&](const std::string& one) {
+            std::error_code ignored;
+            return fs::equivalent(path, one, ignored);
+        });
+    };
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with('.')) continue;
+        if (entry.is_directory(error)) {
+            if (is_same_as_any(entry.path(), others)) continue;
+            for (const auto& below : fs::directory_iterator(entry.path(), error))
+                if (below.path().extension() == ".toml")
+                    warn_of_unread(
+                        below.path(), "only the *.toml files of the folder itself are rules", diagnostics
+                    );
+        } else if (!name.ends_with(".toml") && !is_misnamed(name) && !is_documentation(name) &&
+                   !is_same_as_any(entry.path(), used)) {
+            warn_of_unread(
+                entry.path(), "only *.toml files are rules, and no rule file names this one", diagnostics
+            );
+        }
+    }
+}
+
+}  // namespace
+
+std::shared_ptr<const RuleSet> load_rules(
+    const std::vector<std::string>& folders,
+    Diagnostics& diagnostics,
+    RuleReading reading,
+    const ServedDomains* domains
+) {
+    const std::size_t errors_before = diagnostics.error_count();
+    std::vector<RuleFile> files;
+    for (std::size_t at = 0; at < folders.size(); ++at) {
+        auto found = read_folder(folders[at], diagnostics);
+        for (RuleFile& file : found) {
+            file.folder = at;
+            if (at != 0) file.hash_name = std::to_string(at + 1) + '/' + file.hash_name;
+        }
+        std::ranges::move(found, std::back_inserter(files));
+    }
+    const ListFileReader reader{
+        [](const std::string& path, const std::string&) { return read_file(path); },
+        [](const std::string& path) { return file_names_beside(path); },
+    };
+    const bool are_all_read = diagnostics.error_count() == errors_before;
+    RuleLoader loader(diagnostics, reader, reading, domains);
+    if (!are_all_read) loader.expect_unknown_names();
+    auto rules = loader.load(std::move(files));
+    const auto used = loader.files_beside();
+    if (reading == RuleReading::for_check && used)
+        for (const std::string& folder : folders)
+            find_unread(folder, folders, *used, diagnostics);
+    return are_all_read ? rules : nullptr;
+}
+
+std::shared_ptr<const RuleSet> compile_rules(
+    const std::vector<std::pair<std::string, std::string>>& files,
+    Diagnostics& diagnostics,
+    RuleReading reading,
+    const ServedDomains* domains
+) {
+    return compile_texts(files, {}, diagnostics, reading, domains);
 }
 
 std::shared_ptr<const RuleSet> recompile_rules(
-    const std::vector<RuleSource>& sources, Diagnostics& diagnostics
+    const std::vector<RuleSource>& sources, Diagnostics& diagnostics, const std::vector<std::string>& folders
 ) {
     std::vector<std::pair<std::string, std::string>> files;
     for (const RuleSource& source : sources)
         files.emplace_back(source.name, source.content);
-    return compile_rules(files, diagnostics, RuleReading::as_it_was);
+    return compile_texts(files, folders, diagnostics, RuleReading::as_it_was, nullptr);
 }
 
 }  // namespace wicket

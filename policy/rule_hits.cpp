@@ -1,5 +1,7 @@
 #include "policy/rule_hits.hpp"
 
+#include "mail/unknown_reasons.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -126,7 +128,7 @@ void ListHits::add(const StoredRecord& stored) {
                 row.refused += count;
             else if (unknown->reason.starts_with("the list is"))
                 row.off += count;
-            else
+            else if (!is_no_failure(unknown->reason))
                 row.timed_out += count;
         }
         const auto* items = std::get_if<TextList>(&value);

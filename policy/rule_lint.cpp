@@ -1,9 +1,12 @@
 #include "policy/rule_lint.hpp"
 
+#include "policy/condition_logic.hpp"
+#include "policy/condition_values.hpp"
 #include "policy/rule_test_run.hpp"
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -11,10 +14,24 @@
 namespace wicket {
 namespace {
 
-using Parts = std::vector<std::vector<std::string>>;
+/// Whether whatever matches `inner` matches `outer`.
+bool covers(const std::string& outer, const std::string& inner) {
+    return outer == inner || outer == "*" || (!is_glob(inner) && matches_glob(outer, inner));
+}
 
-bool is_subset(const std::vector<std::string>& part, const std::vector<std::string>& of) {
-    return std::ranges::includes(of, part);
+/// Of one kind of names in a scope, of which none stands for all.
+template <class Name>
+bool are_covered(const std::vector<Name>& outer, const std::vector<Name>& inner) {
+    if (outer.empty()) return true;
+    return !inner.empty() && std::ranges::all_of(inner, [&](const Name& name) {
+        return std::ranges::any_of(outer, [&](const Name& one) { return covers(one, name); });
+    });
+}
+
+bool includes_scope(const PolicyScope& outer, const PolicyScope& inner) {
+    return are_covered(outer.domains, inner.domains) && are_covered(outer.recipients, inner.recipients) &&
+           are_covered(outer.services, inner.services) && are_covered(outer.listeners, inner.listeners) &&
+           are_covered(outer.clients, inner.clients);
 }
 
 class Linter {
@@ -25,12 +42,25 @@ public:
     void run() {
         find_impossible();
         find_unreachable();
-        find_expired();
+        find_repeated_overrides();
         if (input_.reading != RuleReading::for_check) return;
         find_refusals_by_one_list();
         find_overlaps();
+        // What is not here might use them, or test them.
+        if (!input_.is_whole) return;
         find_unused_patterns();
         find_untested();
+    }
+
+    void find_expired() {
+        for (const Rule& rule : rules_.rules()) {
+            if (!rule.expires || *rule.expires > input_.now) continue;
+            std::string message = named(rule) + " has expired: it is off";
+            if (input_.reading == RuleReading::for_check)
+                error(rule.expires_place, message + "; remove it, or give it more time");
+            else
+                warn(rule.expires_place, std::move(message));
+        }
     }
 
 private:
@@ -66,25 +96,33 @@ private:
         return may_decide && rule.mode == RuleMode::enforce && !rule.expires && !has_other_modes(index);
     }
 
+    /// A rule that decides where its condition holds, and how to see at once that a part does not imply it.
     struct Decider {
         std::size_t rule;
-        std::vector<std::string> part;
+        std::optional<ConditionMeaning> meaning;
     };
 
-    /// The first of the rules seen so far that decides wherever this part holds.
-    const Decider* decider_of(const Rule& rule, const std::vector<std::string>& part) const {
-        const auto among = [&](const std::vector<Decider>& deciders) -> const Decider* {
-            for (const Decider& one : deciders) {
-                const PolicyScope& scope = rules_.rules()[one.rule].scope;
-                if ((scope.is_empty() || scope == rule.scope) && is_subset(one.part, part)) return &one;
-            }
-            return nullptr;
+    bool decides_for(const Decider& one, const Rule& rule, const KnownPart& part) const {
+        if (one.meaning && !part.may_imply(*one.meaning)) return false;
+        const Rule& decider = rules_.rules()[one.rule];
+        return includes_scope(decider.scope, rule.scope) &&
+               part.implies(decider.cases.front().condition.program());
+    }
+
+    /// One of the rules seen so far that decides wherever this part holds.
+    const Rule* decider_of(const Rule& rule, const KnownPart& part) const {
+        // A skipped check makes a fact unknown for later rules only.
+        if (has_skips_ && asks_for_unknown(part.part())) return nullptr;
+        const auto among = [&](const std::vector<Decider>& deciders) -> const Rule* {
+            const auto decides = [&](const Decider& one) { return decides_for(one, rule, part); };
+            const auto found = std::ranges::find_if(deciders, decides);
+            return found == deciders.end() ? nullptr : &rules_.rules()[found->rule];
         };
-        if (const Decider* found = among(always_)) return found;
-        for (const std::string& conjunct : part) {
-            const auto found = by_first_.find(conjunct);
-            if (found == by_first_.end()) continue;
-            if (const Decider* decider = among(found->second)) return decider;
+        if (const Rule* found = among(always_)) return found;
+        for (const ConditionKey& key : keys_to_look_for(part.part())) {
+            const auto found = deciders_.find(key);
+            if (found == deciders_.end()) continue;
+            if (const Rule* decider = among(found->second)) return decider;
         }
         return nullptr;
     }
@@ -92,31 +130,35 @@ private:
     /// A rule that covers all parts of the condition, if there is one.
     const Rule* decided_before(const Rule& rule, const PointsCase& one) const {
         const Rule* first = nullptr;
-        for (const auto& part : parts_of_condition(one.text)) {
-            const Decider* found = decider_of(rule, part);
+        for (auto& part : parts_of(one.condition.program())) {
+            const KnownPart known(std::move(part));
+            if (!known.can_hold()) continue;
+            const Rule* found = decider_of(rule, known);
             if (found == nullptr) return nullptr;
-            if (first == nullptr) first = &rules_.rules()[found->rule];
+            if (first == nullptr) first = found;
         }
         return first;
     }
 
     void remember(std::size_t index) {
-        for (auto& part : parts_of_condition(rules_.rules()[index].cases.front().text)) {
-            if (part.empty())
-                always_.push_back({index, {}});
-            else
-                by_first_[part.front()].push_back({index, part});
+        for (const auto& part : parts_of(rules_.rules()[index].cases.front().condition.program())) {
+            const ConditionClue clue = clue_of(part);
+            if (clue.keys.empty()) always_.push_back({index, {}});
+            for (const ConditionKey& key : clue.keys)
+                deciders_[key].push_back({index, clue.meaning});
         }
     }
 
     void find_unreachable() {
+        has_skips_ = std::ranges::any_of(rules_.rules(), &Rule::skips);
         bool accepts_before = false;
         for (const std::size_t index : rules_.rules_by_stage()) {
             const Rule& rule = rules_.rules()[index];
             const bool has_effect = rule.action != Action::none || accepts_before;
-            const Rule* before = has_effect && rule.mode == RuleMode::enforce
-                                     ? decided_before(rule, rule.cases.front())
-                                     : nullptr;
+            // One that defers for what is unknown does something where its condition does not hold.
+            const bool is_judged = has_effect && rule.mode == RuleMode::enforce &&
+                                   (rule.action == Action::none || rule.on_unknown == OnUnknown::skip);
+            const Rule* before = is_judged ? decided_before(rule, rule.cases.front()) : nullptr;
             // Headers and skips come too late only after an accept, which ends policy.
             if (before != nullptr && (rule.action != Action::none || before->action == Action::accept)) {
                 error(
@@ -137,36 +179,65 @@ private:
     }
 
     void find_idle_points(const Rule& rule) {
-        std::vector<std::pair<Parts, const PointsCase*>> seen;
+        std::vector<const PointsCase*> seen;
         for (const PointsCase& one : rule.cases) {
-            const Parts parts = parts_of_condition(one.text);
-            const auto same = std::ranges::find(seen, parts, &std::pair<Parts, const PointsCase*>::first);
             const Rule* before =
                 input_.reading == RuleReading::for_check ? decided_before(rule, one) : nullptr;
+            const bool is_repeated = std::ranges::any_of(seen, [&](const PointsCase* other) {
+                return implies_each_other(one.condition.program(), other->condition.program());
+            });
             if (before != nullptr) {
                 warn(
                     one.place,
                     "these points decide nothing: " + named(*before) + " at " + place_of(*before) +
                         " decides whenever they count"
                 );
-            } else if (same != seen.end()) {
+            } else if (is_repeated) {
                 error(
                     one.place, "the same condition stands twice in this rule: only one of its points counts"
                 );
             }
-            seen.emplace_back(parts, &one);
+            seen.push_back(&one);
         }
     }
 
-    void find_expired() {
-        for (const Rule& rule : rules_.rules()) {
-            if (!rule.expires || *rule.expires > input_.now) continue;
-            std::string message = named(rule) + " has expired: it is off";
-            if (input_.reading == RuleReading::for_check)
-                error(rule.expires_place, message + "; remove it, or give it more time");
-            else
-                warn(rule.expires_place, std::move(message));
+    static bool implies_each_other(const ExpressionProgram& one, const ExpressionProgram& other) {
+        const auto is_in = [](const ExpressionProgram& a, const ExpressionProgram& b) {
+            const auto parts = parts_of(a);
+            return !parts.empty() && std::ranges::all_of(parts, [&](const ConditionPart& part) {
+                return KnownPart(part).implies(b);
+            });
+        };
+        return is_in(one, other) && is_in(other, one);
+    }
+
+    /// For each setting the first override that matches counts.
+    void find_repeated_overrides() {
+        const auto& overrides = rules_.overrides();
+        for (std::size_t at = 0; at < overrides.size(); ++at) {
+            const auto repeats = [&](const Override& first) {
+                return !first.expires && first.scope == overrides[at].scope &&
+                       have_common_setting(first, overrides[at]);
+            };
+            const auto earlier =
+                std::ranges::subrange(overrides.begin(), overrides.begin() + static_cast<std::ptrdiff_t>(at));
+            const auto found = std::ranges::find_if(earlier, repeats);
+            if (found == earlier.end()) continue;
+            error(
+                overrides[at].place,
+                "the override at " + found->place.file + ':' + std::to_string(found->place.line) +
+                    " is for the same and has a setting of this one already: only the first counts"
+            );
         }
+    }
+
+    static bool have_common_setting(const Override& one, const Override& other) {
+        return (one.junk && other.junk) || (one.reject && other.reject) || (one.worst && other.worst) ||
+               std::ranges::any_of(one.modes, [&](const auto& mode) {
+                   return std::ranges::any_of(other.modes, [&](const auto& others) {
+                       return others.first == mode.first;
+                   });
+               });
     }
 
     /// The list whose answer is all that a part rests on: what the session itself knows is no evidence.
@@ -270,12 +341,17 @@ private:
     const LintInput& input_;
     const CompiledRules& rules_;
     Diagnostics& diagnostics_;
-    // Of the rules that decide, in order: the parts of their conditions, by the first of what `and` joins.
-    std::map<std::string, std::vector<Decider>, std::less<>> by_first_;
-    std::vector<Decider> always_;
+    // Rules that decide, in order, by what a condition asks for that implies one of theirs.
+    std::map<ConditionKey, std::vector<Decider>> deciders_;
+    std::vector<Decider> always_;  // those for which no such thing is known
+    bool has_skips_ = false;
 };
 
 }  // namespace
+
+void lint_expiry(const LintInput& input, Diagnostics& diagnostics) {
+    if (input.reading != RuleReading::as_it_was) Linter(input, diagnostics).find_expired();
+}
 
 void lint_rules(const LintInput& input, Diagnostics& diagnostics) {
     if (input.reading != RuleReading::as_it_was) Linter(input, diagnostics).run();

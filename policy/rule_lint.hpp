@@ -26,13 +26,17 @@ struct LintInput {
     const std::vector<LintedList>& lists;
     const std::vector<std::pair<Pattern, SourcePlace>>& patterns;
     RuleReading reading;
+    bool is_whole;  // else some rules, lists or tests had mistakes and are not here
     WallTime now;
     std::function<std::string(const SourcePlace&)> source_line;
 };
 
-/// Errors: conditions that never hold, rules that can never decide, and in a check those that have expired.
-/// Advice in a check: a rule that refuses on one block list alone, points that decide nothing, lists that
-/// overlap, expired entries, a pattern that no rule uses, a rule that no test hits.
+/// Rules that have expired, also those whose conditions have mistakes: to be told before these are left out.
+void lint_expiry(const LintInput& input, Diagnostics& diagnostics);
+
+/// Errors: conditions that never hold, rules that can never decide, overrides that set nothing. Advice in a
+/// check: a rule that refuses on one block list alone, points that decide nothing, lists that overlap,
+/// expired entries, a pattern that no rule uses, a rule that no test hits.
 void lint_rules(const LintInput& input, Diagnostics& diagnostics);
 
 }  // namespace wicket

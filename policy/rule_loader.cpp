@@ -1,9 +1,11 @@
 #include "policy/rule_loader.hpp"
 
 #include "base/file.hpp"
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
+#include "base/source_lines.hpp"
 #include "base/text.hpp"
 #include "base/unicode_names.hpp"
+#include "policy/scope_names.hpp"
 
 #include <algorithm>
 #include <array>
@@ -71,27 +73,60 @@ std::string beside(const std::string& file, const std::string& name) {
 
 }  // namespace
 
-RuleLoader::RuleLoader(Diagnostics& diagnostics, ListFileReader reader, RuleReading reading)
+RuleLoader::RuleLoader(
+    Diagnostics& diagnostics, ListFileReader reader, RuleReading reading, const ServedDomains* domains
+)
     : diagnostics_(diagnostics),
       reader_(std::move(reader)),
       reading_(reading),
+      domains_(domains),
       made_(std::make_shared<CompiledRules>()) {}
 
 std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     const std::size_t errors_before = diagnostics_.error_count();
     declare_planned_facts();
     std::vector<std::unique_ptr<ConfigDocument>> documents;
-    std::vector<std::pair<ConfigTable, const RuleFile*>> roots;
+    std::vector<Root> roots;
     for (const RuleFile& file : files) {
         folder_ = file.folder;
         keep_source(file.hash_name, file.content);
+        made_->folders_.resize(std::max(made_->folders_.size(), file.folder + 1));
+        made_->folders_[file.folder] = parent_of(file.path);
         auto document = ConfigDocument::parse(file.content, file.path, diagnostics_);
-        if (!document) continue;
-        roots.emplace_back(document->root(), &file);
+        if (!document) {
+            lacks_files_ = true;
+            continue;
+        }
+        roots.push_back({document->root(), &file, {}});
         documents.push_back(std::move(document));
     }
-    for (auto& [root, file] : roots) {
+    read_declarations(roots);
+    read_rules(roots);
+    read_overrides_and_tests(roots);
+    const std::vector<ScopedName> names = scoped_names();
+    const bool is_whole = diagnostics_.error_count() == errors_before;
+    const auto source_line = [&](const SourcePlace& place) {
+        const auto is_here = [&](const Root& root) { return root.file->path == place.file; };
+        const auto found = std::ranges::find_if(roots, is_here);
+        return found == roots.end() ? line_beside(place) : found->table.source_line(place);
+    };
+    const LintInput linted{
+        *made_, linted_lists_, patterns_, reading_, is_whole, system_clock().wall(), source_line
+    };
+    lint_expiry(linted, diagnostics_);
+    if (!is_whole) leave_out_rules_without_conditions();
+    made_->hash_ = hash_of_sources();
+    made_->complete();
+    lint_rules(linted, diagnostics_);
+    const bool is_good = diagnostics_.error_count() == errors_before;
+    if (domains_ != nullptr) check_scope_names(names, *domains_, diagnostics_);
+    return is_good ? made_ : nullptr;
+}
+
+void RuleLoader::read_declarations(std::vector<Root>& roots) {
+    for (auto& [root, file, rules] : roots) {
         folder_ = file->folder;
+        source_ = file->hash_name;
         read_thresholds(root);
         for (auto& [name, table] : root.named_tables("dnsbl"))
             read_dns_list(name, table);
@@ -101,42 +136,84 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
             read_pattern(table);
     }
     finish_patterns();
-    for (auto& [root, file] : roots)
-        for (auto& table : root.tables("rule")) {
+}
+
+void RuleLoader::read_rules(std::vector<Root>& roots) {
+    for (auto& [root, file, rules] : roots) {
+        rules = root.tables("rule");
+        for (auto& table : rules) {
             const auto replaces = table.value("replace");
             const auto id = table.value("id");
             if (id && replaces && replaces->boolean) replacing_[id->text] = file->folder;
         }
-    for (auto& [root, file] : roots) {
+    }
+    for (auto& [root, file, rules] : roots) {
         folder_ = file->folder;
         source_ = file->hash_name;
-        for (auto& table : root.tables("rule"))
+        for (auto& table : rules)
             read_rule(table);
     }
-    for (auto& [root, file] : roots) {
+}
+
+void RuleLoader::read_overrides_and_tests(std::vector<Root>& roots) {
+    for (auto& [root, file, rules] : roots) {
         folder_ = file->folder;
+        source_ = file->hash_name;
         for (auto& table : root.tables("override"))
             read_override(table);
     }
-    for (auto& [root, file] : roots) {
+    for (auto& [root, file, rules] : roots) {
         folder_ = file->folder;
         for (auto& table : root.tables("test"))
             read_test(table, *file);
         root.finish();
     }
-    if (diagnostics_.error_count() != errors_before) return nullptr;
-    made_->hash_ = hash_of_sources();
-    made_->complete();
-    const auto source_line = [&](const SourcePlace& place) {
-        const auto is_here = [&](const auto& root) { return root.second->path == place.file; };
-        const auto found = std::ranges::find_if(roots, is_here);
-        return found == roots.end() ? line_beside(place) : found->first.source_line(place);
-    };
-    lint_rules(
-        {*made_, linted_lists_, patterns_, reading_, system_clock().wall(), source_line}, diagnostics_
-    );
-    if (diagnostics_.error_count() != errors_before) return nullptr;
-    return std::move(made_);
+}
+
+std::vector<ScopedName> RuleLoader::scoped_names() const {
+    std::vector<ScopedName> names;
+    for (const Rule& rule : made_->rules_)
+        names.insert(names.end(), rule.scoped_names.begin(), rule.scoped_names.end());
+    for (const Override& one : made_->overrides_)
+        names.insert(names.end(), one.scoped_names.begin(), one.scoped_names.end());
+    return names;
+}
+
+bool RuleLoader::may_be_declared(std::string_view name) const {
+    if (std::ranges::find(facts_with_mistakes_, name) != facts_with_mistakes_.end()) return true;
+    const bool is_fact = made_->dictionary_.find(name).has_value();
+    // What has no dot is a rule or list, or no fact of anybody.
+    return lacks_files_ && !is_fact &&
+           (!name.contains('.') || name.starts_with("dnsbl.") || name.starts_with("pattern.") ||
+            name.starts_with("list("));
+}
+
+std::optional<std::vector<std::string>> RuleLoader::files_beside() const {
+    if (lacks_files_) return std::nullopt;
+    std::vector<std::string> files;
+    for (const auto& [path, name] : source_names_)
+        files.push_back(path);
+    return files;
+}
+
+/// Those whose conditions have mistakes, so that the others can be looked at.
+void RuleLoader::leave_out_rules_without_conditions() {
+    std::vector<Rule> kept;
+    std::vector<std::optional<std::size_t>> moved_to;
+    for (Rule& rule : made_->rules_) {
+        if (rule.cases.empty()) {
+            moved_to.emplace_back();
+            continue;
+        }
+        moved_to.emplace_back(kept.size());
+        kept.push_back(std::move(rule));
+    }
+    made_->rules_ = std::move(kept);
+    for (Override& one : made_->overrides_) {
+        std::erase_if(one.modes, [&](const auto& mode) { return !moved_to[mode.first]; });
+        for (auto& [index, mode] : one.modes)
+            index = *moved_to[index];
+    }
 }
 
 /// A line of a file that was read beside a rule file.
@@ -145,13 +222,7 @@ std::string RuleLoader::line_beside(const SourcePlace& place) const {
     if (name == source_names_.end()) return {};
     const auto source = std::ranges::find(made_->sources_, name->second, &RuleSource::name);
     if (source == made_->sources_.end()) return {};
-    std::string_view rest = source->content;
-    for (std::uint32_t line = 1; line < place.line; ++line) {
-        const auto end = rest.find('\n');
-        if (end == std::string_view::npos) return {};
-        rest.remove_prefix(end + 1);
-    }
-    return std::string(rest.substr(0, rest.find('\n')));
+    return std::string(TextLines(source->content).line(place.line));
 }
 
 void RuleLoader::keep_source(std::string name, std::string content) {
@@ -201,9 +272,7 @@ void RuleLoader::report(
     std::string message,
     std::string suggestion
 ) {
-    SourcePlace place = text.text_place;
-    if (text.text_place != text.place) place.column += static_cast<std::uint32_t>(offset);
-    table.error(place, std::move(message), std::move(suggestion));
+    table.error(text.place_of(offset), std::move(message), std::move(suggestion));
 }
 
 RuleLoader::Text RuleLoader::key_of(const ConfigTable& table, const ConfigValue& member) {
@@ -235,6 +304,7 @@ RuleLoader::Claim RuleLoader::claim_name(
     }
     const auto [found, is_new] = taken.emplace(name, Claimed{place, folder_});
     const std::string named = std::string(what) + " \"" + name + '"';
+    if (is_new && replaces && lacks_files_) return Claim::is_new;
     if (is_new && replaces) {
         std::vector<std::string> others;
         for (const auto& [other, claimed] : taken)
@@ -250,6 +320,12 @@ RuleLoader::Claim RuleLoader::claim_name(
         found->second = {place, folder_};
         return Claim::replaces;
     }
+    // What was meant to replace it is told by the key that is misspelt.
+    const std::vector<std::string> meant = {"replace"};
+    const bool is_misspelt = std::ranges::any_of(table.keys(), [&](const std::string& one) {
+        return one != meant.front() && !nearest_word(one, meant).empty();
+    });
+    if (is_of_earlier && is_misspelt) return Claim::refused;
     table.error(
         place,
         named + " stands already at " + found->second.place.to_string() +
@@ -297,7 +373,10 @@ void RuleLoader::read_thresholds(ConfigTable& root) {
     // Nothing merges: what a later folder does not say is the default again.
     made_->junk_threshold_ = junk.value_or(default_junk_threshold);
     made_->reject_threshold_ = reject.value_or(default_reject_threshold);
-    if (claim != Claim::refused) made_->thresholds_place_ = table->place();
+    if (claim != Claim::refused) {
+        made_->thresholds_place_ = table->place();
+        made_->thresholds_source_ = source_;
+    }
     check_thresholds(*table, made_->junk_threshold_, made_->reject_threshold_);
 }
 
@@ -323,19 +402,21 @@ std::optional<std::string> RuleLoader::read_beside(
     std::string_view what
 ) {
     const std::string path = beside(file.path, name);
-    auto content = reader_.read(path);
+    const std::string source = beside(file.hash_name, name);
+    auto content = reader_.read(path, source);
     if (!content) {
         const std::string wanted = path.substr(parent_of(path).size());
         const std::string near = nearest_word(wanted, reader_.neighbours(path));
+        // What is there and cannot be read, such as a folder, is not meant by another name.
         table.error(
             table.value_place(key),
             "cannot read the " + std::string(what) + ' ' + path + ": " + content.error().message,
-            near.empty() ? near : parent_of(name) + near
+            near.empty() || near == wanted ? std::string() : parent_of(name) + near
         );
         return std::nullopt;
     }
-    keep_source(beside(file.hash_name, name), *content);
-    source_names_[path] = beside(file.hash_name, name);
+    keep_source(source, *content);
+    source_names_[path] = source;
     made_->list_files_.push_back(path);
     return std::move(*content);
 }
@@ -346,10 +427,9 @@ void RuleLoader::read_list(ConfigTable& table, const RuleFile& file) {
     const auto list_file = table.text("file");
     const Claim claim = name ? claim_name(table, "name", list_names_, *name, "list") : Claim::refused;
     static_cast<void>(table.boolean("replace"));
+    for (const std::string_view key : {"name", "kind", "file"})
+        table.need({std::string(key)}, table.place(), "a list needs \"" + std::string(key) + '"');
     table.finish();
-    for (const std::string_view key : {"name", "kind", "file"}) {
-        if (!table.has(key)) table.error(table.place(), "a list needs \"" + std::string(key) + '"');
-    }
     if (claim == Claim::refused) return;
     std::shared_ptr<const NamedList>& list = lists_[*name];  // null: its mistakes are reported once, here
     if (!kind_word || !list_file) return;
@@ -388,26 +468,30 @@ void RuleLoader::read_listeners(ConfigTable& table, PolicyScope& scope) {
     }
 }
 
-PolicyScope RuleLoader::read_scope(ConfigTable& table) {
+PolicyScope RuleLoader::read_scope(ConfigTable& table, std::vector<ScopedName>& names) {
     PolicyScope scope;
-    const auto take = [&](std::string_view key, std::vector<std::string>& out) {
+    const auto take = [&](std::string_view key, ScopedName::Kind kind, std::vector<std::string>& out) {
         const auto items = table.texts(key, ConfigTable::OneOrList::one_or_list);
         if (!items) return;
         if (items->empty()) table.error(table.value_place(key), "an empty list: it would match nobody");
         for (const ConfigValue& item : *items) {
             if (item.text.empty()) table.error(item.place, "an empty text: it would match nobody");
-            out.push_back(key == "domains" ? ascii_domain(item.text) : ascii_domain_address(item.text));
+            const bool is_domain = kind == ScopedName::Kind::domain;
+            out.push_back(is_domain ? ascii_domain(item.text) : ascii_domain_address(item.text));
+            names.push_back({kind, out.back(), item.place, table.source_line(item.place)});
         }
     };
-    take("domains", scope.domains);
-    take("recipients", scope.recipients);
+    take("domains", ScopedName::Kind::domain, scope.domains);
+    take("recipients", ScopedName::Kind::recipient, scope.recipients);
     read_listeners(table, scope);
     for (const std::string& recipient : scope.recipients) {
-        if (!recipient.contains('@') && !recipient.ends_with('*')) {
-            table.error(
-                table.value_place("recipients"), "\"" + recipient + "\" matches no address", recipient + "@*"
-            );
-        }
+        const bool has_domain = recipient.contains('@') || recipient.ends_with('*');
+        if (has_domain && (recipient.empty() || can_match_an_address(recipient))) continue;
+        table.error(
+            table.value_place("recipients"),
+            "\"" + recipient + "\" matches no address",
+            has_domain ? "" : recipient + "@*"
+        );
     }
     const auto clients = table.texts("clients", ConfigTable::OneOrList::one_or_list);
     if (!clients) return scope;

@@ -106,6 +106,9 @@ std::string code_text(std::uint32_t code) {
     return text;
 }
 
+constexpr const char* listed_form =
+    "a block list needs \"listed\", a table of names and codes: { spam = \"127.0.0.2\" }";
+
 bool is_zone(std::string_view zone) {
     return !zone.empty() && zone.size() <= 200 && zone.contains('.') && zone.front() != '.' &&
            !zone.contains("..") && std::ranges::all_of(zone, [](char c) {
@@ -143,16 +146,18 @@ bool RuleLoader::add_codes(
     return true;
 }
 
-void RuleLoader::read_listed(ConfigTable& table, DnsList& list) {
+std::vector<std::string> RuleLoader::read_listed(ConfigTable& table, DnsList& list) {
     const auto listed = table.value("listed");
+    table.need({"listed"}, table.place(), listed_form);
     if (!listed || listed->kind != ConfigValue::Kind::table || listed->table.empty()) {
-        table.error(
-            listed ? listed->place : table.place(),
-            "a block list needs \"listed\", a table of names and codes: { spam = \"127.0.0.2\" }"
-        );
-        return;
+        if (listed) table.error(listed->place, listed_form);
+        facts_with_mistakes_.push_back("dnsbl." + list.name);
+        return {};
     }
+    std::vector<std::string> names;
     for (const ConfigValue& member : listed->table) {
+        // Also without a good code: rules that name it are not at fault.
+        names.push_back(member.key);
         if (member.kind != ConfigValue::Kind::list) {
             add_codes(table, member, member.key, list.listed);
             continue;
@@ -160,6 +165,7 @@ void RuleLoader::read_listed(ConfigTable& table, DnsList& list) {
         for (const ConfigValue& item : member.list)
             add_codes(table, item, member.key, list.listed);
     }
+    return names;
 }
 
 void RuleLoader::check_overlaps(const ConfigTable& table, const DnsList& list) {
@@ -197,7 +203,7 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
     list.name = name;
     const Claim claim = claim_name(table, {}, dns_list_names_, name, "block list");
     const auto zone = table.text("zone");
-    if (!table.has("zone")) table.error(table.place(), "a block list needs \"zone\"");
+    table.need({"zone"}, table.place(), "a block list needs \"zone\"");
     if (zone) {
         list.zone = wicket::lower_case(
             zone->ends_with('.') ? std::string_view(*zone).substr(0, zone->size() - 1) : *zone
@@ -233,7 +239,7 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
         for (const ConfigValue& code : *refused)
             add_codes(table, code, "refused", list.refused);
     }
-    read_listed(table, list);
+    std::vector<std::string> words = read_listed(table, list);
     check_overlaps(table, list);
     if (table.word("on_error", {"skip", "defer"}) == "defer") list.on_error = DnsListOnError::defer;
     if (const auto timeout = table.duration("timeout")) {
@@ -252,11 +258,9 @@ void RuleLoader::read_dns_list(const std::string& name, ConfigTable& table) {
         .type = FactType::texts,
         .stage = of_row.stage,
         .filter = "dnsbl",
-        .meaning = "the codes with which " + list.shown_zone + " lists " + of_row.name
+        .meaning = "the codes with which " + list.shown_zone + " lists " + of_row.name,
+        .words = std::move(words)
     };
-    for (const DnsListCode& code : list.listed) {
-        if (std::ranges::find(row.words, code.name) == row.words.end()) row.words.push_back(code.name);
-    }
     std::erase_if(made_->shown_dns_lists_, [&](const ShownDnsList& one) { return one.name == name; });
     made_->shown_dns_lists_.push_back(
         {name, table.place(), of_row.stage, is_enabled, list.shown_zone + " of " + of_row.name}

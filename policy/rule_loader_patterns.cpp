@@ -70,9 +70,9 @@ void RuleLoader::read_pattern(ConfigTable& table) {
     read_regexes(table, pattern);
     const Claim claim = id ? claim_name(table, "id", pattern_names_, *id, "pattern") : Claim::refused;
     static_cast<void>(table.boolean("replace"));
-    table.finish();
     for (const std::string_view key : {"id", "in", "match"})
-        if (!table.has(key)) table.error(table.place(), "a pattern needs \"" + std::string(key) + '"');
+        table.need({std::string(key)}, table.place(), "a pattern needs \"" + std::string(key) + '"');
+    table.finish();
     if (claim == Claim::refused) return;
     FactDeclaration row{
         .name = "pattern." + *id,
@@ -90,6 +90,18 @@ void RuleLoader::read_pattern(ConfigTable& table) {
     const auto fact = known ? known : made_->dictionary_.declare(std::move(row));
     if (!fact || !part_word || diagnostics_.error_count() != errors_before) return;
     pattern.fact = *fact;
+    std::erase_if(made_->shown_patterns_, [&](const ShownPattern& one) { return one.id == *id; });
+    made_->shown_patterns_.push_back(
+        {*id,
+         table.place(),
+         fmt::format(
+             "{}{}{}, {} regular expressions",
+             *part_word,
+             pattern.field.empty() ? "" : " ",
+             pattern.field,
+             pattern.regexes.size()
+         )}
+    );
     patterns_.emplace_back(std::move(pattern), table.place());
 }
 

@@ -4,6 +4,7 @@
 #include "policy/time_text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -72,6 +73,38 @@ bool is_header_name(std::string_view name) {
            std::ranges::all_of(name, [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_'; });
 }
 
+/// Fields that say who sent a message and how it came here, or that may stand only once (RFC 5322
+/// section 3.6, RFC 8601 section 5): one more would be believed, or hide the first.
+bool is_reserved_header(std::string_view name) {
+    static constexpr std::array<std::string_view, 22> reserved = {
+        "received",
+        "return-path",
+        "authentication-results",
+        "dkim-signature",
+        "delivered-to",
+        "x-mailwicket",
+        "date",
+        "from",
+        "sender",
+        "reply-to",
+        "to",
+        "cc",
+        "bcc",
+        "message-id",
+        "in-reply-to",
+        "references",
+        "subject",
+        "mime-version",
+        "arc-seal",
+        "arc-message-signature",
+        "arc-authentication-results",
+        "domainkey-signature"
+    };
+    const std::string lower_name = lower_case(name);
+    return lower_name.starts_with("resent-") || lower_name.starts_with("content-") ||
+           std::ranges::find(reserved, lower_name) != reserved.end();
+}
+
 }  // namespace
 
 std::optional<Expression> RuleLoader::read_condition(const ConfigTable& table, const Text& text) {
@@ -79,10 +112,15 @@ std::optional<Expression> RuleLoader::read_condition(const ConfigTable& table, c
         table.error(text.place, "a condition is a text in quotes");
         return std::nullopt;
     }
-    auto compiled = compile_expression(text.text, made_->dictionary_, lists_);
+    const auto reading =
+        reading_ == RuleReading::as_it_was ? ExpressionReading::as_it_was : ExpressionReading::strict;
+    auto compiled = compile_expression(text.text, made_->dictionary_, lists_, reading);
     if (!compiled) {
-        ExpressionMistake& mistake = compiled.error();
-        report(table, text, mistake.offset, std::move(mistake.message), std::move(mistake.suggestion));
+        for (ExpressionMistake& mistake : compiled.error())
+            if (!may_be_declared(mistake.name))
+                report(
+                    table, text, mistake.offset, std::move(mistake.message), std::move(mistake.suggestion)
+                );
         return std::nullopt;
     }
     for (const FactId fact : compiled->facts()) {
@@ -90,12 +128,8 @@ std::optional<Expression> RuleLoader::read_condition(const ConfigTable& table, c
         if (!is_planned && std::ranges::find(disabled_lists_, fact) == disabled_lists_.end()) continue;
         const std::string& name = made_->dictionary_.row(fact).name;
         const auto offset = text.text.find(name);
-        SourcePlace place = text.text_place;
-        if (text.text_place != text.place && offset != std::string::npos) {
-            place.column += static_cast<std::uint32_t>(offset);
-        }
         table.warning(
-            place,
+            text.place_of(offset == std::string::npos ? 0 : offset),
             is_planned ? "no check of this version makes the fact " + name + ": it is absent"
                        : "the list is not asked (enabled = false), so " + name + " is absent"
         );
@@ -103,19 +137,20 @@ std::optional<Expression> RuleLoader::read_condition(const ConfigTable& table, c
     return std::move(*compiled);
 }
 
-void RuleLoader::read_points(
+RuleLoader::Sound RuleLoader::read_points(
     ConfigTable& table, const ConfigValue& points, std::optional<Expression> when, Rule& rule
 ) {
     rule.has_points = true;
+    Sound sound;
     if (points.kind != ConfigValue::Kind::table) {
         const auto value = to_millipoints(table, points);
-        if (!table.has("when"))
-            table.error(points.place, "points without a condition: the rule needs \"when\"");
+        table.need({"when"}, points.place, "points without a condition: the rule needs \"when\"");
+        sound.conditions = when.has_value();
         if (value && when) {
             const auto text = table.value("when");
             rule.cases.push_back({std::move(*when), *value, text->text, text->place});
         }
-        return;
+        return sound;
     }
     if (table.has("when")) {
         table.error(
@@ -127,48 +162,52 @@ void RuleLoader::read_points(
         const Text key = key_of(table, member);
         auto condition = read_condition(table, key);
         const auto value = to_millipoints(table, member);
+        if (!condition) sound.conditions = false;
         if (condition && value) rule.cases.push_back({std::move(*condition), *value, key.text, key.place});
     }
+    return sound;
 }
 
 void RuleLoader::read_header(ConfigTable& table, Rule& rule, std::string_view then) {
-    const std::string_view key = then == "tag" ? "tag" : "header";
-    const auto text = table.text(key);
+    const std::string key(then == "tag" ? "tag" : "header");
+    static_cast<void>(table.text(key));
+    auto value = table.value(key);
+    if (value && value->kind != ConfigValue::Kind::text) value.reset();
     rule.action = Action::none;
-    std::string value = rule.id;
     rule.header_name = "X-Mailwicket-Tag";
-    if (then == "tag") {
-        if (text) value = *text;
-    } else {
-        const auto colon = text ? text->find(':') : std::string::npos;
-        if (colon == std::string::npos || !is_header_name(std::string_view(*text).substr(0, colon))) {
-            table.error(table.value_place(key), "add-header needs header = \"Name: value\"");
+    std::size_t begin = 0;
+    if (then == "tag" && !value) {
+        value.emplace().text = rule.id;
+    } else if (then != "tag") {
+        const auto colon = value ? value->text.find(':') : std::string::npos;
+        if (colon == std::string::npos || !is_header_name(std::string_view(value->text).substr(0, colon))) {
+            table.need({key}, table.place(), "add-header needs header = \"Name: value\"");
+            if (value) table.error(value->place, "add-header needs header = \"Name: value\"");
             return;
         }
-        rule.header_name = text->substr(0, colon);
-        const auto begin = text->find_first_not_of(' ', colon + 1);
-        value = begin == std::string::npos ? std::string() : text->substr(begin);
+        rule.header_name = value->text.substr(0, colon);
+        if (reading_ != RuleReading::as_it_was && is_reserved_header(rule.header_name))
+            table.error(
+                value->place,
+                rule.header_name +
+                    " is not for rules to add: readers and filters take it for what the sender "
+                    "or the server itself says"
+            );
+        begin = std::min(value->text.find_first_not_of(' ', colon + 1), value->text.size());
     }
-    auto compiled = ReplyTemplate::compile(value, made_->dictionary_);
-    if (compiled)
-        rule.header_value = std::move(*compiled);
-    else
-        table.error(
-            table.value_place(key),
-            std::move(compiled.error().message),
-            std::move(compiled.error().suggestion)
-        );
+    if (auto compiled = compile_template(table, *value, begin)) rule.header_value = std::move(*compiled);
 }
 
-void RuleLoader::read_then(ConfigTable& table, std::optional<Expression> when, Rule& rule) {
+RuleLoader::Sound RuleLoader::read_then(ConfigTable& table, std::optional<Expression> when, Rule& rule) {
     const auto raw = table.value("then");
+    table.need({"when"}, raw->place, "an action without a condition: the rule needs \"when\"");
+    const bool is_sound = when.has_value();
     if (raw->kind == ConfigValue::Kind::text && raw->text == "redirect") {
         table.error(raw->place, "\"redirect\" is not possible as long as mail cannot go out", "quarantine");
-        return;
+        return {is_sound, false};
     }
     const auto then = table.word("then", then_words());
-    if (!table.has("when")) table.error(raw->place, "an action without a condition: the rule needs \"when\"");
-    if (!then || std::ranges::find(then_words(), *then) == then_words().end()) return;
+    if (!then) return {is_sound, false};
     if (*then == "tag" || *then == "add-header")
         read_header(table, rule, *then);
     else if (*then == "skip")
@@ -179,6 +218,7 @@ void RuleLoader::read_then(ConfigTable& table, std::optional<Expression> when, R
         const auto text = table.value("when");
         rule.cases.push_back({std::move(*when), 0, text->text, text->place});
     }
+    return {is_sound, true};
 }
 
 /// What the session itself knows is no check, and without it no rule could be judged.
@@ -209,7 +249,8 @@ void RuleLoader::read_skip(ConfigTable& table, Rule& rule) {
                 rule.skipped_facts.push_back(static_cast<FactId>(at));
         }
         if (name.text == "greylist") rule.skips_greylist = true;
-        if (name.text != "greylist" && rule.skipped_facts.size() == before) {
+        const bool is_known = name.text == "greylist" || rule.skipped_facts.size() != before;
+        if (!is_known && !may_be_declared(name.text)) {
             const bool is_fact = made_->dictionary_.find(name.text).has_value();
             table.error(
                 name.place,
@@ -222,26 +263,23 @@ void RuleLoader::read_skip(ConfigTable& table, Rule& rule) {
     }
 }
 
-void RuleLoader::read_effect(ConfigTable& table, Rule& rule) {
+RuleLoader::Sound RuleLoader::read_effect(ConfigTable& table, Rule& rule) {
     std::optional<Expression> when;
     if (const auto text = table.value("when")) when = read_condition(table, *text);
     const auto points = table.value("points");
-    const bool has_then = table.has("then");
-    if (points && has_then) {
+    if (points && table.has("then")) {
         static_cast<void>(table.text("then"));
         table.error(table.value_place("then"), "a rule has either \"points\" or \"then\"");
-    } else if (points) {
-        read_points(table, *points, std::move(when), rule);
-    } else if (has_then) {
-        read_then(table, std::move(when), rule);
-    } else {
-        table.error(table.place(), "a rule needs \"points\" or \"then\"");
+        return {when.has_value(), false};
     }
+    if (points) return read_points(table, *points, std::move(when), rule);
+    if (table.has("then")) return read_then(table, std::move(when), rule);
+    table.need({"points", "then"}, table.place(), "a rule needs \"points\" or \"then\"");
+    return {when.has_value(), false};
 }
 
-void RuleLoader::read_stage(ConfigTable& table, Rule& rule) {
-    const auto word = table.word("at", stage_words());
-    const auto given = word ? parse_stage(*word) : std::nullopt;
+std::pair<Stage, std::string> RuleLoader::earliest_stage_of(const Rule& rule) const {
+    if (!rule.header_name.empty()) return {Stage::end, "headers are added at the end"};
     Stage earliest = Stage::connect;
     std::string reason;
     for (const PointsCase& one : rule.cases) {
@@ -252,30 +290,37 @@ void RuleLoader::read_stage(ConfigTable& table, Rule& rule) {
             reason = row.name + " is known from " + std::string(to_string(row.stage)) + " on";
         }
     }
-    if (rule.scope.is_about_recipients() && earliest < Stage::rcpt) {
-        earliest = Stage::rcpt;
-        reason = "its scope is known from rcpt on";
-    }
-    if (!rule.header_name.empty()) {
-        earliest = Stage::end;
-        reason = "headers are added at the end";
-    }
+    if (rule.scope.is_about_recipients() && earliest < Stage::rcpt)
+        return {Stage::rcpt, "its scope is known from rcpt on"};
+    return {earliest, std::move(reason)};
+}
+
+std::optional<Stage> RuleLoader::read_stage(ConfigTable& table, Rule& rule, Sound sound) {
+    const auto word = table.word("at", stage_words());
+    const auto given = word ? parse_stage(*word) : std::nullopt;
+    // Without some of the conditions it is too early at most, so that there is no false mistake.
+    const auto [earliest, reason] = earliest_stage_of(rule);
     rule.stage = given.value_or(earliest);
-    read_late(table, rule);
-    if (given && *given < earliest) {
+    read_late(table, rule, sound);
+    const bool is_too_early = given && *given < earliest;
+    if (is_too_early) {
         table.error(
             table.value_place("at"),
             "this rule cannot answer at " + *word + ": " + reason,
             std::string(to_string(earliest))
         );
     }
+    if (rule.has_points) return Stage::end;
+    const bool is_told = !is_too_early && sound.effect && (given || (sound.conditions && !table.has("at")));
+    if (!is_told) return std::nullopt;
+    return table.text("answer") == "now" ? rule.stage : std::max(rule.stage, Stage::rcpt);
 }
 
 /// late = "data": the answer waits for the end of the data, so that the message can be reviewed.
-void RuleLoader::read_late(ConfigTable& table, Rule& rule) {
+void RuleLoader::read_late(ConfigTable& table, Rule& rule, Sound sound) {
     if (table.word("late", {"rcpt", "data"}) != "data") return;
     const SourcePlace place = table.value_place("late");
-    if (rule.has_points || rule.action == Action::none) {
+    if (sound.effect && (rule.has_points || rule.action == Action::none)) {
         table.error(place, "only a rule that decides has an answer that could be late");
     } else if (table.has("at") && rule.stage != Stage::end) {
         table.error(place, "late = \"data\" answers at the end of the data, \"at\" says otherwise");
@@ -285,18 +330,28 @@ void RuleLoader::read_late(ConfigTable& table, Rule& rule) {
     rule.stage = Stage::end;
 }
 
-void RuleLoader::read_expiry(ConfigTable& table, Rule& rule) {
-    const auto value = table.value("expires");
-    if (!value) return;
-    const bool is_time = value->kind == ConfigValue::Kind::date || value->kind == ConfigValue::Kind::text;
-    rule.expires = is_time ? parse_time(value->text) : std::nullopt;
-    rule.expires_place = value->place;
-    if (!rule.expires) {
-        table.error(value->place, "expected a date such as 2027-01-31");
-    }
+void RuleLoader::read_answer(ConfigTable& table, Rule& rule) {
+    const auto answer = table.word("answer", {"rcpt", "now"});
+    if (answer == "now") rule.answer = AnswerTime::now;
+    if (answer && rule.has_points)
+        table.error(
+            table.value_place("answer"),
+            "points are summed at the end: only a rule with \"then\" has \"answer\""
+        );
 }
 
-void RuleLoader::read_reply(ConfigTable& table, Rule& rule) {
+std::optional<WallTime> RuleLoader::read_expiry(const ConfigTable& table, const ConfigValue& value) {
+    const bool is_text = value.kind == ConfigValue::Kind::text;
+    const bool is_time = value.kind == ConfigValue::Kind::date || is_text;
+    const auto time = is_time ? parse_time(value.text) : std::nullopt;
+    if (!time)
+        table.error(value.place, "expected a date such as 2027-01-31");
+    else if (is_text && reading_ != RuleReading::as_it_was)
+        table.error(value.place, "expected a date, which stands without quotes", value.text);
+    return time;
+}
+
+void RuleLoader::read_reply(ConfigTable& table, Rule& rule, Sound sound) {
     const auto text = table.text("reply");
     if (!text) return;
     const auto codes = parse_reply_codes(*text);
@@ -308,45 +363,80 @@ void RuleLoader::read_reply(ConfigTable& table, Rule& rule) {
         return;
     }
     const bool is_temporary = rule.action == Action::defer || rule.action == Action::greylist;
-    if (!is_refusal(rule.action)) {
+    if (sound.effect && !is_refusal(rule.action)) {
         table.error(place, "only a rule that refuses or defers has a reply");
-    } else if (rule.action != Action::disconnect && is_temporary != (codes->code < 500)) {
+    } else if (sound.effect && rule.action != Action::disconnect && is_temporary != (codes->code < 500)) {
         table.error(place, is_temporary ? "this action answers 4xx" : "this action answers 5xx");
     }
     rule.reply_code = codes->code;
     rule.reply_enhanced = codes->enhanced;
 }
 
-std::optional<ReplyTemplate> RuleLoader::read_template(
-    ConfigTable& table, std::string_view key, const Rule& rule
+std::optional<ReplyTemplate> RuleLoader::compile_template(
+    const ConfigTable& table, const ConfigValue& value, std::size_t begin
 ) {
+    auto compiled = ReplyTemplate::compile(std::string_view(value.text).substr(begin), made_->dictionary_);
+    if (compiled) return std::move(*compiled);
+    for (TemplateMistake& mistake : compiled.error())
+        if (!may_be_declared(mistake.unknown_fact))
+            report(
+                table,
+                value,
+                begin + mistake.offset,
+                std::move(mistake.message),
+                std::move(mistake.suggestion)
+            );
+    return std::nullopt;
+}
+
+ReplyTemplate RuleLoader::read_template(ConfigTable& table, std::string_view key, std::optional<Stage> told) {
     const auto value = table.value(key);
-    if (!value) return std::nullopt;
+    if (!value) return {};
     if (value->kind != ConfigValue::Kind::text) {
         table.error(value->place, '"' + std::string(key) + "\" must be a text");
-        return std::nullopt;
+        return {};
     }
-    auto compiled = ReplyTemplate::compile(value->text, made_->dictionary_);
-    if (!compiled) {
-        TemplateMistake& mistake = compiled.error();
-        report(table, *value, mistake.offset, std::move(mistake.message), std::move(mistake.suggestion));
-        return std::nullopt;
-    }
-    const Stage told = rule.has_points                  ? Stage::end
-                       : rule.answer == AnswerTime::now ? rule.stage
-                                                        : std::max(rule.stage, Stage::rcpt);
+    auto compiled = compile_template(table, *value, 0);
+    if (!compiled) return {};
     for (const ReplyTemplate::Use& use : compiled->uses()) {
         const FactDeclaration& row = made_->dictionary_.row(use.fact);
-        if (row.stage <= told) continue;
+        if (!told || row.stage <= *told) continue;
         report(
             table,
             *value,
             use.offset,
             row.name + " is known from " + std::string(to_string(row.stage)) +
-                " on, but the rule answers at " + std::string(to_string(told))
+                " on, but the rule answers at " + std::string(to_string(*told))
         );
     }
     return std::move(*compiled);
+}
+
+void RuleLoader::read_rule_scope(ConfigTable& table, Rule& rule) {
+    auto scope = table.table("scope");
+    if (!scope) return;
+    const std::size_t errors_before = diagnostics_.error_count();
+    rule.scope = read_scope(*scope, rule.scoped_names);
+    scope->finish();
+    if (rule.scope.is_empty() && diagnostics_.error_count() == errors_before)
+        scope->error(
+            scope->place(), "an empty scope; it has \"domains\", \"recipients\", \"listeners\" or \"clients\""
+        );
+}
+
+void RuleLoader::refuse_keys_without_place(ConfigTable& table, const Rule& rule) {
+    const auto refuse = [&](const std::string& key, std::string suggestion) {
+        static_cast<void>(table.value(key));
+        if (table.has(key))
+            table.error(
+                table.place_of(key), '"' + key + "\" has no place in this rule", std::move(suggestion)
+            );
+    };
+    if (rule.header_name.empty()) {
+        refuse("tag", "then = \"tag\"");
+        refuse("header", "then = \"add-header\"");
+    }
+    if (!rule.skips() && table.text("then") != "skip") refuse("skip", "then = \"skip\"");
 }
 
 void RuleLoader::read_rule(ConfigTable& table) {
@@ -359,35 +449,13 @@ void RuleLoader::read_rule(ConfigTable& table) {
         made_->rules_.push_back(std::move(rule));
         return;
     }
-    if (auto scope = table.table("scope")) {
-        const std::size_t errors_in_scope = diagnostics_.error_count();
-        rule.scope = read_scope(*scope);
-        scope->finish();
-        if (rule.scope.is_empty() && diagnostics_.error_count() == errors_in_scope) {
-            scope->error(
-                scope->place(),
-                "an empty scope; it has \"domains\", \"recipients\", \"listeners\" or \"clients\""
-            );
-        }
-    }
-    const std::size_t errors_before = diagnostics_.error_count();
-    read_effect(table, rule);
-    const bool is_complete = diagnostics_.error_count() == errors_before;
-    if (is_complete) {
-        read_stage(table, rule);
-    } else if (const auto at = table.word("at", stage_words())) {
-        rule.stage = parse_stage(*at).value_or(Stage::end);
-    }
+    read_rule_scope(table, rule);
+    const Sound sound = read_effect(table, rule);
+    const auto told = read_stage(table, rule, sound);
     const auto mode = table.word("mode", {"enforce", "shadow", "off"});
     if (mode == "shadow") rule.mode = RuleMode::shadow;
     if (mode == "off") rule.mode = RuleMode::off;
-    const auto answer = table.word("answer", {"rcpt", "now"});
-    if (answer == "now") rule.answer = AnswerTime::now;
-    if (answer && rule.has_points)
-        table.error(
-            table.value_place("answer"),
-            "points are summed at the end: only a rule with \"then\" has \"answer\""
-        );
+    read_answer(table, rule);
     for (const PointsCase& one : rule.cases) {
         for (const DnsList& list : made_->dns_lists_) {
             const bool defers = list.on_error == DnsListOnError::defer;
@@ -400,33 +468,16 @@ void RuleLoader::read_rule(ConfigTable& table) {
     if (const auto on_unknown = table.word("on_unknown", {"skip", "defer"})) {
         rule.on_unknown = *on_unknown == "defer" ? OnUnknown::defer : OnUnknown::skip;
     }
-    read_expiry(table, rule);
-    read_reply(table, rule);
+    if (const auto expires = table.value("expires")) {
+        rule.expires = read_expiry(table, *expires);
+        rule.expires_place = expires->place;
+    }
+    read_reply(table, rule, sound);
     if (table.boolean("alone").value_or(false)) rule.refuses_alone = true;
-    if (is_complete) {
-        if (auto why = read_template(table, "why", rule)) rule.why = std::move(*why);
-        if (auto fix = read_template(table, "fix", rule)) rule.fix = std::move(*fix);
-    } else {
-        static_cast<void>(table.text("why"));
-        static_cast<void>(table.text("fix"));
-    }
-    if (rule.header_name.empty()) {
-        for (const std::string_view key : {"tag", "header"}) {
-            if (is_complete && table.has(key)) {
-                static_cast<void>(table.text(key));
-                table.error(
-                    table.place_of(key),
-                    '"' + std::string(key) + "\" has no place in this rule",
-                    key == "tag" ? "then = \"tag\"" : "then = \"add-header\""
-                );
-            }
-        }
-    }
-    if (is_complete && table.has("skip") && !rule.skips()) {
-        static_cast<void>(table.value("skip"));
-        table.error(table.place_of("skip"), "\"skip\" has no place in this rule", "then = \"skip\"");
-    }
-    for (const std::string_view key : {"then", "late", "skip", "replace"})
+    rule.why = read_template(table, "why", told);
+    rule.fix = read_template(table, "fix", told);
+    if (sound.effect) refuse_keys_without_place(table, rule);
+    for (const std::string_view key : {"then", "late", "skip", "replace", "tag", "header"})
         static_cast<void>(table.value(key));
     table.finish();
     // Kept even with mistakes, so that overrides and tests that name it are not reported too.
@@ -442,7 +493,7 @@ void RuleLoader::read_id(ConfigTable& table, Rule& rule, std::optional<std::size
     rule.folder = folder_;
     rule.source = source_;
     const auto id = table.text("id");
-    if (!table.has("id")) table.error(table.place(), "a rule needs \"id\"");
+    table.need({"id"}, table.place(), "a rule needs \"id\"");
     if (!id) return;
     rule.id = *id;
     rule.place = table.place_of("id");

@@ -46,13 +46,14 @@ void RuleLoader::read_modes(const ConfigTable& table, const ConfigValue& modes, 
     for (const ConfigValue& member : modes.table) {
         const auto rule = std::ranges::find(made_->rules_, member.key, &Rule::id);
         if (rule == made_->rules_.end()) {
-            report(
-                table,
-                key_of(table, member),
-                0,
-                "unknown rule \"" + member.key + '"',
-                nearest_word(member.key, rule_ids())
-            );
+            if (!lacks_files_)
+                report(
+                    table,
+                    key_of(table, member),
+                    0,
+                    "unknown rule \"" + member.key + '"',
+                    nearest_word(member.key, rule_ids())
+                );
             continue;
         }
         const auto word = std::ranges::find(words, member.text);
@@ -70,7 +71,8 @@ void RuleLoader::read_modes(const ConfigTable& table, const ConfigValue& modes, 
 void RuleLoader::read_override(ConfigTable& table) {
     Override made;
     made.place = table.place();
-    made.scope = read_scope(table);
+    made.source = source_;
+    made.scope = read_scope(table, made.scoped_names);
     if (auto thresholds = table.table("thresholds")) {
         std::tie(made.junk, made.reject) = read_threshold_values(*thresholds);
         check_thresholds(
@@ -85,29 +87,22 @@ void RuleLoader::read_override(ConfigTable& table) {
     const auto modes = table.value("modes");
     if (modes) read_modes(table, *modes, made);
     if (const auto expires = table.value("expires")) {
-        const bool is_time = expires->kind == Kind::date || expires->kind == Kind::text;
-        made.expires = is_time ? parse_time(expires->text) : std::nullopt;
-        if (!made.expires)
-            table.error(expires->place, "expected a date such as 2027-01-31");
-        else if (*made.expires <= system_clock().wall())
+        made.expires = read_expiry(table, *expires);
+        if (made.expires && *made.expires <= system_clock().wall())
             table.warning(expires->place, "this override has expired: it is off");
     }
+    table.need(
+        {"domains", "recipients", "listeners", "clients"},
+        table.place(),
+        "an override needs \"domains\", \"recipients\", \"listeners\" or \"clients\": for all there is "
+        "[thresholds]"
+    );
+    table.need(
+        {"thresholds", "worst", "modes"},
+        table.place(),
+        "an override needs \"thresholds\", \"worst\" or \"modes\": this one changes nothing"
+    );
     table.finish();
-    const bool names_somebody =
-        table.has("domains") || table.has("recipients") || table.has("listeners") || table.has("clients");
-    if (!names_somebody) {
-        table.error(
-            table.place(),
-            "an override needs \"domains\", \"recipients\", \"listeners\" or \"clients\": for all there is "
-            "[thresholds]"
-        );
-    }
-    if (!table.has("thresholds") && !table.has("worst") && !table.has("modes")) {
-        table.error(
-            table.place(),
-            "an override needs \"thresholds\", \"worst\" or \"modes\": this one changes nothing"
-        );
-    }
     made_->overrides_.push_back(std::move(made));
 }
 
@@ -120,39 +115,37 @@ std::optional<FactValue> RuleLoader::to_list_fact(
         );
         return std::nullopt;
     }
+    bool are_good = true;
     if (row.type == FactType::texts) {
         TextList list;
         for (const ConfigValue& item : value.list) {
             const bool fits = row.words.empty() || std::ranges::find(row.words, item.text) != row.words.end();
-            if (item.kind != Kind::text || !fits) {
-                table.error(
-                    item.place,
-                    row.name + " never has \"" + item.text + '"',
-                    nearest_word(item.text, row.words)
-                );
-                return std::nullopt;
-            }
             list.items.push_back(item.text);
+            if (item.kind == Kind::text && (fits || may_be_declared(row.name))) continue;
+            table.error(
+                item.place, row.name + " never has \"" + item.text + '"', nearest_word(item.text, row.words)
+            );
+            are_good = false;
         }
-        return list;
+        return are_good ? std::optional<FactValue>(std::move(list)) : std::nullopt;
     }
     ResultList list;
     for (const ConfigValue& item : value.list) {
         if (item.kind != Kind::table) {
             table.error(item.place, row.name + " is a list of results: expected { ... }");
-            return std::nullopt;
+            are_good = false;
+            continue;
         }
         ResultRow& made = list.rows.emplace_back();
         for (const ConfigValue& field : item.table) {
             const auto key_place = [&] { return key_of(table, field).text_place; };
-            if (!row.words.empty() && !is_known_field(table, field, row.words, key_place))
-                return std::nullopt;
+            if (!row.words.empty() && !is_known_field(table, field, row.words, key_place)) are_good = false;
             made.emplace_back(
                 field.key, field.kind == Kind::integer ? std::to_string(field.integer) : field.text
             );
         }
     }
-    return list;
+    return are_good ? std::optional<FactValue>(std::move(list)) : std::nullopt;
 }
 
 std::optional<FactValue> RuleLoader::to_fact(
@@ -213,13 +206,14 @@ void RuleLoader::read_given(const ConfigTable& table, const ConfigValue& given, 
     for (const ConfigValue& member : given.table) {
         const auto fact = dictionary.find(member.key);
         if (!fact) {
-            report(
-                table,
-                key_of(table, member),
-                0,
-                "unknown fact \"" + member.key + '"',
-                nearest_word(member.key, dictionary.names())
-            );
+            if (!may_be_declared(member.key))
+                report(
+                    table,
+                    key_of(table, member),
+                    0,
+                    "unknown fact \"" + member.key + '"',
+                    nearest_word(member.key, dictionary.names())
+                );
             continue;
         }
         if (auto value = to_fact(table, dictionary.row(*fact), member))
@@ -233,7 +227,7 @@ void RuleLoader::check_rule_name(const ConfigTable& table, const ConfigValue& va
     };
     if (std::ranges::find(others, value.text) != others.end()) return;
     auto ids = rule_ids();
-    if (std::ranges::find(ids, value.text) != ids.end()) return;
+    if (lacks_files_ || std::ranges::find(ids, value.text) != ids.end()) return;
     ids.insert(ids.end(), others.begin(), others.end());
     table.error(value.place, "unknown rule \"" + value.text + '"', nearest_word(value.text, ids));
 }
@@ -295,7 +289,16 @@ void RuleLoader::read_test(ConfigTable& table, const RuleFile& file) {
     RuleTest test;
     test.place = table.place();
     test.folder = folder_;
-    if (const auto name = table.text("name")) test.name = *name;
+    if (const auto name = table.text("name")) {
+        test.name = *name;
+        const SourcePlace place = table.value_place("name");
+        const auto [found, is_new] = test_names_.emplace(std::pair(folder_, *name), place);
+        if (!is_new && reading_ != RuleReading::as_it_was)
+            table.error(
+                place,
+                "a test of this name stands already at " + found->second.to_string() + " in this folder"
+            );
+    }
     if (const auto at = table.word("at", {"connect", "helo", "mail", "rcpt", "data", "end"})) {
         test.stage = parse_stage(*at).value_or(Stage::end);
     }
@@ -309,11 +312,10 @@ void RuleLoader::read_test(ConfigTable& table, const RuleFile& file) {
     static_cast<void>(table.value("recipient"));
     if (const auto given = table.value("given")) read_given(table, *given, test);
     if (const auto expect = table.value("expect")) read_expected(table, *expect, test);
+    for (const std::string_view key : {"name", "given", "expect"})
+        if (!has_record || key == "name")
+            table.need({std::string(key)}, table.place(), "a test needs \"" + std::string(key) + '"');
     table.finish();
-    for (const std::string_view key : {"name", "given", "expect"}) {
-        if (table.has(key) || (has_record && key != "name")) continue;
-        table.error(table.place(), "a test needs \"" + std::string(key) + '"');
-    }
     made_->tests_.push_back(std::move(test));
 }
 

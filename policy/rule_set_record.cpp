@@ -31,7 +31,7 @@ std::vector<RuleSource> keepable_sources(const RuleSet& rules) {
 }  // namespace
 
 RuleSetRecord record_of(const RuleSet& rules) {
-    RuleSetRecord record{{}, rules.dictionary().names()};
+    RuleSetRecord record{{}, rules.dictionary().names(), rules.folders()};
     for (RuleSource& source : keepable_sources(rules)) {
         if (source.content.size() > source_limit_octets) source.content.clear();
         record.sources.push_back(std::move(source));
@@ -48,6 +48,8 @@ std::string encode(const RuleSetRecord& record) {
     }
     for (const std::string& fact : record.facts)
         made.add_facts(fact);
+    for (const std::string& folder : record.folders)
+        made.add_folders(folder);
     return made.SerializeAsString();
 }
 
@@ -58,6 +60,7 @@ std::optional<RuleSetRecord> decode_rule_set(std::string_view octets) {
     for (const auto& source : stored.sources())
         record.sources.push_back({source.name(), source.content()});
     record.facts.assign(stored.facts().begin(), stored.facts().end());
+    record.folders.assign(stored.folders().begin(), stored.folders().end());
     return record;
 }
 

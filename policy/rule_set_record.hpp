@@ -14,6 +14,7 @@ namespace wicket {
 struct RuleSetRecord {
     std::vector<RuleSource> sources;
     std::vector<std::string> facts;
+    std::vector<std::string> folders = {};  // where the sources stood; none of earlier versions
     bool operator==(const RuleSetRecord&) const = default;
 };
 

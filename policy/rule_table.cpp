@@ -125,6 +125,14 @@ std::vector<RuleTableRow> rule_table(const RuleSet& rules) {
              .origin = place_cell(list.place),
              .detail = fmt::format("{}, {} entries of {}", list.kind, list.entries, list.file)}
         );
+    for (const ShownPattern& pattern : made.shown_patterns())
+        rows.push_back(
+            {.kind = "pattern",
+             .check = "pattern." + pattern.id,
+             .stage = "end",
+             .origin = place_cell(pattern.place),
+             .detail = pattern.detail}
+        );
     for (const Rule& rule : made.rules())
         rows.push_back(
             {.kind = "rule",

@@ -11,7 +11,7 @@ namespace wicket {
 
 /// One row. What does not apply is empty.
 struct RuleTableRow {
-    std::string kind = {};    // rule, threshold, override, list, dnsbl
+    std::string kind = {};    // threshold, dnsbl, list, pattern, rule, override
     std::string check = {};   // its id or name
     std::string stage = {};   // at which it answers
     std::string points = {};  // "3", "3..5" of several cases
@@ -22,7 +22,7 @@ struct RuleTableRow {
     std::string detail = {};  // conditions, expiry, what it replaces
 };
 
-/// Thresholds, block lists, lists, rules in file order, overrides.
+/// Thresholds, block lists, lists, patterns, rules in file order, overrides.
 std::vector<RuleTableRow> rule_table(const RuleSet& rules);
 
 }  // namespace wicket

@@ -1,7 +1,6 @@
 #include "policy/rule_variants.hpp"
 
-#include "policy/compiled_rules.hpp"
-#include "policy/rule_source.hpp"
+#include "policy/applied_overrides.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -21,18 +20,8 @@ std::optional<Millipoints> thousandths_of(std::optional<double> points) {
 }  // namespace
 
 Thresholds thresholds_for(const RuleSet& rules, const Facts& facts) {
-    const CompiledRules& made = compiled(rules);
-    std::optional<Millipoints> junk;
-    std::optional<Millipoints> reject;
-    for (const Override& one : made.overrides()) {
-        if (!one.applies_to(facts)) continue;
-        if (!junk) junk = one.junk;
-        if (!reject) reject = one.reject;
-    }
-    return {
-        shown_points(junk.value_or(made.junk_threshold())),
-        shown_points(reject.value_or(made.reject_threshold()))
-    };
+    const AppliedOverrides applied = applied_overrides(compiled(rules), facts);
+    return {shown_points(applied.junk), shown_points(applied.reject)};
 }
 
 std::shared_ptr<const RuleSet> with_modes(
@@ -63,6 +52,13 @@ std::shared_ptr<const RuleSet> with_thresholds(
     return compiled(rules).with_thresholds(thousandths_of(junk), thousandths_of(reject));
 }
 
+std::shared_ptr<const RuleSet> without_worst(const RuleSet& rules, const Facts& facts) {
+    const CompiledRules& made = compiled(rules);
+    const Override* by = applied_overrides(made, facts).worst_by;
+    return by != nullptr ? made.without_worst(static_cast<std::size_t>(by - made.overrides().data()))
+                         : nullptr;
+}
+
 std::vector<RuleBrief> briefs_of(const RuleSet& rules) {
     std::vector<RuleBrief> briefs;
     for (const Rule& rule : compiled(rules).rules())
@@ -73,10 +69,7 @@ std::vector<RuleBrief> briefs_of(const RuleSet& rules) {
 std::string text_of_rule(const RuleSet& rules, std::string_view id) {
     const CompiledRules& made = compiled(rules);
     const auto rule = std::ranges::find(made.rules(), id, &Rule::id);
-    if (rule == made.rules().end()) return {};
-    const auto source = std::ranges::find(made.sources(), rule->source, &RuleSource::name);
-    if (source == made.sources().end()) return {};
-    return table_text(source->content, rule->place.line);
+    return rule != made.rules().end() ? made.table_at(rule->source, rule->place) : std::string();
 }
 
 }  // namespace wicket

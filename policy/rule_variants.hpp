@@ -13,6 +13,8 @@ namespace wicket {
 struct Thresholds {
     double junk = 0;
     double reject = 0;
+
+    bool operator==(const Thresholds&) const = default;
 };
 
 /// Those that apply to these facts, overrides included.
@@ -30,6 +32,9 @@ std::shared_ptr<const RuleSet> with_shadow(const RuleSet& rules, const std::vect
 std::shared_ptr<const RuleSet> with_thresholds(
     const RuleSet& rules, std::optional<double> junk, std::optional<double> reject
 );
+/// The same rules without the `worst` of the override that decides how hard the verdict may be for these
+/// facts; nullptr if none does.
+std::shared_ptr<const RuleSet> without_worst(const RuleSet& rules, const Facts& facts);
 
 /// What a table of rules shows of each.
 struct RuleBrief {

@@ -43,6 +43,9 @@ public:
     /// What the hash is taken over, in that order. recompile_rules() of these is the same rule set again,
     /// with the same hash.
     virtual const std::vector<RuleSource>& sources() const = 0;
+    /// Where they were read from, as places name it: what stands before the names of the files of each
+    /// folder.
+    virtual const std::vector<std::string>& folders() const = 0;
     /// Labels of DNS lists' zones, in lower case, that nobody may read: of lists that are off or replaced,
     /// too.
     virtual const std::vector<std::string>& customer_keys() const = 0;
@@ -60,21 +63,34 @@ public:
 /// A set that was in force once is taken as it was, without the linter of today.
 enum class RuleReading : std::uint8_t { for_use, for_check, as_it_was };
 
-/// nullptr if there was any error. `folders` in order; a folder that does not exist is an error.
+/// The domains of the configuration, as A-labels in lower case, and how a scope that names none of them is
+/// reported.
+struct ServedDomains {
+    std::vector<std::string> names;
+    Severity severity = Severity::error;
+};
+
+/// nullptr if there was any error, but in the names of scopes. `folders` in order; a folder that does not
+/// exist is an error. `domains`, if not null, is what scopes are held against.
 std::shared_ptr<const RuleSet> load_rules(
     const std::vector<std::string>& folders,
     Diagnostics& diagnostics,
-    RuleReading reading = RuleReading::for_use
+    RuleReading reading = RuleReading::for_use,
+    const ServedDomains* domains = nullptr
 );
 /// The same from texts {file name, content}: a folder is what stands before the last `/` of a name.
 std::shared_ptr<const RuleSet> compile_rules(
     const std::vector<std::pair<std::string, std::string>>& files,
     Diagnostics& diagnostics,
-    RuleReading reading = RuleReading::for_use
+    RuleReading reading = RuleReading::for_use,
+    const ServedDomains* domains = nullptr
 );
-/// The same rule set from its sources.
+/// The same rule set from its sources. Places name their files as in those `folders`, in order; without them
+/// as the sources are named.
 std::shared_ptr<const RuleSet> recompile_rules(
-    const std::vector<RuleSource>& sources, Diagnostics& diagnostics
+    const std::vector<RuleSource>& sources,
+    Diagnostics& diagnostics,
+    const std::vector<std::string>& folders = {}
 );
 
 struct RuleTestResult {

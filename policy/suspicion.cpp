@@ -38,15 +38,19 @@ std::uint64_t domain_key(const DecisionRecord& record) {
     return hash_of({domain_of_sender(record), network_of(record)});
 }
 
-std::uint64_t envelope_key(const DecisionRecord& record) {
+std::string envelope_text(const DecisionRecord& record) {
     std::vector<std::string> to;
     for (const RecordRecipient& recipient : record.recipients)
         to.push_back(lower_case(recipient.address));
     std::ranges::sort(to);
-    std::string joined;
+    std::string joined = fmt::format("{}\n{}\n", record.from, network_of(record));
     for (const std::string& address : to)
         joined += address + ',';
-    return hash_of({record.from, network_of(record), joined});
+    return joined;
+}
+
+std::uint64_t record_key(const DecisionRecord& record) {
+    return hash_of({record.id.to_string()});
 }
 
 /// Who has no name cannot be known again.
@@ -114,7 +118,7 @@ const std::vector<SignRow>& sign_table() {
         {allow_listed,    "allow_listed",    3, "an allow list knows the host"                                     },
         {domain_accepted, "domain_accepted", 2, "mail of this domain was accepted from this network before"        },
         {spf_pass,        "spf_pass",        1, "SPF passed, for another domain than the author's or one not known"},
-        {retried,         "retried",         2, "the same network sent the same envelope again, minutes later"     },
+        {retried,         "retried",         2, "the same network sent the same message again, minutes later"      },
         {single_rule,     "single_rule",     2, "without one rule it would have passed"                            },
         {low_margin,      "low_margin",      1, "at most one point over the threshold"                             },
     };
@@ -167,18 +171,43 @@ void SenderHistory::learn(const StoredRecord& stored) {
     if (record.verdict.action == Action::accept) {
         note(senders_, sender_key(record), record.time);
         note(domains_, domain_key(record), record.time);
+        put_off_.erase(hash_of({envelope_text(record)}));  // it has come
         return;
     }
     if (!is_refusal(record, DeferredToo::yes)) return;
-    const std::uint64_t key = envelope_key(record);
-    if (envelopes_.size() >= limit_ && !envelopes_.contains(key)) {
+    if (refusals_.size() >= limit_) {
         is_capped_ = true;
         return;
     }
-    Tries& tries = envelopes_[key];
+    Tries& tries = tries_of(record);
     if (tries.count++ == 0) tries.first = record.time;
     tries.last = record.time;
-    tries.latest = record.id;
+    refusals_.emplace(record_key(record), &tries);
+}
+
+bool SenderHistory::wants_evidence(const DecisionRecord& record) {
+    return has_sender(record) && record.size != 0 && is_refusal(record, DeferredToo::yes);
+}
+
+SenderHistory::Tries& SenderHistory::tries_of(const DecisionRecord& record) {
+    const std::string envelope = envelope_text(record);
+    const std::uint64_t envelope_key = hash_of({envelope});
+    const bool is_put_off =
+        record.verdict.action == Action::greylist || record.verdict.action == Action::defer;
+    if (is_put_off && record.message_sha256.empty()) {
+        Tries*& found = put_off_[envelope_key];
+        return found != nullptr ? *found : *(found = &tries_.emplace_back());
+    }
+    const std::string what = record.message_sha256.empty()
+                                 ? fmt::format("{} {}", to_string(record.verdict.action), record.verdict.rule)
+                                 : "sha256 " + record.message_sha256;
+    Tries*& found = messages_[hash_of({envelope, what})];
+    if (found != nullptr) return *found;
+    const auto before = put_off_.find(envelope_key);
+    if (before == put_off_.end()) return *(found = &tries_.emplace_back());
+    found = before->second;
+    put_off_.erase(before);
+    return *found;
 }
 
 bool SenderHistory::accepted_sender_before(const DecisionRecord& record) const {
@@ -191,8 +220,8 @@ bool SenderHistory::accepted_domain_before(const DecisionRecord& record) const {
 
 const SenderHistory::Tries* SenderHistory::tries(const DecisionRecord& record) const {
     if (!has_sender(record)) return nullptr;
-    const auto found = envelopes_.find(envelope_key(record));
-    return found != envelopes_.end() ? &found->second : nullptr;
+    const auto found = refusals_.find(record_key(record));
+    return found != refusals_.end() ? found->second : nullptr;
 }
 
 std::vector<Sign> signs_of(

@@ -6,6 +6,7 @@
 #include "policy/record.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,7 @@ enum class SignKind : std::uint8_t {
     allow_listed,     // an allow list knows the host
     domain_accepted,  // the sender's domain was accepted before, from this network
     spf_pass,         // SPF passed, but the author is not known or is another domain
-    retried,          // the same host sent the same envelope again, as mail servers do
+    retried,          // the same network sent the same message again, as mail servers do
     single_rule,      // one rule alone decided
     low_margin,       // hardly over the threshold
 };
@@ -47,25 +48,30 @@ inline constexpr int suspect_weight = 4;
 
 // Each table of a history holds no more: some 30 octets an entry. What comes later is then not learned.
 inline constexpr std::size_t history_limit = 400'000;
-// The same envelope again within this time is a client that does not read replies, not a queue.
+// The same message again within this time is a client that does not read replies, not a queue.
 inline constexpr std::chrono::minutes retry_pause{5};
 
 class SenderHistory {
 public:
     explicit SenderHistory(std::size_t limit = history_limit) : limit_(limit) {}
+    SenderHistory(const SenderHistory&) = delete;
+    SenderHistory& operator=(const SenderHistory&) = delete;
 
+    /// Whether learn() needs the evidence of the record, which has the hash of its message.
+    static bool wants_evidence(const DecisionRecord& record);
     /// In the order of time.
     void learn(const StoredRecord& stored);
 
     bool accepted_sender_before(const DecisionRecord& record) const;
     bool accepted_domain_before(const DecisionRecord& record) const;
+    /// Tries to hand over one message: known by its hash where it was taken, else by what refused it. What
+    /// was put off before there was a message belongs to what came next in the same envelope.
     struct Tries {
-        std::uint64_t count = 0;  // refusals of this envelope from this network
+        std::uint64_t count = 0;  // refusals
         WallTime first{};
         WallTime last{};
-        RecordId latest;
     };
-    /// nullptr if nothing was learned of it.
+    /// nullptr if it was not learned as a refusal. Two tries of one message have the same.
     const Tries* tries(const DecisionRecord& record) const;
     /// Whether a table was full: then signs may be missing.
     bool is_capped() const { return is_capped_; }
@@ -73,12 +79,16 @@ public:
 private:
     using Times = std::unordered_map<std::uint64_t, WallTime>;
     void note(Times& times, std::uint64_t key, WallTime time);
+    Tries& tries_of(const DecisionRecord& record);
     static bool is_before(const Times& times, std::uint64_t key, WallTime time);
 
     std::size_t limit_;
     Times senders_;  // when first accepted
     Times domains_;
-    std::unordered_map<std::uint64_t, Tries> envelopes_;
+    std::deque<Tries> tries_;
+    std::unordered_map<std::uint64_t, Tries*> messages_;  // by envelope, and hash or what refused it
+    std::unordered_map<std::uint64_t, Tries*> put_off_;   // by envelope: what has no message yet
+    std::unordered_map<std::uint64_t, Tries*> refusals_;  // by id of the record
     bool is_capped_ = false;
 };
 

@@ -1,6 +1,6 @@
 #include "policy/whatif.hpp"
 
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -57,8 +57,15 @@ void WhatIfTally::add(const WhatIfTally& other) {
         reasons[reason] += count;
 }
 
+// What examines a record again reads more of it than the rules do.
 WhatIf::WhatIf(const RuleSet& rules, RuleSetSource kept, Reexamine reexamine)
-    : rules_(rules), kept_(std::move(kept)), reexamine_(std::move(reexamine)), reader_(rules.dictionary()) {}
+    : rules_(rules),
+      kept_(std::move(kept)),
+      reexamine_(std::move(reexamine)),
+      reader_(
+          reexamine_ ? DecisionReader(rules.dictionary())
+                     : DecisionReader(rules.dictionary(), deciding_facts(rules))
+      ) {}
 
 WhatIf::Lacking WhatIf::lacking_of(const std::optional<RuleSetRecord>& kept) const {
     if (!kept) return {missing_facts(rules_), {}};

@@ -11,11 +11,11 @@ namespace wicket {
 
 class WireReader {
 public:
-    explicit WireReader(std::string_view octets) : rest_(octets) {}
+    explicit WireReader(std::string_view octets) : at_(octets.data()), end_(at_ + octets.size()) {}
 
     /// Goes to the next field; false at the end, and if what comes is no field.
     bool next() {
-        if (rest_.empty() || !is_good_) return false;
+        if (at_ == end_ || !is_good_) return false;
         const std::uint64_t tag = varint();
         field_ = static_cast<int>(tag >> 3U);
         if (field_ == 0) return fail();
@@ -24,9 +24,9 @@ public:
             case 1: number_ = fixed(8); break;
             case 2: {
                 const std::uint64_t length = varint();
-                if (length > rest_.size()) return fail();
-                octets_ = rest_.substr(0, static_cast<std::size_t>(length));
-                rest_.remove_prefix(static_cast<std::size_t>(length));
+                if (length > left()) return fail();
+                octets_ = {at_, static_cast<std::size_t>(length)};
+                at_ += length;
                 break;
             }
             case 5: number_ = fixed(4); break;
@@ -50,11 +50,16 @@ private:
         is_good_ = false;
         return false;
     }
+    std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
     std::uint64_t varint() {
+        // Most tags, lengths and numbers are one octet.
+        if (at_ != end_ && static_cast<unsigned char>(*at_) < 0x80) return static_cast<unsigned char>(*at_++);
+        return long_varint();
+    }
+    std::uint64_t long_varint() {
         std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-            const auto octet = static_cast<unsigned char>(rest_.front());
-            rest_.remove_prefix(1);
+        for (unsigned shift = 0; shift < 64 && at_ != end_; shift += 7) {
+            const auto octet = static_cast<unsigned char>(*at_++);
             value |= static_cast<std::uint64_t>(octet & 0x7FU) << shift;
             if (octet < 0x80) return value;
         }
@@ -63,17 +68,17 @@ private:
     }
     std::uint64_t fixed(std::size_t size) {
         std::uint64_t value = 0;
-        if (rest_.size() < size) {
+        if (left() < size) {
             is_good_ = false;
             return value;
         }
-        for (std::size_t at = 0; at < size; ++at)
-            value |= static_cast<std::uint64_t>(static_cast<unsigned char>(rest_[at])) << (8 * at);
-        rest_.remove_prefix(size);
+        for (std::size_t octet = 0; octet < size; ++octet)
+            value |= static_cast<std::uint64_t>(static_cast<unsigned char>(*at_++)) << (8 * octet);
         return value;
     }
 
-    std::string_view rest_;
+    const char* at_;
+    const char* end_;
     std::string_view octets_;
     std::uint64_t number_ = 0;
     int field_ = 0;

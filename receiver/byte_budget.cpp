@@ -18,6 +18,10 @@ bool take(std::atomic<std::uint64_t>& counter, std::uint64_t octets, std::uint64
     return true;
 }
 
+bool fits(const std::atomic<std::uint64_t>& counter, std::uint64_t octets, std::uint64_t limit) {
+    return octets <= limit && counter.load(std::memory_order_relaxed) <= limit - octets;
+}
+
 }  // namespace
 
 struct ByteBudget::Counters {
@@ -43,10 +47,7 @@ ByteBudget::Lease ByteBudget::lease() const {
 }
 
 bool ByteBudget::has_room_for(std::uint64_t octets) const {
-    const bool in_memory = octets <= message_memory_limit_octets;
-    const std::uint64_t used = in_memory ? memory_octets() : spool_octets();
-    const std::uint64_t limit = in_memory ? memory_limit_octets_ : spool_limit_octets_;
-    return octets <= limit && used <= limit - octets;
+    return lease().has_room_for(octets);
 }
 
 std::uint64_t ByteBudget::memory_octets() const {
@@ -97,6 +98,13 @@ ByteBudget::Lease::Grant ByteBudget::Lease::grow_to(std::uint64_t octets) {
     spool_octets_ = octets;
     counters_->memory_octets.fetch_sub(std::exchange(memory_octets_, 0), std::memory_order_relaxed);
     return Grant::granted;
+}
+
+bool ByteBudget::Lease::has_room_for(std::uint64_t octets) const {
+    if (octets <= memory_octets_ || octets <= spool_octets_) return true;
+    if (octets <= message_memory_limit_octets)
+        return fits(counters_->memory_octets, octets - memory_octets_, memory_limit_octets_);
+    return fits(counters_->spool_octets, octets - spool_octets_, spool_limit_octets_);
 }
 
 void ByteBudget::Lease::give_back() {

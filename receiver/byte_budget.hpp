@@ -28,11 +28,14 @@ public:
         enum class Grant : std::uint8_t { granted, exhausted };
         /// Makes the lease as large as the whole message is now. exhausted: nothing has changed.
         Grant grow_to(std::uint64_t octets);
+        /// Whether grow_to() would be granted now.
+        bool has_room_for(std::uint64_t octets) const;
+        /// Makes it a lease of nothing.
+        void give_back();
 
     private:
         friend class ByteBudget;
         explicit Lease(const ByteBudget& budget);
-        void give_back();
 
         std::shared_ptr<Counters> counters_;
         std::uint64_t memory_limit_octets_;
@@ -43,8 +46,8 @@ public:
 
     /// A lease of nothing.
     Lease lease() const;
-    /// Whether a message of this size would fit now. Reserves nothing: what a client only announces must not
-    /// keep out those who send.
+    /// Whether a new message of this size would fit now. Reserves nothing: what a client only announces must
+    /// not keep out those who send.
     bool has_room_for(std::uint64_t octets) const;
 
     std::uint64_t memory_octets() const;

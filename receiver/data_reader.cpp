@@ -2,7 +2,6 @@
 
 #include "base/text.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 namespace wicket {
@@ -16,13 +15,7 @@ std::size_t find_octet(std::string_view text, char wanted, std::size_t begin, st
     return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) : end;
 }
 
-// RFC 5322 section 4.5.3: white space may precede the colon of an obsolete field.
-bool is_received_field(std::string_view line_start) {
-    constexpr std::string_view name = "Received";
-    if (!starts_with_ignoring_case(line_start, name)) return false;
-    const std::size_t colon = line_start.find_first_not_of(" \t", name.size());
-    return colon != std::string_view::npos && line_start[colon] == ':';
-}
+constexpr std::string_view hop_field = "received:";
 
 }  // namespace
 
@@ -149,12 +142,9 @@ void DataReader::end_line(std::string_view part) {
     const std::uint64_t length = line_octets_ + part.size() + crlf.size();
     if (length > limits_.text_line_octets) set_fault(MessageFault::line_too_long);
     if (in_header_) {
-        if (line_octets_ != 0) {
-            hold_line(part);
-            part = {line_start_.data(), line_start_size_};
-        }
-        look_at_header_line(part, length);
-        line_start_size_ = 0;
+        follow_hop_field(part);
+        count_header_line(length);
+        hop_field_octets_ = 0;
     }
     line_octets_ = 0;
 }
@@ -163,13 +153,25 @@ void DataReader::end_line(std::string_view part) {
 void DataReader::hold_line(std::string_view part) {
     line_octets_ += part.size();
     if (line_octets_ > limits_.text_line_octets) set_fault(MessageFault::line_too_long);
-    if (!in_header_) return;
-    const std::string_view start = part.substr(0, line_start_octets - line_start_size_);
-    std::ranges::copy(start, line_start_.begin() + line_start_size_);
-    line_start_size_ = static_cast<std::uint8_t>(line_start_size_ + start.size());
+    if (in_header_) follow_hop_field(part);
 }
 
-void DataReader::look_at_header_line(std::string_view start, std::uint64_t length_octets) {
+/// The next octets of a line of the header, however it is cut. RFC 5322 section 4.5.3: white space may
+/// precede the colon of an obsolete field, as much as its sender likes.
+void DataReader::follow_hop_field(std::string_view part) {
+    for (const char c : part) {
+        if (hop_field_octets_ >= hop_field.size()) return;
+        const bool is_before_colon = hop_field_octets_ + 1U == hop_field.size();
+        if (is_before_colon && is_wsp(c)) continue;
+        if (lower_case(c) != hop_field[hop_field_octets_]) {
+            hop_field_octets_ = not_a_hop;
+            return;
+        }
+        ++hop_field_octets_;
+    }
+}
+
+void DataReader::count_header_line(std::uint64_t length_octets) {
     // RFC 5322 section 2.1: an empty line ends the header.
     if (length_octets == crlf.size()) {
         in_header_ = false;
@@ -179,7 +181,8 @@ void DataReader::look_at_header_line(std::string_view start, std::uint64_t lengt
     if (header_octets_ > limits_.header_octets || ++header_lines_ > limits_.header_lines)
         set_fault(MessageFault::header_too_large);
     // RFC 5321 section 6.3: many Received fields mean a loop.
-    if (is_received_field(start) && ++hops_ > limits_.hops) set_fault(MessageFault::too_many_hops);
+    if (hop_field_octets_ == hop_field.size() && ++hops_ > limits_.hops)
+        set_fault(MessageFault::too_many_hops);
 }
 
 void DataReader::set_fault(MessageFault fault) {

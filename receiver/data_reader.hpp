@@ -5,7 +5,6 @@
 
 #include "receiver/options.hpp"
 
-#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -85,12 +84,11 @@ private:
     void keep(std::string_view run);
     void end_line(std::string_view part);
     void hold_line(std::string_view part);
-    void look_at_header_line(std::string_view start, std::uint64_t length_octets);
+    void follow_hop_field(std::string_view part);
+    void count_header_line(std::uint64_t length_octets);
     void set_fault(MessageFault fault);
 
-    // What a line of the header must begin with to be counted; more is not held of a line that comes in
-    // parts.
-    static constexpr std::size_t line_start_octets = 16;
+    static constexpr std::uint8_t not_a_hop = UINT8_MAX;
 
     const ReceiverLimits& limits_;
     MessageSink& sink_;
@@ -99,8 +97,7 @@ private:
     State state_ = State::line_start;
     MessageFault fault_ = MessageFault::none;
     bool in_header_ = true;
-    std::uint8_t line_start_size_ = 0;
-    std::array<char, line_start_octets> line_start_{};
+    std::uint8_t hop_field_octets_ = 0;  // of "Received:", that the line being read begins with, or not_a_hop
     std::uint32_t header_lines_ = 0;
     std::uint32_t hops_ = 0;
     std::uint64_t header_octets_ = 0;

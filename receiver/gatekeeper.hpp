@@ -45,6 +45,12 @@ struct MailArguments {
     bool is_8bit = false;
 };
 
+/// Of a refused MAIL or RCPT.
+struct RefusedPath {
+    bool is_read = false;            // false: it was no path, or none was asked for
+    std::optional<Mailbox> mailbox;  // nullopt is the null reverse-path
+};
+
 class Visit {
 public:
     virtual ~Visit() = default;
@@ -64,8 +70,11 @@ public:
     virtual boost::asio::awaitable<MessageAnswer> message(SharedMessage message) = 0;
 
     /// A refusal by the session itself inside a transaction or of a whole command (protocol, limit): so that
-    /// the record has it. `which` is "protocol" or "limit". Returns the reply with the id at its end.
-    virtual SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) = 0;
+    /// the record has it. `which` is "protocol" or "limit"; `path` is what the MAIL or RCPT named, as far as
+    /// it could be read. Returns the reply with the id at its end.
+    virtual SmtpReply refused_by_session(
+        Stage stage, std::string which, SmtpReply reply, RefusedPath path = {}
+    ) = 0;
     /// A reply inside a transaction that only follows from what came before and decides nothing, such as that
     /// to DATA when all recipients were refused. Returns it with the id under which the transaction is found.
     virtual SmtpReply following_reply(SmtpReply reply) = 0;

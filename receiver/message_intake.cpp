@@ -33,15 +33,24 @@ MessageIntake::MessageIntake(
       reader_(framing, options.bare_newline, options.limits, *this) {}
 
 MessageFault MessageIntake::append(std::string_view octets) {
-    if (lease_.grow_to(writer_.size() + octets.size()) == ByteBudget::Lease::Grant::exhausted)
+    const MessageFault fault = keep(octets);
+    if (fault != MessageFault::none) {
+        writer_.reset();
+        lease_.give_back();
+    }
+    return fault;
+}
+
+MessageFault MessageIntake::keep(std::string_view octets) {
+    if (lease_.grow_to(writer_->size() + octets.size()) == ByteBudget::Lease::Grant::exhausted)
         return MessageFault::budget_spent;
-    if (const auto appended = writer_.append(octets); !appended) return fault_of(appended.error());
+    if (const auto appended = writer_->append(octets); !appended) return fault_of(appended.error());
     return MessageFault::none;
 }
 
 std::expected<SharedMessage, MessageFault> MessageIntake::finish() {
     if (reader_.fault() != MessageFault::none) return std::unexpected(reader_.fault());
-    auto message = writer_.finish();
+    auto message = writer_->finish();
     if (!message) return std::unexpected(fault_of(message.error()));
     const auto leased = std::make_shared<LeasedMessage>(std::move(*message), std::move(lease_));
     return SharedMessage(leased, leased->message.get());

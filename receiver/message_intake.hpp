@@ -7,6 +7,7 @@
 #include "receiver/data_reader.hpp"
 
 #include <expected>
+#include <optional>
 
 namespace wicket {
 
@@ -18,6 +19,8 @@ public:
     MessageIntake& operator=(const MessageIntake&) = delete;
 
     DataReader& reader() { return reader_; }
+    /// Whether the budget has room for the message to become this large, with what it holds already.
+    bool has_room_for(std::uint64_t octets) const { return lease_.has_room_for(octets); }
 
     /// The whole message, once the reader has ended; the intake is of no more use. What it holds of the
     /// budget is given back when the last owner of the message lets go.
@@ -25,8 +28,10 @@ public:
 
 private:
     MessageFault append(std::string_view octets) override;
+    MessageFault keep(std::string_view octets);
 
-    MessageWriter writer_;
+    // nullopt once it has failed: others need what the message took, while its client sends the rest.
+    std::optional<MessageWriter> writer_;
     ByteBudget::Lease lease_;
     DataReader reader_;
 };

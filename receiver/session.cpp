@@ -218,8 +218,8 @@ void SmtpSession::refuse(int code, std::string_view enhanced, std::string_view t
     send_refusal({.code = code, .enhanced = std::string(enhanced), .text = std::string(text)});
 }
 
-void SmtpSession::refuse_recorded(Stage stage, std::string_view which, SmtpReply reply) {
-    send_refusal(visit_.refused_by_session(stage, std::string(which), std::move(reply)));
+void SmtpSession::refuse_recorded(Stage stage, std::string_view which, SmtpReply reply, RefusedPath path) {
+    send_refusal(visit_.refused_by_session(stage, std::string(which), std::move(reply), std::move(path)));
 }
 
 /// What comes next cannot be trusted to be commands, so none of it is read.

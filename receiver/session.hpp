@@ -95,7 +95,7 @@ private:
     void send(const SmtpReply& reply);
     void send_refusal(const SmtpReply& reply);
     void refuse(int code, std::string_view enhanced, std::string_view text);
-    void refuse_recorded(Stage stage, std::string_view which, SmtpReply reply);
+    void refuse_recorded(Stage stage, std::string_view which, SmtpReply reply, RefusedPath path = {});
     void drop(Stage stage, std::string_view text);
     void close_with(std::string_view enhanced, std::string_view text);
     void close() { phase_ = Phase::closing; }
@@ -117,8 +117,8 @@ private:
     NextStep on_mail(std::string_view argument);
     void mail_accepted();
     NextStep on_rcpt(std::string_view argument);
-    void refuse_address(Stage stage, const AddressError& error);
-    void refuse_parameters(Stage stage, ParameterFault fault);
+    void refuse_address(Stage stage, const AddressError& error, RefusedPath path = {});
+    void refuse_parameters(Stage stage, ParameterFault fault, RefusedPath path);
 
     // session_message.cpp
     NextStep on_data(Follows follows);

@@ -35,20 +35,28 @@ SmtpSession::NextStep SmtpSession::on_mail(std::string_view argument) {
     }
     const auto parameters = parse_mail_parameters(path->substr(from->length_octets));
     if (!parameters) {
-        refuse_parameters(Stage::mail, parameters.error());
+        refuse_parameters(Stage::mail, parameters.error(), {true, std::move(from->mailbox)});
         return std::nullopt;
     }
     if (!parameters->is_smtputf8 && !std::ranges::all_of(path->substr(0, from->length_octets), is_ascii)) {
-        refuse_address(Stage::mail, {.fault = AddressFault::needs_smtputf8, .position = 0});
+        refuse_address(
+            Stage::mail,
+            {.fault = AddressFault::needs_smtputf8, .position = 0},
+            {true, std::move(from->mailbox)}
+        );
         return std::nullopt;
     }
     // RFC 1870 section 6.1: 552 if it will never fit, 452 if it does not now.
     if (parameters->size_octets > options_.limits.size_octets) {
-        refuse_recorded(Stage::mail, "limit", {552, "5.3.4", "Message too large"});
+        refuse_recorded(
+            Stage::mail, "limit", {552, "5.3.4", "Message too large"}, {true, std::move(from->mailbox)}
+        );
         return std::nullopt;
     }
     if (!budget_.has_room_for(parameters->size_octets)) {
-        refuse_recorded(Stage::mail, "limit", {452, "4.3.1", "No room for it now"});
+        refuse_recorded(
+            Stage::mail, "limit", {452, "4.3.1", "No room for it now"}, {true, std::move(from->mailbox)}
+        );
         return std::nullopt;
     }
     transaction_.emplace();
@@ -92,27 +100,27 @@ SmtpSession::NextStep SmtpSession::on_rcpt(std::string_view argument) {
         return std::nullopt;
     }
     if (const auto fault = check_rcpt_parameters(path->substr(to->length_octets))) {
-        refuse_parameters(Stage::rcpt, *fault);
+        refuse_parameters(Stage::rcpt, *fault, {true, std::move(to->mailbox)});
         return std::nullopt;
     }
     ++transaction_->recipients_tried;
     return ask(Asked::rcpt, AskRcpt{std::move(to->mailbox)});
 }
 
-void SmtpSession::refuse_address(Stage stage, const AddressError& error) {
+void SmtpSession::refuse_address(Stage stage, const AddressError& error, RefusedPath path) {
     SmtpReply reply{501, stage == Stage::mail ? "5.1.7" : "5.1.3", "Bad address: "};
     // RFC 6531 section 3.5: 553 5.6.7 for a non-ASCII address without SMTPUTF8.
     if (error.fault == AddressFault::needs_smtputf8) reply = {553, "5.6.7", "Bad address: "};
     reply.text += describe(error.fault);
-    refuse_recorded(stage, "protocol", std::move(reply));
+    refuse_recorded(stage, "protocol", std::move(reply), std::move(path));
 }
 
-void SmtpSession::refuse_parameters(Stage stage, ParameterFault fault) {
+void SmtpSession::refuse_parameters(Stage stage, ParameterFault fault, RefusedPath path) {
     // RFC 5321 section 4.1.1.11: 555 for a parameter that is not known, 501 for one that makes no sense.
     if (fault == ParameterFault::unsupported)
-        refuse_recorded(stage, "protocol", {555, "5.5.4", "Parameter not supported"});
+        refuse_recorded(stage, "protocol", {555, "5.5.4", "Parameter not supported"}, std::move(path));
     else
-        refuse_recorded(stage, "protocol", {501, "5.5.4", "Bad parameter"});
+        refuse_recorded(stage, "protocol", {501, "5.5.4", "Bad parameter"}, std::move(path));
 }
 
 }  // namespace wicket

@@ -150,7 +150,8 @@ SmtpSession::NextStep SmtpSession::on_bdat(std::string_view argument) {
         reset_by_client();
         return refuse_chunk(std::move(reply));
     }
-    if (!budget_.has_room_for(std::max(before + chunk->octets, transaction_->declared_size_octets))) {
+    const std::uint64_t whole = std::max(before + chunk->octets, transaction_->declared_size_octets);
+    if (!(transaction_->intake ? transaction_->intake->has_room_for(whole) : budget_.has_room_for(whole))) {
         auto reply = visit_.refused_by_session(Stage::data, "limit", {452, "4.3.1", "No room for it now"});
         reset_by_client();
         return refuse_chunk(std::move(reply));

@@ -1,6 +1,7 @@
 #include "access/pop3_options.hpp"
 #include "auth/password.hpp"
 #include "mail/address.hpp"
+#include "policy/json_line.hpp"
 #include "server/account_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
@@ -90,6 +91,17 @@ Result<std::string> account_name(const Config& config, const std::string& addres
     return canonical_account_name(mailbox->local_part(), mailbox->domain());
 }
 
+/// What follows a plus sign is a tag: NAME+TAG is another address of NAME, and NAME+Junk a login of its own.
+Result<> check_new_name(const std::string& name) {
+    const std::size_t at = name.rfind('@');
+    const std::size_t plus = name.find('+');
+    if (plus >= at) return {};
+    std::string message = fmt::format("no account can be named {}: a plus sign begins a tag", name);
+    if (plus != 0)
+        message += fmt::format(", and its mail goes to {}{}", name.substr(0, plus), name.substr(at));
+    return failure(ErrorCode::invalid, std::move(message));
+}
+
 Result<std::string> answer_from(Store& store, const std::string& request) {
     const auto now =
         std::chrono::duration_cast<std::chrono::seconds>(system_clock().wall().time_since_epoch());
@@ -114,7 +126,7 @@ Result<std::string> change_without_server(const Config& config, const std::strin
 
 /// Through the running server, else on the store itself.
 Result<std::string> perform(const Config& config, const json::object& request) {
-    const std::string line = json::serialize(request);
+    const std::string line = json_line(request);
     auto answer = ask_server(config.state, line);
     if (answer || answer.error().code != ErrorCode::unavailable) return answer;
     return request.at("do") == "list" ? list_without_server(config, line)
@@ -136,8 +148,7 @@ std::string_view done(std::string_view verb) {
 void print_accounts(const json::array& rows, OutputForm form) {
     for (const json::value& row : rows)
         fmt::print(
-            "{}\n",
-            form == OutputForm::json ? json::serialize(row) : std::string(row.at("address").get_string())
+            "{}\n", form == OutputForm::json ? json_line(row) : std::string(row.at("address").get_string())
         );
 }
 
@@ -150,7 +161,7 @@ int show(const std::string& answer, const json::object& request, OutputForm form
     else if (form == OutputForm::json)
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"address", request.at("address")                                },
                 {"result",  done(std::string_view(request.at("do").get_string()))}
         })
@@ -169,6 +180,9 @@ int account_command(const CommandContext& context, const std::string& verb, cons
     if (verb != "list") {
         const auto name = account_name(*config, address);
         if (!name) return report(name.error(), context.form);
+        if (verb == "add")
+            if (const auto checked = check_new_name(*name); !checked)
+                return report(checked.error(), context.form);
         request["address"] = *name;
     }
     if (verb == "add" || verb == "passwd") {

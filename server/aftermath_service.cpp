@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "mail/address.hpp"
 #include "mail/field_writer.hpp"
+#include "policy/json_line.hpp"
 #include "server/directory.hpp"
 #include "server/record_scan.hpp"
 #include "server/request_json.hpp"
@@ -87,14 +88,18 @@ RecordMark mark_of(const LedgerMark& mark) {
     return {words.at(static_cast<std::size_t>(mark.kind)), mark.by, mark.time, mark.to};
 }
 
-/// All that was released so far, as one: to whom, and the last time by whom.
+/// All that was released so far: the first time by whom, and in `again` each further time.
 std::optional<RecordMark> all_released(const std::vector<LedgerMark>& marks) {
     std::optional<RecordMark> all;
     for (const LedgerMark& mark : marks) {
         if (mark.kind != LedgerMark::Kind::released) continue;
         RecordMark one = mark_of(mark);
-        if (all) one.to.insert(one.to.begin(), all->to.begin(), all->to.end());
-        all = std::move(one);
+        if (!all) {
+            all = std::move(one);
+            continue;
+        }
+        all->to.insert(all->to.end(), one.to.begin(), one.to.end());
+        all->again.push_back(std::move(one));
     }
     return all;
 }
@@ -103,11 +108,10 @@ std::string release_answer(
     const RecordId& id, const std::vector<std::string>& delivered, const RecordMark& mark
 ) {
     return json::serialize(json::object{
-        {"ok",        true                                                                                },
-        {"id",        id.to_string()                                                                      },
-        {"delivered", json::value_from(delivered)                                                         },
-        {"released",
-         json::object{{"by", mark.by}, {"time", to_rfc3339(mark.time)}, {"to", json::value_from(mark.to)}}}
+        {"ok",        true                       },
+        {"id",        id.to_string()             },
+        {"delivered", json::value_from(delivered)},
+        {"released",  json_mark(mark)            }
     });
 }
 
@@ -142,17 +146,23 @@ std::string release(Store& store, const Config& config, const json::object& requ
             id->to_string() + ": released from the quarantine",
             {
                 {"to", fmt::format("{}", fmt::join(*delivered, ","))},
-                {"by", all->by}
+                {"by", all->again.empty() ? all->by : all->again.back().by}
         }
         );
     return release_answer(*id, *delivered, *all);
 }
 
-std::string feedback(Store& store, const json::object& request, WallTime now) {
+std::string feedback(
+    Store& store,
+    const json::object& request,
+    WallTime now,
+    const std::function<void(const DecisionRecord&)>& on_ham
+) {
     const auto id = RecordId::parse(request_text(request, "id"));
     if (!id) return error_answer({ErrorCode::invalid, "an id is missing"});
     // Of what nobody knows there is nothing to be learnt.
-    if (const auto record = store.decisions().find(*id); !record) return error_answer(record.error());
+    const auto kept = store.decisions().find(*id);
+    if (!kept) return error_answer(kept.error());
     const std::string word = request_text(request, "label");
     LedgerMark mark;
     mark.kind = word == "ham"    ? LedgerMark::Kind::ham
@@ -162,6 +172,8 @@ std::string feedback(Store& store, const json::object& request, WallTime now) {
     mark.by = request_text(request, "by");
     if (auto labelled = store.quarantine().label(*id, std::move(mark)); !labelled)
         return error_answer(labelled.error());
+    if (on_ham && word == "ham")
+        if (const auto record = decode_record(*kept)) on_ham(record->record);
     const auto marks = store.quarantine().marks(*id);
     if (!marks) return error_answer(marks.error());
     const LedgerMark label = label_of(*marks);
@@ -202,10 +214,11 @@ Result<Forgotten> forget_decisions(Store& store, const std::vector<RecordId>& id
     for (const RecordId& id : ids) {
         const auto stored = read_record(store.decisions(), id);
         if (!stored && stored.error().code == ErrorCode::not_found) continue;
+        ++forgotten.records;
         // What cannot be read is removed all the same.
         removals.push_back({id, stored ? keys_of(stored->record) : RecordKeys()});
+        if (stored) removals.push_back({id, keys_as_written(stored->record)});
     }
-    forgotten.records = removals.size();
     // The messages first: what is cut short can be asked for again as long as the record leads to them.
     auto messages = store.quarantine().forget(ids);
     if (!messages) return std::unexpected(messages.error());
@@ -218,7 +231,11 @@ Result<Forgotten> forget_decisions(Store& store, const std::vector<RecordId>& id
 }
 
 std::optional<std::string> answer_aftermath_request(
-    Store& store, const Config& config, const std::string& request, WallTime now
+    Store& store,
+    const Config& config,
+    const std::string& request,
+    WallTime now,
+    const std::function<void(const DecisionRecord&)>& on_ham
 ) {
     boost::system::error_code error;
     const json::value parsed = json::parse(request, error);
@@ -226,7 +243,7 @@ std::optional<std::string> answer_aftermath_request(
     const json::object& object = parsed.get_object();
     const std::string verb = request_text(object, "do");
     if (verb == "release") return release(store, config, object, now);
-    if (verb == "feedback") return feedback(store, object, now);
+    if (verb == "feedback") return feedback(store, object, now, on_ham);
     if (verb == "forget") return forget(store, object);
     return std::nullopt;
 }

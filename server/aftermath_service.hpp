@@ -7,6 +7,7 @@
 #include "server/config.hpp"
 #include "store/store.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,8 +15,13 @@
 namespace wicket {
 
 /// The answer, one line of JSON; nullopt if the request is none of {"do": "release" | "feedback" | "forget"}.
+/// `on_ham`, which may be empty, is told of a record that was labelled ham.
 std::optional<std::string> answer_aftermath_request(
-    Store& store, const Config& config, const std::string& request, WallTime now
+    Store& store,
+    const Config& config,
+    const std::string& request,
+    WallTime now,
+    const std::function<void(const DecisionRecord&)>& on_ham = {}
 );
 
 struct Forgotten {

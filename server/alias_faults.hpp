@@ -30,12 +30,24 @@ private:
     std::uint64_t count_ = 0;
 };
 
+/// How much it matters that an alias leads to no account.
+enum class AliasCheck : std::uint8_t {
+    strict,  // an error
+    mild     // a warning: accounts come and go while the server runs
+};
+
 /// Each target that is none of `accounts` (canonical names), with its place and the nearest account; and a
 /// warning for each alias that an account of the same name hides.
 void check_alias_targets(
+    const Config& config, const std::vector<std::string>& accounts, AliasCheck check, Diagnostics& diagnostics
+);
+
+/// The same at a reload, where an account that is missing is an error only if `before` did not name it: what
+/// was just written is a mistake, and an account that has gone since then stops no reload.
+void check_alias_targets(
     const Config& config,
     const std::vector<std::string>& accounts,
-    Severity severity,
+    const Config& before,
     Diagnostics& diagnostics
 );
 

@@ -34,7 +34,7 @@ public:
             return complain(alias, fmt::format("the alias {} has no target", alias));
         const std::vector<std::string> targets = read_targets(content.substr(gap));
         if (targets.empty()) return;
-        if (alias == "*") {
+        if (alias == "*" || (alias.starts_with("*@") && ascii_domain(alias.substr(2)) == domain_)) {
             if (!table_.catch_all.empty()) complain(alias, "there is a second catch-all");
             table_.catch_all = targets;
             return;
@@ -49,6 +49,10 @@ public:
             return complain(
                 alias,
                 fmt::format("the alias {} is not in the domain {} that this file belongs to", alias, domain_)
+            );
+        if (alias.contains('*'))
+            return complain(
+                alias, fmt::format("{} is no pattern: the one for all that is left is *", alias), "*"
             );
         const std::string canonical = canonical_account_name(address->local_part(), domain_);
         const std::string local_part = canonical.substr(0, canonical.rfind('@'));
@@ -95,7 +99,7 @@ private:
     }
 
     SourcePlace place_of(std::string_view word) const {
-        const auto column = word.empty() ? 1 : static_cast<std::uint32_t>(word.data() - line_.data()) + 1;
+        const auto column = static_cast<std::uint32_t>(word.data() - line_.data()) + 1;
         return {file_, number_, column};
     }
 

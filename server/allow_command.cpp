@@ -1,6 +1,9 @@
+#include "base/config_reader.hpp"
+#include "base/file.hpp"
 #include "base/log.hpp"
 #include "policy/exception.hpp"
 #include "policy/exception_trial.hpp"
+#include "policy/json_line.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -124,6 +127,10 @@ Result<Proposal> propose(
 ) {
     Proposal made;
     for (ExceptionCandidate& candidate : exception_candidates(stored, subject)) {
+        if (!candidate.in_vain.empty()) {
+            made.failed.emplace_back(candidate.kind, candidate.in_vain);
+            continue;
+        }
         ExceptionText text = exception_to_toml(candidate, stored, subject, rules, expires);
         std::string reason;
         auto tried = trial.try_out(text, subject, reason);
@@ -218,7 +225,7 @@ void print_json(const StoredRecord& stored, const Proposal& proposal, const std:
         });
     fmt::print(
         "{}\n",
-        json::serialize(json::object{
+        json_line(json::object{
             {"id",        stored.record.id.to_string()                                            },
             {"kind",      to_string(proposal.candidate.kind)                                      },
             {"rule",      json_text(proposal.candidate.rule_id)                                   },
@@ -242,6 +249,31 @@ Result<> check_tests(const RuleSet& rules) {
                 ErrorCode::exists,
                 fmt::format("nothing was written: the test \"{}\" would fail: {}", test.name, test.difference)
             );
+    return {};
+}
+
+/// The same exception twice would keep rules from loading, and so would what stands below half a table: of a
+/// file that nothing reads yet nobody else says so.
+Result<> check_file(const std::string& path, const ExceptionCandidate& candidate, const std::string& added) {
+    const auto before = read_file(path);
+    if (!before && before.error().code != ErrorCode::not_found) return std::unexpected(before.error());
+    const std::string content = before ? *before + "\n\n" + added : added;
+    Diagnostics diagnostics;
+    const auto document = ConfigDocument::parse(content, path, diagnostics);
+    for (const Diagnostic& one : diagnostics.sorted())
+        if (one.severity == Severity::error)
+            return failure(ErrorCode::invalid, "nothing was written: " + render_line(one));
+    std::size_t same = 0;
+    ConfigTable root = document->root();
+    for (const auto& [kind, key] : {std::pair("rule", "id"), std::pair("test", "name")})
+        for (ConfigTable& table : root.tables(kind))
+            if (const auto name = table.text(key); name && name->starts_with(candidate.rule_id)) ++same;
+    // A rule with its test, or the test of an override.
+    const std::size_t own = candidate.kind == ExceptionKind::client ? 1 : 2;
+    if (same > own)
+        return failure(
+            ErrorCode::exists, fmt::format("nothing was written: {} has {} already", path, candidate.rule_id)
+        );
     return {};
 }
 
@@ -340,7 +372,10 @@ int allow_command(const CommandContext& context, const AllowOptions& options) {
     if (!options.file.empty()) {
         if (const auto good = check_tests(*proposal->trial.rules); !good)
             return report(good.error(), context.form);
-        const auto written = append(options.file, proposal->text.rule + '\n' + proposal->text.test);
+        const std::string added = proposal->text.rule + '\n' + proposal->text.test;
+        if (const auto good = check_file(options.file, proposal->candidate, added); !good)
+            return refuse(good.error().message, context.form);
+        const auto written = append(options.file, added);
         if (!written) return report(written.error(), context.form);
     }
     if (context.form == OutputForm::json)

@@ -1,3 +1,4 @@
+#include "policy/json_line.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/config_check.hpp"
@@ -10,6 +11,8 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fmt/format.h>
@@ -18,6 +21,15 @@ namespace wicket {
 namespace {
 
 namespace json = boost::json;
+
+/// A number where it is one: some have a unit.
+json::value json_limit(const std::string& text) {
+    std::int64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, number);
+    if (read.ec == std::errc() && read.ptr == end) return number;
+    return json::value(text);
+}
 
 /// The total that the listener would have if the server were started from here.
 void show_effective_total(LimitRow& row, std::uint32_t total) {
@@ -44,11 +56,11 @@ void print_limits(const Config& config, OutputForm form) {
             else
                 fmt::print(
                     "{}\n",
-                    json::serialize(json::object{
-                        {"listener", name      },
-                        {"limit",    row.name  },
-                        {"value",    row.value },
-                        {"reason",   row.reason}
+                    json_line(json::object{
+                        {"listener", name                 },
+                        {"limit",    row.name             },
+                        {"value",    json_limit(row.value)},
+                        {"reason",   row.reason           }
                 })
                 );
         }
@@ -83,7 +95,7 @@ void print_check_summary(const Diagnostics& diagnostics, const PolicyState* stat
     }
     fmt::print(
         "{}\n",
-        json::serialize(json::object{
+        json_line(json::object{
             {"summary", std::move(summary)}
     })
     );
@@ -145,7 +157,7 @@ int facts_command(const CommandContext& context) {
                 words.emplace_back(word);
             fmt::print(
                 "{}\n",
-                json::serialize(json::object{
+                json_line(json::object{
                     {"name",    row.name            },
                     {"type",    to_string(row.type) },
                     {"stage",   to_string(row.stage)},
@@ -194,7 +206,7 @@ int rules_test_command(const CommandContext& context) {
         if (context.form == OutputForm::json)
             fmt::print(
                 "{}\n",
-                json::serialize(json::object{
+                json_line(json::object{
                     {"name",       result.name             },
                     {"place",      result.place.to_string()},
                     {"passed",     result.passed           },
@@ -209,12 +221,44 @@ int rules_test_command(const CommandContext& context) {
     else
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"summary", json::object{{"passed", results.size() - failed}, {"failed", failed}}}
         })
         );
     return failed == 0 ? exit_ok : exit_failed;
 }
+
+namespace {
+
+void print_status_line(std::string_view name, std::string_view value) {
+    fmt::print("{:<16} {}\n", name, value);
+}
+
+std::string text_at(const json::object& row, const std::string& name) {
+    const json::value* text = row.if_contains(name);
+    return text != nullptr && text->is_string() ? std::string(text->get_string()) : std::string();
+}
+
+/// `prefix` as the server's answer has it.
+std::string standing_words(const json::object& row, const std::string& prefix) {
+    const std::string since = text_at(row, prefix + "since");
+    const std::string reason = text_at(row, prefix + "reason");
+    return (reason.empty() ? "in use" : "off") + (since.empty() ? "" : " since " + since) +
+           (reason.empty() ? "" : ": " + reason);
+}
+
+void print_dns_lists(const json::array& rows) {
+    for (const json::value& value : rows) {
+        if (!value.is_object()) continue;
+        const json::object& row = value.get_object();
+        const std::string list = fmt::format("{} ({})", text_at(row, "list"), text_at(row, "zone"));
+        print_status_line("dns_list", list + " is " + standing_words(row, ""));
+        if (row.contains("ipv6_reason"))
+            print_status_line("dns_list", list + ", IPv6, is " + standing_words(row, "ipv6_"));
+    }
+}
+
+}  // namespace
 
 int status_command(const CommandContext& context) {
     const auto config = config_for(context);
@@ -229,8 +273,13 @@ int status_command(const CommandContext& context) {
     const json::value parsed = json::parse(*answer, error);
     if (error || !parsed.is_object())
         return report({ErrorCode::io, "the server's answer cannot be read"}, context.form);
-    for (const auto& [name, value] : parsed.get_object())
-        if (name != "ok") fmt::print("{:<16} {}\n", std::string(name), json::serialize(value));
+    for (const auto& [name, value] : parsed.get_object()) {
+        if (name == "ok") continue;
+        if (name == "dns_lists" && value.is_array())
+            print_dns_lists(value.get_array());
+        else
+            print_status_line(name, json_line(value));
+    }
     return exit_ok;
 }
 

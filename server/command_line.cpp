@@ -1,5 +1,6 @@
 #include "server/command_line.hpp"
 
+#include "base/diagnostic.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "policy/record_groups.hpp"
@@ -25,6 +26,9 @@ std::string default_config_file() {
     const char* named = std::getenv("MAILWICKET_CONFIG");  // NOLINT(concurrency-mt-unsafe)
     return named != nullptr && *named != '\0' ? std::string(named) : std::string(usual_config_file);
 }
+
+// A negative number that is read as an unsigned one would be no limit at all.
+constexpr std::int64_t budget_limit = 1'000'000'000'000;
 
 struct Words {
     CommandContext context{default_config_file(), OutputForm::text};
@@ -200,7 +204,9 @@ void add_commands(CLI::App& app, Words& words) {
         ->check(CLI::Range(1, 3650));
     allow->add_option("--since", words.allow.since, "how far back to look for what else it would let in")
         ->capture_default_str();
-    allow->add_option("-n,--count", words.allow.count, "so many of those are named")->capture_default_str();
+    allow->add_option("-n,--count", words.allow.count, "so many of those are named")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 100'000));
     allow->add_option("--write", words.allow.file, "append it to this file, which is read with the rules");
     add_command(
         app,
@@ -222,12 +228,15 @@ void add_commands(CLI::App& app, Words& words) {
         ->allow_extra_args(false);
     whatif->add_option("query", words.whatif.query, "as of log");
     whatif->add_option("--since", words.whatif.since, "90m, 2h, 7d, or 2026-01-31");
-    whatif->add_option("--budget", words.whatif.budget, "exit 1 if more decisions change");
-    whatif->add_option(
-        "--budget-lost-ham",
-        words.whatif.budget_lost_ham,
-        "exit 1 if more accepted mail would not reach INBOX"
-    );
+    whatif->add_option("--budget", words.whatif.budget, "exit 1 if more decisions change")
+        ->check(CLI::Range(std::int64_t{0}, budget_limit));
+    whatif
+        ->add_option(
+            "--budget-lost-ham",
+            words.whatif.budget_lost_ham,
+            "exit 1 if more accepted mail would not reach INBOX"
+        )
+        ->check(CLI::Range(std::int64_t{0}, budget_limit));
     whatif->add_flag(
         "--exact", words.whatif.is_exact, "exit 1 if anything differs, in points or replies too"
     );
@@ -367,6 +376,22 @@ int run_guarded(const std::string& command, Words& words) {
     }
 }
 
+/// What is wrong with the word that stands where the command is expected; "" if it is one, or if there is
+/// none.
+std::string command_fault(const CLI::App& app, const std::vector<std::string>& arguments) {
+    const auto first =
+        std::ranges::find_if(arguments, [](const std::string& word) { return !word.starts_with('-'); });
+    if (first == arguments.end() || std::find(arguments.begin(), first, "-c") != first) return {};
+    const std::string& word = *first;
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands(nullptr))
+        names.push_back(command->get_name());
+    if (std::ranges::find(names, word) != names.end()) return {};
+    const std::string near = nearest_word(word, names);
+    return "there is no command \"" + word + '"' +
+           (near.empty() ? "; mailwicket --help lists them" : "; did you mean \"" + near + "\"?");
+}
+
 /// Help, or what is wrong with the words.
 int exit_of_parsing(const CLI::App& app, const CLI::ParseError& error, OutputForm form) {
     if (error.get_exit_code() != 0 && form == OutputForm::json)
@@ -388,6 +413,8 @@ int run_command_line(int argc, char** argv) {
     add_commands(app, words);
     std::vector<std::string> arguments = split_negated_terms(argc, argv, words);
     if (std::ranges::find(arguments, "--json") != arguments.end()) words.context.form = OutputForm::json;
+    if (const std::string fault = command_fault(app, arguments); !fault.empty())
+        return report({ErrorCode::invalid, fault}, words.context.form);
     std::ranges::reverse(arguments);  // as CLI11 wants them
     try {
         app.parse(std::move(arguments));

@@ -1,5 +1,6 @@
 #include "server/command_output.hpp"
 
+#include "policy/json_line.hpp"
 #include "server/exit_codes.hpp"
 
 #include <boost/json.hpp>
@@ -62,7 +63,7 @@ void print_diagnostics(const Diagnostics& diagnostics, OutputForm form, std::FIL
             {"message",    diagnostic.message                                          },
             {"suggestion", diagnostic.suggestion                                       },
         };
-        print_line(json_output, json::serialize(row));
+        print_line(json_output, json_line(row));
     }
 }
 
@@ -74,7 +75,12 @@ std::shared_ptr<const Config> config_for(const CommandContext& context) {
     if (context.form == OutputForm::json)
         print_error(
             {ErrorCode::invalid,
-             fmt::format("{}: {} mistakes", context.config_file, diagnostics.error_count())},
+             fmt::format(
+                 "{}: {} mistake{}",
+                 context.config_file,
+                 diagnostics.error_count(),
+                 diagnostics.error_count() == 1 ? "" : "s"
+             )},
             context.form
         );
     return nullptr;
@@ -91,7 +97,7 @@ void print_error(const Error& error, OutputForm form) {
     if (form == OutputForm::text) return print_line(stderr, "mailwicket: " + error.message);
     print_line(
         stderr,
-        json::serialize(json::object{
+        json_line(json::object{
             {"error", error.message         },
             {"code",  error_word(error.code)}
     })

@@ -2,6 +2,7 @@
 
 #include "base/config_reader.hpp"
 #include "base/file.hpp"
+#include "base/source_lines.hpp"
 #include "base/text.hpp"
 #include "base/unicode_names.hpp"
 #include "filters/registry.hpp"
@@ -65,37 +66,54 @@ private:
     void require_file(ConfigTable& table, std::string_view key, const std::string& path) {
         std::error_code error;
         if (!fs::is_regular_file(path, error))
-            table.error(table.value_place(key), fmt::format("there is no file {}", path), nearest_file(path));
+            table.error(table.value_place(key), fmt::format("there is no file {}", path), nearest_path(path));
     }
 
-    static std::string nearest_file(const std::string& path) {
-        std::vector<std::string> names;
+    /// As it would stand in the file, with the first name on the way that does not exist set right: "" if
+    /// nothing there is like it.
+    std::string nearest_path(const std::string& path) const {
         std::error_code error;
-        for (const auto& entry : fs::directory_iterator(fs::path(path).parent_path(), error))
-            names.push_back(entry.path().filename().string());
-        return nearest_word(fs::path(path).filename().string(), names);
+        fs::path made;
+        const fs::path wanted(path);
+        for (auto part = wanted.begin(); part != wanted.end(); ++part) {
+            if (fs::exists(made / *part, error)) {
+                made /= *part;
+                continue;
+            }
+            std::vector<std::string> names;
+            for (const auto& entry : fs::directory_iterator(made, error))
+                names.push_back(entry.path().filename().string());
+            const std::string near = nearest_word(part->string(), names);
+            if (near.empty()) return {};
+            made /= near;
+            for (++part; part != wanted.end(); ++part)
+                made /= *part;
+            return made.lexically_relative(folder_).string();
+        }
+        return {};
     }
 
     void read_general(ConfigTable& root) {
         const auto hostname = root.text("hostname");
-        if (!hostname) {
-            if (!root.has("hostname"))
-                root.error(root.place(), "hostname is missing: the name that other servers know this one by");
-        } else if (!parse_mailbox("postmaster@" + *hostname, AddressCharset::ascii) ||
-                   hostname->starts_with('[')) {
-            root.error(root.value_place("hostname"), fmt::format("\"{}\" is no host name", *hostname));
-        } else {
+        root.need(
+            {"hostname"}, root.place(), "hostname is missing: the name that other servers know this one by"
+        );
+        const bool is_good = hostname && !hostname->starts_with('[') &&
+                             parse_mailbox("postmaster@" + *hostname, AddressCharset::ascii);
+        if (is_good)
             config_->hostname = lower_case(*hostname);
-        }
+        else if (hostname)
+            root.error(root.value_place("hostname"), fmt::format("\"{}\" is no host name", *hostname));
         config_->state = absolute(root.text("state").value_or("state"));
         auto rules = root.texts("rules", ConfigTable::OneOrList::one_or_list);
-        if (!rules && !root.has("rules"))
-            root.error(root.place(), "rules is missing: the folder of rule files, or a list of folders");
+        root.need(
+            {"rules"}, root.place(), "rules is missing: the folder of rule files, or a list of folders"
+        );
         for (const ConfigValue& folder : rules.value_or(std::vector<ConfigValue>{})) {
             const std::string path = absolute(folder.text);
             std::error_code error;
             if (!fs::is_directory(path, error))
-                root.error(folder.place, fmt::format("there is no folder {}", path), nearest_file(path));
+                root.error(folder.place, fmt::format("there is no folder {}", path), nearest_path(path));
             config_->rules.push_back(path);
         }
     }
@@ -104,12 +122,38 @@ private:
         const auto certificate = table.text("certificate");
         const auto key = table.text("key");
         for (const std::string_view name : {"certificate", "key"})
-            if (!table.has(name)) table.error(table.place(), fmt::format("{} is missing", name));
+            table.need({std::string(name)}, table.place(), fmt::format("{} is missing", name));
         if (!certificate || !key) return;
         config_->tls.push_back({host, absolute(*certificate), absolute(*key)});
-        config_->tls_key_places.push_back(table.value_place("key"));
+        config_->tls_places.push_back({table.value_place("certificate"), table.value_place("key")});
         require_file(table, "certificate", absolute(*certificate));
         require_file(table, "key", absolute(*key));
+    }
+
+    /// As clients say it: RFC 6066 section 3 has A-labels, no trailing dot and no addresses. `*.` in front is
+    /// for one label.
+    std::string read_tls_host(ConfigTable& table) {
+        const auto written = table.text("host");
+        if (!written) {
+            table.need({"host"}, table.place(), "host is missing");
+            return "";
+        }
+        const bool is_wild = written->starts_with("*.");
+        const std::string name = ascii_domain(is_wild ? std::string_view(*written).substr(2) : *written);
+        if (!parse_mailbox("postmaster@" + name, AddressCharset::ascii) || name.starts_with('[') ||
+            IpAddress::parse(name)) {
+            table.error(
+                table.value_place("host"),
+                fmt::format(
+                    "\"{}\" is no host name; for all that have no [[tls.name]] there is [tls]", *written
+                )
+            );
+            return "";
+        }
+        std::string host = (is_wild ? "*." : "") + name;
+        if (std::ranges::find(config_->tls, host, &TlsIdentity::host) != config_->tls.end())
+            table.error(table.value_place("host"), fmt::format("the name {} stands here twice", host));
+        return host;
     }
 
     void read_tls(ConfigTable& root) {
@@ -117,9 +161,7 @@ private:
         if (!tls) return;
         read_identity(*tls, "");
         for (ConfigTable& name : tls->tables("name")) {
-            const auto host = name.text("host");
-            if (!host && !name.has("host")) name.error(name.place(), "host is missing");
-            read_identity(name, lower_case(host.value_or("")));
+            read_identity(name, read_tls_host(name));
             name.finish();
         }
         tls->finish();
@@ -131,6 +173,8 @@ private:
         for (const ConfigValue& server : dns->texts("forward").value_or(std::vector<ConfigValue>{})) {
             if (!is_address_and_port(server.text))
                 dns->error(server.place, fmt::format("\"{}\" is not ADDRESS:PORT", server.text));
+            else if (split_address(server.text).second == 0)
+                dns->error(server.place, fmt::format("\"{}\": nobody answers at port 0", server.text));
             config_->dns_forward.push_back(server.text);
         }
         if (const auto anchor = dns->text("trust_anchor")) {
@@ -159,7 +203,7 @@ private:
         for (ConfigTable& table : tables) {
             DomainConfig domain;
             const auto name = table.text("name");
-            if (!name && !table.has("name")) table.error(table.place(), "name is missing");
+            table.need({"name"}, table.place(), "name is missing");
             domain.name = ascii_domain(name.value_or(""));
             if (name && (!parse_mailbox("postmaster@" + domain.name, AddressCharset::utf8) ||
                          domain.name.starts_with('[')))
@@ -189,19 +233,22 @@ private:
                     tables[i].error(
                         tables[i].value_place("aliases"),
                         text.error().message,
-                        nearest_file(domain.aliases_file)
+                        nearest_path(domain.aliases_file)
                     );
             }
             tables[i].finish();
         }
         for (const DomainConfig& domain : config_->domains)
             check_chains(domain);
-        if (tables.empty()) root.error(root.place(), "there is no [[domain]]: no mail would be ours");
+        constexpr std::string_view none = "there is no [[domain]]: no mail would be ours";
+        root.need({"domain"}, root.place(), std::string(none));
+        if (tables.empty() && root.has("domain")) root.error(root.place(), std::string(none));
     }
 
     /// Targets are accounts. One that is an alias, too, is not followed: either it is no account, and its
     /// mail goes nowhere, or the account wins, and that alias is never used.
     void check_chains(const DomainConfig& domain) {
+        SourceLines lines;
         for (const AliasTarget& target : domain.aliases.targets) {
             const std::size_t at = target.address.rfind('@');
             const DomainConfig* of = config_->find_domain(std::string_view(target.address).substr(at + 1));
@@ -217,7 +264,9 @@ private:
                                 "the target {} is an alias ({}): targets are accounts",
                                 target.address,
                                 alias->second.to_string()
-                            )
+                            ),
+                {},
+                lines.line_at(target.place)
             );
         }
     }
@@ -240,7 +289,7 @@ private:
         listener.place = table.place();
         read_service(table, listener);
         const auto address = table.text("address");
-        if (!address && !table.has("address")) table.error(table.place(), "address is missing: ADDRESS:PORT");
+        table.need({"address"}, table.place(), "address is missing: ADDRESS:PORT");
         if (address && !is_address_and_port(*address))
             table.error(
                 table.value_place("address"),
@@ -305,8 +354,7 @@ private:
     void read_service(ConfigTable& table, ListenerConfig& listener) {
         std::vector<std::string> words = {"smtp", "pop3", "pop3s"};
         words.insert(words.end(), planned_services.begin(), planned_services.end());
-        if (!table.has("service"))
-            return table.error(table.place(), "service is missing: smtp, pop3 or pop3s");
+        table.need({"service"}, table.place(), "service is missing: smtp, pop3 or pop3s");
         const auto word = table.word("service", words);
         if (!word) return;
         if (std::ranges::find(planned_services, *word) != planned_services.end())
@@ -359,12 +407,24 @@ private:
         retention->finish();
     }
 
+    /// More than nothing, also a part of one.
+    static std::optional<double> amount(ConfigTable& table, std::string_view key, double most) {
+        constexpr double least = 0.0001;
+        const auto number = table.number(key);
+        if (!number || (*number >= least && *number <= most)) return number;
+        table.error(table.value_place(key), fmt::format("{} must be from {} to {}", key, least, most));
+        return std::nullopt;
+    }
+
     static void read_kind(ConfigTable& retention, std::string_view name, RetentionConfig& kind) {
         auto table = retention.table(name);
         if (!table) return;
-        if (const auto days = table->integer("days", 1, 36500)) kind.age = std::chrono::hours(24 * *days);
-        if (const auto gigabytes = table->integer("gigabytes", 1, 1 << 20))
-            kind.octets = static_cast<std::uint64_t>(*gigabytes) << 30U;
+        if (const auto days = amount(*table, "days", 36500))
+            kind.age =
+                std::chrono::duration_cast<std::chrono::seconds>(std::chrono::duration<double>(*days * 86400)
+                );
+        if (const auto gigabytes = amount(*table, "gigabytes", 1 << 20))
+            kind.octets = static_cast<std::uint64_t>(*gigabytes * (1U << 30U));
         table->finish();
     }
 

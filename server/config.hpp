@@ -22,7 +22,7 @@ std::string_view to_string(Service service);
 enum class MixedVerdicts : std::uint8_t { split, quarantine };
 /// How long something is kept, and how much of it at most: the oldest goes first.
 struct RetentionConfig {
-    std::chrono::hours age{24 * 30};
+    std::chrono::seconds age = std::chrono::days(30);
     std::uint64_t octets = 10ULL << 30U;
     bool operator==(const RetentionConfig&) const = default;
 };
@@ -52,6 +52,12 @@ struct DomainConfig {
     AliasTable aliases;
 };
 
+/// Where the files of a TlsIdentity are named.
+struct TlsPlaces {
+    SourcePlace certificate;
+    SourcePlace key;
+};
+
 struct Config {
     std::string file;
     std::string hostname;
@@ -59,8 +65,8 @@ struct Config {
     std::vector<std::string> rules;
     bool is_policy_shadow = false;
     std::vector<ListenerConfig> listeners;
-    std::vector<TlsIdentity> tls;             // empty: no TLS
-    std::vector<SourcePlace> tls_key_places;  // as `tls`
+    std::vector<TlsIdentity> tls;       // empty: no TLS
+    std::vector<TlsPlaces> tls_places;  // as `tls`
     std::vector<std::string> dns_forward;
     std::string dns_trust_anchor;
     std::vector<DomainConfig> domains;

@@ -101,7 +101,7 @@ RecipientLookup look_up_recipient(const Config& config, AccountStore& accounts, 
     const std::string address = canonical_account_name(recipient.local_part(), domain->name);
     const std::string local_part = address.substr(0, address.size() - domain->name.size() - 1);
     RecipientLookup found = Search(config, *domain, accounts).find(local_part);
-    found.address = address;
+    found.address = address_text(local_part, domain->name);
     return found;
 }
 

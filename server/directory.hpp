@@ -22,7 +22,8 @@ enum class RecipientStanding : std::uint8_t {
 struct RecipientLookup {
     RecipientStanding standing;
     std::vector<std::string> accounts;  // canonical names, each once
-    std::string address;                // canonical, with the domain filled in for a bare <postmaster>
+    std::string
+        address;  // as it is shown: folded, quoted only if it must be, with the domain of a <postmaster>
 };
 
 /// Order: an exact account or alias, then the local part before "+", then the catch-all, then postmaster. Of

@@ -1,8 +1,7 @@
+#include "policy/json_line.hpp"
 #include "policy/nearest_flip.hpp"
 #include "policy/record_story.hpp"
 #include "policy/rule_set_record.hpp"
-#include "policy/rule_source.hpp"
-#include "policy/rule_variants.hpp"
 #include "policy/rules.hpp"
 #include "policy/sender_letter.hpp"
 #include "server/aftermath_service.hpp"
@@ -37,7 +36,7 @@ RulesOfThen rules_of(const DecisionRecord& record, const Config& config, Store& 
     if (rules && rules->hash() == record.rules_hash) return {std::move(rules), ""};
     if (const auto kept = store.rule_sets().find(record.rules_hash)) {
         const auto then = decode_rule_set(*kept);
-        if (auto made = then ? recompile_rules(then->sources, ignored) : nullptr)
+        if (auto made = then ? recompile_rules(then->sources, ignored, then->folders) : nullptr)
             return {std::move(made), "as it stood then; the rules have changed since"};
     }
     if (!rules)
@@ -53,44 +52,22 @@ struct Explanation {
     std::vector<Flip> flips;
 };
 
-/// The text of the deciding rule, or of the thresholds, with its place.
-void show_rule(const RuleSet& rules, const std::string& rule, StoryContext& context) {
-    if (rule.starts_with("threshold:")) {
-        for (const RuleSource& source : rules.sources()) {
-            std::size_t line = 0;
-            context.rule_text = table_text(source.content, "[thresholds]", &line);
-            if (context.rule_text.empty()) continue;
-            context.rule_place = fmt::format("{}:{}", source.name, line);
-            return;
-        }
-        return;
-    }
-    context.rule_place = rules.origin_of(rule);
-    context.rule_text = text_of_rule(rules, rule);
-}
-
 /// What alone would have changed the verdict, or why that is not said.
-void add_flips(const StoredRecord& stored, const RuleSet& rules, Explanation& made) {
-    const DecisionRecord& record = stored.record;
+void add_flips(
+    const DecisionRecord& record, const RecordSubject& subject, const RuleSet& rules, Explanation& made
+) {
     if (is_builtin_rule(record.verdict.rule)) {
         made.story.flips_note = "nothing: no rule decided this, and none can change it";
         return;
     }
     if (record.verdict.action == Action::none) return;
-    const auto subjects = subjects_of(stored, rules.dictionary());
-    const RecordSubject& subject = leading_subject(subjects, record);
-    const Thresholds thresholds = thresholds_for(rules, subject.facts);
-    const bool is_as_then = is_judged_as_then(rules, subject);
-    if (is_as_then && subject.stage == Stage::end) {
-        made.story.junk_threshold = thresholds.junk;
-        made.story.reject_threshold = thresholds.reject;
-    }
     made.flips = nearest_flips(rules, subject, kept_flips);
     for (const Flip& flip : made.flips)
         if (made.story.flips.size() < told_flips) made.story.flips.push_back(flip_to_text(flip));
     if (!made.flips.empty()) return;
-    made.story.flips_note = is_as_then ? "no single rule, threshold or fact would have"
-                                       : "not known: the rules that can be read decide otherwise by now";
+    made.story.flips_note = is_judged_as_then(rules, subject)
+                                ? "no single rule, threshold or fact would have"
+                                : "not known: the rules that can be read decide otherwise by now";
 }
 
 Explanation explanation_of(const StoredRecord& stored, const Config& config, Store& store) {
@@ -106,16 +83,22 @@ Explanation explanation_of(const StoredRecord& stored, const Config& config, Sto
     story.origin_of = [rules](std::string_view rule) { return rules->origin_of(rule); };
     for (const DnsList& list : rules->dns_lists())
         story.zones.emplace(rules->dictionary().row(list.fact).name, list.shown_zone);
-    show_rule(*rules, record.verdict.rule, story);
-    if (!story.rule_text.empty()) story.rules_note = note;
-    add_flips(stored, *rules, made);
+    const auto subjects = subjects_of(stored, rules->dictionary());
+    const RecordSubject& leading = leading_subject(subjects, record);
+    // What the session decided of its own accord may differ from what was decided for each recipient.
+    const bool is_of_recipient = leading.verdict->rule == record.verdict.rule;
+    if (is_of_recipient) story.basis = basis_of(*rules, leading);
+    for (std::size_t at = 0; at < record.recipients.size(); ++at)
+        story.of_recipients.push_back(basis_of(*rules, subjects[at]));
+    if (!story.basis.rule_text.empty()) story.rules_note = note;
+    add_flips(record, leading, *rules, made);
     return made;
 }
 
 json::array json_flips(const std::vector<Flip>& flips) {
     json::array made;
-    for (const Flip& flip : flips)
-        made.push_back(json::object{
+    for (const Flip& flip : flips) {
+        json::object one{
             {"kind",    to_string(flip.kind)         },
             {"what",    json_text(flip.what)         },
             {"from",    json_text(flip.from)         },
@@ -123,7 +106,28 @@ json::array json_flips(const std::vector<Flip>& flips) {
             {"verdict", to_string(flip.verdict)      },
             {"rule",    json_text(flip.rule)         },
             {"text",    json_text(flip_to_text(flip))}
-        });
+        };
+        if (flip.verdict == Action::none) one["passes"] = to_string(flip.passes);
+        made.push_back(std::move(one));
+    }
+    return made;
+}
+
+/// What a recipient's verdict was measured by.
+json::object json_basis(const VerdictBasis& basis) {
+    json::object made;
+    if (basis.thresholds) {
+        made["junk"] = json_number(basis.thresholds->junk);
+        made["reject"] = json_number(basis.thresholds->reject);
+    }
+    if (basis.worst != Action::none) {
+        made["worst"] = to_string(basis.worst);
+        made["worst_place"] = json_text(basis.worst_place);
+    }
+    if (!basis.rule_text.empty()) {
+        made["rule_text"] = json_text(basis.rule_text);
+        made["rule_place"] = json_text(basis.rule_place);
+    }
     return made;
 }
 
@@ -131,14 +135,18 @@ json::array json_flips(const std::vector<Flip>& flips) {
 std::string with_story(std::string record, const Explanation& explanation) {
     const StoryContext& story = explanation.story;
     json::object more;
-    if (!story.rule_text.empty()) {
-        more["rule_text"] = json_text(story.rule_text);
-        more["rule_place"] = json_text(story.rule_place);
+    if (!story.basis.rule_text.empty()) {
+        more["rule_text"] = json_text(story.basis.rule_text);
+        more["rule_place"] = json_text(story.basis.rule_place);
     }
+    json::array bases;
+    for (const VerdictBasis& basis : story.of_recipients)
+        bases.push_back(json_basis(basis));
+    more["measured_by"] = std::move(bases);
     if (!story.rules_note.empty()) more["rules_note"] = story.rules_note;
     more["flips"] = json_flips(explanation.flips);
     more["letter"] = json_text(story.letter);
-    const std::string added = json::serialize(more);
+    const std::string added = json_line(more);
     record.back() = ',';
     return record + added.substr(1);
 }

@@ -1,7 +1,7 @@
 // `export`: a record as a file that `rules test` reads, and the message beside it.
 #include "base/clock.hpp"
 #include "base/file.hpp"
-#include "policy/record.hpp"
+#include "policy/exported_test.hpp"
 #include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
@@ -81,7 +81,7 @@ int report_of_export(const Error& error, OutputForm form) {
 struct Exported {
     std::unique_ptr<Store> store;
     std::string json;
-    Action verdict = Action::none;
+    DecisionRecord record;
 };
 
 Result<Exported> read_exported(const Config& config, const RecordId& id) {
@@ -104,24 +104,20 @@ Result<Exported> read_exported(const Config& config, const RecordId& id) {
         if (auto added = add_aftermath(*made.store, stored->record); !added)
             return std::unexpected(std::move(added.error()));
         made.json = record_to_json(*stored, RecordJson::full) + '\n';
-        made.verdict = stored->record.verdict.action;
+        made.record = std::move(stored->record);
         return made;
     }
 }
 
 /// What makes a test of it, on standard error: the files go where the administrator wants them.
-void tell_test(const std::string& file, const RecordId& id, Action verdict) {
+void tell_test(const std::string& file, const Exported& exported, const Config& config) {
+    Diagnostics ignored;
+    const auto rules = load_rules(config.rules, ignored);
+    const std::string name = std::filesystem::path(file).filename().string();
     std::fprintf(
         stderr,
-        "%s",
-        fmt::format(
-            "A test for a file beside the rules, with the verdict that you want:\n\n"
-            "[[test]]\nname   = \"{}\"\nrecord = \"{}\"\nexpect = {{ verdict = \"{}\" }}\n",
-            id.to_string(),
-            std::filesystem::path(file).filename().string(),
-            to_string(verdict)
-        )
-            .c_str()
+        "A test for a file beside the rules, with the verdict that you want:\n\n%s",
+        exported_tests(exported.record, exported.json, name, rules.get()).c_str()
     );
 }
 
@@ -166,7 +162,7 @@ int export_command(const CommandContext& context, const ExportOptions& options) 
         file->keep();
     }
     record->keep();
-    if (context.form == OutputForm::text) tell_test(options.output, *id, exported->verdict);
+    if (context.form == OutputForm::text) tell_test(options.output, *exported, *config);
     return exit_ok;
 }
 

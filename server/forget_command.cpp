@@ -2,7 +2,9 @@
 // priority, and removed by whoever has the store.
 #include "base/clock.hpp"
 #include "base/text.hpp"
+#include "base/unicode_names.hpp"
 #include "mail/address.hpp"
+#include "policy/json_line.hpp"
 #include "policy/redaction.hpp"
 #include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
@@ -27,10 +29,12 @@ constexpr std::size_t forget_chunk = 500;
 // Records come while others are looked for; who still gets mail has more of them the next second.
 constexpr int forget_passes = 3;
 
+/// `names`: with domains in A-labels.
 bool is_about(const DecisionRecord& record, const std::vector<std::string>& names) {
     const auto is_named = [&](std::string_view address) {
+        const std::string ascii = ascii_domain_address(address);
         return std::ranges::any_of(names, [&](const std::string& name) {
-            return equal_ignoring_case(name, address);
+            return equal_ignoring_case(name, ascii);
         });
     };
     if (is_named(record.from)) return true;
@@ -44,9 +48,9 @@ bool is_about(const DecisionRecord& record, const std::vector<std::string>& name
 Result<std::vector<RecordId>> find_about(const Config& config, const std::string& address, OutputForm form) {
     auto store = open_reader(config);
     if (!store) return std::unexpected(store.error());
-    std::vector<std::string> names = {address};
+    std::vector<std::string> names = {ascii_domain_address(address)};
     if (const auto key = (*store)->quarantine().redaction_key())
-        names.push_back(Redactor(*key).address(address));
+        names.push_back(ascii_domain_address(Redactor(*key).address(address)));
     const auto all = RecordQuery::parse({}, system_clock().wall());
     if (!all) return std::unexpected(all.error());
     Progress progress(system_clock());
@@ -74,7 +78,7 @@ Result<Forgotten> forget_all(const Config& config, const std::vector<RecordId>& 
         const bool is_last = end == ids.size();
         for (const bool is_purge : {false, true}) {
             if (is_purge && !is_last) break;
-            const std::string request = json::serialize(json::object{
+            const std::string request = json_line(json::object{
                 {"do",  "forget"                        },
                 {"ids", is_purge ? json::array() : words}
             });
@@ -121,7 +125,7 @@ int forget_command(const CommandContext& context, const std::string& address) {
     if (context.form == OutputForm::json)
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"address",  address     },
                 {"records",  sum.records },
                 {"messages", sum.messages}

@@ -1,6 +1,6 @@
 #include "server/greylist.hpp"
 
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "base/text.hpp"
 
 #include <algorithm>

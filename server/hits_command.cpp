@@ -1,3 +1,4 @@
+#include "policy/json_line.hpp"
 #include "policy/rule_hits.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
@@ -48,7 +49,7 @@ void print_json(const RuleHits& rules, const ListHits& lists) {
     for (const RuleHits::Row& row : rules.rows())
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"rule",     json_text(row.rule.id)                                                           },
                 {"origin",   json_text(row.rule.origin)                                                       },
                 {"mode",     row.is_in_force ? json::value(to_string(row.rule.mode)) : json::value(nullptr)   },
@@ -65,7 +66,7 @@ void print_json(const RuleHits& rules, const ListHits& lists) {
             overlap[json_text(other)] = count;
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"list",          json_text(name)   },
                 {"known",         row.known         },
                 {"hits",          row.hits          },

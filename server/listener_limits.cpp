@@ -7,6 +7,9 @@ namespace wicket {
 namespace {
 
 constexpr std::int64_t many = 1'000'000;
+// RFC 5321 section 4.5.3.2.1 lets clients give up after five minutes, and many do after one or two: who waits
+// longer loses the mail of patient clients.
+constexpr std::chrono::minutes greet_wait_limit{1};
 
 template <auto Member>
 struct Of;
@@ -52,7 +55,14 @@ void read_rate(ConfigTable& limits, std::string_view key, ListenerConfig& listen
 }
 
 void read_greet_wait(ConfigTable& limits, std::string_view key, ListenerConfig& listener) {
-    if (const auto wait = limits.duration(key)) listener.limits.greet_wait = *wait;
+    const auto wait = limits.duration(key);
+    if (!wait) return;
+    if (*wait > greet_wait_limit)
+        return limits.error(
+            limits.value_place(key),
+            fmt::format("{} must be a duration from 0s to {}m", key, greet_wait_limit.count())
+        );
+    listener.limits.greet_wait = *wait;
 }
 
 template <auto Member>

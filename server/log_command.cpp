@@ -1,3 +1,4 @@
+#include "policy/json_line.hpp"
 #include "policy/record_groups.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
@@ -121,7 +122,7 @@ void print_groups(const RecordGroups& groups, const std::string& field, OutputFo
         for (const RecordGroups::Row& row : rows)
             fmt::print(
                 "{}\n",
-                json::serialize(json::object{
+                json_line(json::object{
                     {"value", json_text(row.value) },
                     {"count", row.count            },
                     {"share", share(row.count)     },
@@ -131,7 +132,7 @@ void print_groups(const RecordGroups& groups, const std::string& field, OutputFo
             );
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"summary",
                  json::object{{"by", field}, {"total", groups.total()}, {"others", groups.others()}}}
         })
@@ -168,7 +169,7 @@ void print_chart(const RecordTimes& times, OutputForm form) {
         for (const RecordTimes::Row& row : chart.rows)
             fmt::print(
                 "{}\n",
-                json::serialize(json::object{
+                json_line(json::object{
                     {"from",      to_rfc3339(row.begin)},
                     {"seconds",   chart.step.count()   },
                     {"count",     row.total()          },

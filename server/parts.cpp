@@ -44,6 +44,32 @@ std::string shed_line_of(Service service) {
                                     : "-ERR [SYS/TEMP] %REASON%, try again later\r\n";
 }
 
+/// `prefix` stands before the names: what is of IPv6 alone has names of its own.
+void put_standing(
+    boost::json::object& row, const std::string& prefix, const DnsListHealth::Standing& standing
+) {
+    row[prefix + "in_use"] = standing.trouble.empty();
+    if (standing.since) row[prefix + "since"] = to_rfc3339(*standing.since);
+    if (!standing.trouble.empty()) row[prefix + "reason"] = standing.trouble;
+}
+
+boost::json::array dns_lists_json(const PolicyState& policy) {
+    boost::json::array rows;
+    for (const auto& health : policy.dns_lists) {
+        const DnsList& list = health->list();
+        boost::json::object row{
+            {"list", list.name      },
+            {"zone", list.shown_zone}
+        };
+        const DnsListHealth::Standing standing = health->standing();
+        put_standing(row, "", standing);
+        if (list.asks_addresses && standing.trouble.empty())
+            put_standing(row, "ipv6_", health->ipv6_standing());
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
 }  // namespace
 
 struct ServerParts::State {
@@ -102,7 +128,8 @@ struct ServerParts::State {
             );
     }
 
-    void warn_of_aliases(const Config& now, Diagnostics& diagnostics) const;
+    /// `before` is nullptr at the start.
+    void check_aliases(const Config& now, const Config* before, Diagnostics& diagnostics) const;
 
     std::vector<int> systemd_sockets;
 };
@@ -268,7 +295,7 @@ Result<> ServerParts::start(const std::string& config_file, Diagnostics& diagnos
     if (!policy) return failure(ErrorCode::invalid, "the configuration is at fault");
     state.keep_rules(*policy);
     state.start_probes(*policy, nullptr);
-    state.warn_of_aliases(*policy->config, diagnostics);
+    state.check_aliases(*policy->config, nullptr, diagnostics);
     state.guard = std::make_unique<RuleGuard>(state.policy, state.store->memory(), state.clock);
     state.guard->install(std::move(policy));
 
@@ -309,14 +336,17 @@ void ServerParts::State::start_probes(const PolicyState& now, const PolicyState*
     }
 }
 
-void ServerParts::State::warn_of_aliases(const Config& now, Diagnostics& diagnostics) const {
+void ServerParts::State::check_aliases(const Config& now, const Config* before, Diagnostics& diagnostics)
+    const {
     const auto all = store->accounts().list();
     if (!all) return;
     std::vector<std::string> names;
     for (const Account& account : *all)
         names.push_back(account.address);
-    // Accounts come and go while the server runs: their mistakes stop neither it nor a reload.
-    check_alias_targets(now, names, Severity::warning, diagnostics);
+    if (before == nullptr)
+        check_alias_targets(now, names, AliasCheck::mild, diagnostics);
+    else
+        check_alias_targets(now, names, *before, diagnostics);
 }
 
 std::string ServerParts::State::status_json() {
@@ -344,10 +374,12 @@ std::string ServerParts::State::status_json() {
         {"shed",
          connections.shed_per_ip + connections.shed_per_network + connections.shed_total +
              connections.shed_rate + connections.shed_files                     },
+        {"bad_proxy",             connections.bad_proxy                         },
         {"dns_questions",         questions.questions                           },
         {"dns_cached",            questions.cached                              },
         {"dns_sent",              questions.sent                                },
         {"dns_failed",            questions.failed                              },
+        {"dns_lists",             dns_lists_json(*policy.get())                 },
         {"scan_jobs",             scans.jobs                                    },
         {"scan_passes",           scans.passes                                  },
         {"scan_crashes",          scans.crashes                                 },
@@ -360,7 +392,9 @@ std::string ServerParts::State::status_json() {
 std::string ServerParts::State::answer_control(std::string request) {
     if (request == R"({"do":"status"})") return status_json();
     if (auto answer = answer_rule_request(*guard, request)) return *std::move(answer);
-    if (auto answered = answer_aftermath_request(*store, *policy.get()->config, request, clock.wall()))
+    const auto on_ham = [this](const DecisionRecord& record) { guard->labelled_ham(record); };
+    if (auto answered =
+            answer_aftermath_request(*store, *policy.get()->config, request, clock.wall(), on_ham))
         return std::move(*answered);
     const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch());
     return answer_account_request(store->accounts(), request, now.count());
@@ -388,10 +422,16 @@ Result<std::string> ServerParts::reload(const std::string& config_file, Diagnost
     auto now = load_policy_state(
         config_file, state.filter_services, before.get(), diagnostics, PolicyLoading::reload
     );
-    if (!now)
+    if (now) state.check_aliases(*now->config, before->config.get(), diagnostics);
+    if (!now || diagnostics.has_errors())
         return failure(
             ErrorCode::invalid,
-            fmt::format("{} mistakes{}", diagnostics.error_count(), confinement_hint(diagnostics))
+            fmt::format(
+                "{} mistake{}{}",
+                diagnostics.error_count(),
+                diagnostics.error_count() == 1 ? "" : "s",
+                confinement_hint(diagnostics)
+            )
         );
     if (now->config->listeners.size() != before->config->listeners.size() || !std::ranges::equal(
                                                                                  now->config->listeners,
@@ -416,7 +456,6 @@ Result<std::string> ServerParts::reload(const std::string& config_file, Diagnost
             );
     state.keep_rules(*now);
     state.start_probes(*now, before.get());
-    state.warn_of_aliases(*now->config, diagnostics);
     std::string fixed = keys_for_restart(*state.config, *now->config);
     state.guard->install(std::move(now));
     return fixed;

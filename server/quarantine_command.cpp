@@ -1,5 +1,6 @@
 // `quarantine`: what is kept for people to look at.
 #include "base/log.hpp"
+#include "policy/json_line.hpp"
 #include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
@@ -83,7 +84,7 @@ void print_kept_json(const RecordId& id, const KeptRow& row) {
     }
     if (row.released) object["released"] = to_rfc3339(row.released->time);
     if (row.label) object["label"] = row.label->what;
-    fmt::print("{}\n", json::serialize(object));
+    fmt::print("{}\n", json_line(object));
 }
 
 void print_kept_heading() {
@@ -254,7 +255,7 @@ int quarantine_command(const CommandContext& context, const QuarantineOptions& o
     if (context.form == OutputForm::json) {
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"summary", json::object{{"messages", listing.messages()}, {"octets", listing.octets()}}}
         })
         );

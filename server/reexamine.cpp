@@ -12,6 +12,7 @@
 #include <boost/asio/use_future.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -175,6 +176,7 @@ Result<std::unique_ptr<Reexaminer>> Reexaminer::start(
     options.executable = own_executable;
     options.hostname = config.hostname;
     options.sandbox = config.sandbox;
+    options.questions_per_sender = UINT32_MAX;
     auto pool = ScanPool::start(state->loops.hub(), state->dns, std::move(options));
     if (!pool) return std::unexpected(pool.error());
     state->pool = std::move(*pool);

@@ -1,5 +1,6 @@
 // `release`, `feedback`: what people do about a decision.
 #include "base/clock.hpp"
+#include "policy/json_line.hpp"
 #include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
@@ -23,7 +24,7 @@ struct Performed {
 };
 
 Performed perform_aftermath(const Config& config, const json::object& request, OutputForm form) {
-    const std::string line = json::serialize(request);
+    const std::string line = json_line(request);
     const auto answer = ask_or_open(config, line, [&](Store& store) {
         return answer_aftermath_request(store, config, line, system_clock().wall()).value_or("");
     });
@@ -47,7 +48,7 @@ std::string_view text_at(const json::object& object, std::string_view key) {
 /// Without what only says that it is none of an error.
 void print_answer(json::object answer) {
     answer.erase("ok");
-    fmt::print("{}\n", json::serialize(answer));
+    fmt::print("{}\n", json_line(answer));
 }
 
 }  // namespace

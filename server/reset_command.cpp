@@ -1,4 +1,5 @@
 // `rules reset`: ends what the circuit breaker did to a rule.
+#include "policy/json_line.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -34,7 +35,7 @@ std::string reset_in(Store& store, std::shared_ptr<const RuleSet> rules, const s
 int rules_reset_command(const CommandContext& context, const std::string& rule) {
     const auto config = config_for(context);
     if (!config) return exit_config;
-    const std::string request = json::serialize(json::object{
+    const std::string request = json_line(json::object{
         {"do",   "reset_rule"},
         {"rule", rule        }
     });
@@ -55,7 +56,7 @@ int rules_reset_command(const CommandContext& context, const std::string& rule) 
     if (context.form == OutputForm::json)
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"rule",   rule   },
                 {"result", "reset"}
         })

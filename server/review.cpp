@@ -13,7 +13,14 @@ Result<> Review::learn() {
     return log_.scan({}, [this](const RecordId&, Result<std::string_view> octets) {
         progress_.count();
         if (!octets) return true;
-        if (const auto stored = decode_record(*octets)) history_.learn(*stored);
+        auto stored = decode_record(*octets);
+        if (!stored) return true;
+        if (SenderHistory::wants_evidence(stored->record)) {
+            // Without it the message is told from others by what refused it.
+            const auto added = add_evidence(log_, *octets, *stored);
+            static_cast<void>(added);
+        }
+        history_.learn(*stored);
         return true;
     });
 }

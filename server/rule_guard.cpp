@@ -1,7 +1,7 @@
 #include "server/rule_guard.hpp"
 
 #include "base/log.hpp"
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "policy/rule_hits.hpp"
 #include "policy/rule_variants.hpp"
 #include "policy/suspicion.hpp"
@@ -100,6 +100,12 @@ void RuleGuard::decided(const DecisionRecord& record) {
     std::set<std::string> deciders;
     if (is_refused) deciders = RuleHits::deciders(record);
     if (const auto saved = note(outcome, deciders)) write(*saved);
+}
+
+void RuleGuard::labelled_ham(const DecisionRecord& record) {
+    const std::vector<std::string> domains = proven_domains(record);
+    const std::lock_guard lock(mutex_);
+    breaker_.note_ham(domains, clock_.wall());
 }
 
 std::optional<RuleGuard::Saved> RuleGuard::note(

@@ -31,6 +31,8 @@ public:
     void install(std::shared_ptr<const PolicyState> loaded);
     /// What came of a transaction or a connection.
     void decided(const DecisionRecord& record);
+    /// Somebody has labelled it ham.
+    void labelled_ham(const DecisionRecord& record);
     /// not_found if the rule is not in shadow.
     Result<> reset(const std::string& rule);
     /// By the ids of the rules.

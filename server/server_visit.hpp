@@ -35,7 +35,7 @@ public:
     boost::asio::awaitable<StageAnswer> rcpt(Mailbox recipient) override;
     boost::asio::awaitable<StageAnswer> data() override;
     boost::asio::awaitable<MessageAnswer> message(SharedMessage message) override;
-    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override;
+    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply, RefusedPath path) override;
     SmtpReply following_reply(SmtpReply reply) override;
     void abandon() override;
     void tls_started(const TlsDetails& details) override;
@@ -50,7 +50,9 @@ private:
     RecordContext context() const;
     RecordId new_id(WallTime now) const;
     std::uint32_t milliseconds() const;
-    DecisionRecord made_record(const VisitTransaction& transaction) const;
+    /// What is kept of it: it is counted nowhere else from here on.
+    DecisionRecord made_record(VisitTransaction& transaction);
+    void take_back_fold(VisitTransaction& transaction);
     /// The transaction, or what stands for the connection outside of one.
     VisitTransaction& current();
     Stage greeting_stage() const;
@@ -94,7 +96,7 @@ private:
     SmtpReply finish_refused(Verdict verdict);
     Delivery record_delivery(const DecisionRecord& record) const;
     void keep_record_unwaited();
-    void keep_refusal_record(const VisitTransaction& transaction);
+    void keep_refusal_record(VisitTransaction& transaction);
     /// A refused message: the record is synced before the reply, as every record of a transaction that took
     /// DATA.
     boost::asio::awaitable<MessageAnswer> refuse_message(Verdict verdict);

@@ -1,5 +1,6 @@
 // `rules show`: what is in force, where it comes from, and what the circuit breaker has done to it.
 #include "base/log.hpp"
+#include "policy/json_line.hpp"
 #include "policy/rule_table.hpp"
 #include "policy/time_text.hpp"
 #include "server/command_output.hpp"
@@ -99,7 +100,7 @@ void print_json(const std::vector<RuleTableRow>& rows, const std::vector<Tripped
                 {"reset",  reset_words(*one)     }
             };
         }
-        fmt::print("{}\n", json::serialize(object));
+        fmt::print("{}\n", json_line(object));
     }
 }
 

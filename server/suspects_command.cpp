@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 #include "policy/deciding_rules.hpp"
+#include "policy/json_line.hpp"
 #include "policy/suspicion.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
@@ -23,10 +24,10 @@ struct Suspect {
     StoredRecord stored;
     std::vector<Sign> signs;
     int weight = 0;
-    std::uint64_t tries = 1;
+    const SenderHistory::Tries* tries = nullptr;
 };
 
-/// The heaviest so far, at most so many.
+/// The heaviest so far, at most so many; of several tries of one message the one that was added last.
 class Ranking {
 public:
     explicit Ranking(std::size_t limit) : limit_(limit) {}
@@ -35,10 +36,15 @@ public:
         const auto is_before = [](const Suspect& a, const Suspect& b) {
             return a.weight != b.weight ? a.weight > b.weight : a.stored.record.id > b.stored.record.id;
         };
+        forget(suspect.tries);
         if (rows_.size() >= limit_ && !is_before(suspect, rows_.back())) return;
         const auto place = std::ranges::upper_bound(rows_, suspect, is_before);
         rows_.insert(place, std::move(suspect));
         if (rows_.size() > limit_) rows_.pop_back();
+    }
+    /// Takes out an earlier try of that message.
+    void forget(const SenderHistory::Tries* tries) {
+        if (tries != nullptr) std::erase_if(rows_, [&](const Suspect& one) { return one.tries == tries; });
     }
     const std::vector<Suspect>& rows() const { return rows_; }
 
@@ -65,27 +71,17 @@ json::object json_of(const Suspect& suspect) {
         {"time",    to_rfc3339(record.time)                                                                   },
         {"verdict", to_string(record.verdict.action)                                                          },
         {"rule",    json_text(record.verdict.rule)                                                            },
-        {"points",  record.verdict.points                                                                     },
+        {"points",  json_number(record.verdict.points)                                                        },
         {"from",    record.has_from ? json::value(json_text(record.from)) : json::value(nullptr)              },
         {"to",      std::move(to)                                                                             },
         {"client",  is_client_known(record) ? json::value(record.client_ip.to_string()) : json::value(nullptr)
         },
         {"weight",  suspect.weight                                                                            },
         {"signs",   std::move(signs)                                                                          },
-        {"tries",   suspect.tries                                                                             }
+        {"tries",   suspect.tries != nullptr ? suspect.tries->count : 1                                       }
     };
-    if (record.label)
-        made["label"] = json::object{
-            {"label", record.label->what            },
-            {"by",    json_text(record.label->by)   },
-            {"time",  to_rfc3339(record.label->time)}
-        };
-    if (record.released)
-        made["released"] = json::object{
-            {"by",   json_text(record.released->by)       },
-            {"time", to_rfc3339(record.released->time)    },
-            {"to",   json::value_from(record.released->to)}
-        };
+    if (record.label) made["label"] = json_mark(*record.label);
+    if (record.released) made["released"] = json_mark(*record.released);
     return made;
 }
 
@@ -128,30 +124,31 @@ int suspects_command(const CommandContext& context, const SuspectsOptions& optio
     const auto scanned = scan.run(*query, *since, [&](const StoredRecord& stored) {
         if (!is_refusal(stored.record, deferred)) return true;
         refusals += std::max<std::uint64_t>(stored.record.folded_count, 1);
-        // Of the tries of one envelope the latest stands for all.
-        const SenderHistory::Tries* tries = review.history().tries(stored.record);
-        if (tries != nullptr && tries->latest != stored.record.id) return true;
         std::vector<Sign> signs = review.signs(stored);
         const int weight = weight_of(signs);
         if (weight == 0) return true;
-        Suspect suspect{stored, std::move(signs), weight, tries != nullptr ? tries->count : 1};
-        const bool is_judged = suspect.stored.record.label || suspect.stored.record.released;
+        const SenderHistory::Tries* tries = review.history().tries(stored.record);
+        const bool is_judged = stored.record.label || stored.record.released;
         judged += is_judged ? 1 : 0;
-        if (!is_judged || options.judged_too) ranking.add(std::move(suspect));
+        // Of those tries of one message that were asked for the latest stands for all.
+        if (!is_judged || options.judged_too)
+            ranking.add({stored, std::move(signs), weight, tries});
+        else
+            ranking.forget(tries);
         return true;
     });
     if (!scanned) return report(scanned.error(), context.form);
     progress.end();
     for (const Suspect& suspect : ranking.rows()) {
         if (context.form == OutputForm::json)
-            fmt::print("{}\n", json::serialize(json_of(suspect)));
+            fmt::print("{}\n", json_line(json_of(suspect)));
         else
             print_suspect(suspect);
     }
     if (context.form == OutputForm::json)
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"summary",
                  json::object{
                      {"refusals", refusals},

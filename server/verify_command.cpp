@@ -1,3 +1,4 @@
+#include "policy/json_line.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
 #include "server/exit_codes.hpp"
@@ -39,7 +40,7 @@ int verify_command(const CommandContext& context) {
     for (const std::string& fault : found)
         fmt::print(
             "{}\n",
-            context.form == OutputForm::json ? json::serialize(json::object{
+            context.form == OutputForm::json ? json_line(json::object{
                                                    {"fault", fault}
         })
                                              : fault

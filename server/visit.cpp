@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/text.hpp"
 #include "base/unicode_names.hpp"
 #include "server/server_visit.hpp"
 
@@ -52,7 +53,8 @@ awaitable<StageAnswer> ServerVisit::helo(HeloArguments arguments) {
     run_.forget_from(Stage::helo);
     helo_ = std::move(arguments.name);
     is_esmtp_ = arguments.is_ehlo;
-    run_.provide(id_of(CoreFact::helo_name), helo_);
+    // Lists and rules know names without it.
+    run_.provide(id_of(CoreFact::helo_name), std::string(without_end_dot(helo_)));
     run_.begin(Stage::helo);
     co_return co_await answer_now(Stage::helo);
 }
@@ -95,7 +97,7 @@ awaitable<StageAnswer> ServerVisit::rcpt(Mailbox recipient) {
                 found.address
             );
         case RecipientStanding::unknown:
-            ++unknown_recipients_;
+            transaction_->unknown_recipients = ++unknown_recipients_;
             co_return refuse(
                 builtin_verdict("unknown-user", Stage::rcpt, {550, "5.1.1", "There is no such user here"}),
                 found.address
@@ -167,9 +169,17 @@ awaitable<StageAnswer> ServerVisit::data() {
     co_return refuse(transaction_->accepted.front().verdict, "");
 }
 
-SmtpReply ServerVisit::refused_by_session(Stage stage, std::string which, SmtpReply reply) {
+SmtpReply ServerVisit::refused_by_session(Stage stage, std::string which, SmtpReply reply, RefusedPath path) {
     Verdict verdict = builtin_verdict(which, stage, std::move(reply));
-    if (!transaction_ || stage != Stage::end) return *refuse(std::move(verdict), "").refusal;
+    if (stage == Stage::mail && path.is_read) {
+        // No transaction comes of it, but whose mail it was is asked for later.
+        VisitTransaction& refused = current();
+        refused.from = std::move(path.mailbox);
+        refused.has_mail = true;
+        return *refuse(std::move(verdict), "").refusal;
+    }
+    if (!transaction_ || stage != Stage::end)
+        return *refuse(std::move(verdict), path.mailbox ? path.mailbox->to_string() : "").refusal;
     // The message was read to its end: a record of the first class, though nobody waits for it to be synced.
     transaction_->took_data = true;
     const SmtpReply answer = finish_refused(std::move(verdict));
@@ -267,7 +277,13 @@ void ServerVisit::said(const SmtpReply& reply) {
     transcript_.said(milliseconds(), reply);
 }
 
-DecisionRecord ServerVisit::made_record(const VisitTransaction& transaction) const {
+void ServerVisit::take_back_fold(VisitTransaction& transaction) {
+    if (transaction.folded_into) services_.store.decisions().unfold(*transaction.folded_into);
+    transaction.folded_into.reset();
+}
+
+DecisionRecord ServerVisit::made_record(VisitTransaction& transaction) {
+    take_back_fold(transaction);
     DecisionRecord record = make_record(transaction, context(), run_);
     record.transcript = transcript_.text();
     record.transcript_left_out = transcript_.left_out();
@@ -324,7 +340,8 @@ void ServerVisit::provide_mail_facts(const MailArguments& arguments) {
     if (from && !from->domain().starts_with('['))
         run_.provide(id_of(CoreFact::mail_domain), ascii_domain(from->domain()));
     run_.provide(id_of(CoreFact::mail_is_null), !from.has_value());
-    run_.provide(id_of(CoreFact::mail_size), static_cast<std::int64_t>(arguments.declared_size));
+    if (arguments.declared_size != 0)
+        run_.provide(id_of(CoreFact::mail_size), static_cast<std::int64_t>(arguments.declared_size));
     run_.provide(id_of(CoreFact::mail_smtputf8), arguments.is_smtputf8);
 }
 
@@ -379,6 +396,8 @@ StageAnswer ServerVisit::refuse(Verdict verdict, RecordRecipient recipient) {
         const RefusalKind kind{peer_.ip, verdict.rule, static_cast<std::uint8_t>(verdict.stage)};
         const std::optional<RecordId> folded =
             services_.store.decisions().fold(kind, transaction.id, services_.clock.wall());
+        take_back_fold(transaction);
+        transaction.folded_into = folded;
         transaction.has_own_record = !folded;
         transaction.told_id = folded.value_or(transaction.id);
     }
@@ -413,8 +432,8 @@ void ServerVisit::log_refusal(const Verdict& verdict, const RecordId& told, cons
         verdict.reply.enhanced,
         escape_for_log(verdict.reply.text)
     );
-    const std::string from =
-        transaction_ && transaction_->from ? transaction_->from->to_string() : std::string();
+    const VisitTransaction* const about = transaction_ ? transaction_.get() : outside_.get();
+    const std::string from = about != nullptr && about->from ? about->from->to_string() : std::string();
     log_info(
         message,
         {

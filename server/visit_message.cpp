@@ -109,7 +109,7 @@ void ServerVisit::keep_record_unwaited() {
     run_.forget_from(Stage::mail);
 }
 
-void ServerVisit::keep_refusal_record(const VisitTransaction& transaction) {
+void ServerVisit::keep_refusal_record(VisitTransaction& transaction) {
     const DecisionRecord record = made_record(transaction);
     if (!record.is_open) services_.guard.decided(record);
     services_.store.decisions().refuse(

@@ -1,5 +1,6 @@
 #include "server/visit_transaction.hpp"
 
+#include "base/unicode_names.hpp"
 #include "policy/transaction_outcome.hpp"
 
 #include <algorithm>
@@ -153,12 +154,20 @@ DecisionRecord make_record(
     return record;
 }
 
-RecordKeys keys_of(const DecisionRecord& record) {
+RecordKeys keys_as_written(const DecisionRecord& record) {
     RecordKeys keys;
     keys.client_ip = record.client_ip;
     keys.sender_domain = record.from.substr(std::min(record.from.size(), record.from.rfind('@') + 1));
     for (const RecordRecipient& recipient : record.recipients)
         keys.recipients.push_back(recipient.address);
+    return keys;
+}
+
+RecordKeys keys_of(const DecisionRecord& record) {
+    RecordKeys keys = keys_as_written(record);
+    keys.sender_domain = ascii_domain(keys.sender_domain);
+    for (std::string& recipient : keys.recipients)
+        recipient = ascii_domain_address(recipient);
     keys.rule = record.verdict.rule;
     const auto add_hits = [&keys](const Verdict& verdict) {
         if (verdict.rule != keys.rule && !verdict.rule.empty()) keys.hits.push_back(verdict.rule);

@@ -50,7 +50,8 @@ struct VisitTransaction {
     SmtpReply last_reply;
     std::optional<std::int64_t> deferrals;  // deferred.message, once it was asked for
     bool has_refusal = false;
-    bool has_own_record = false;  // a reply carried its own id, so there is a record to be found
+    std::optional<RecordId> folded_into;  // the sample that counts it; a transaction is counted once
+    bool has_own_record = false;          // a reply carried its own id, so there is a record to be found
     bool is_open = true;
     RecordQuarantine quarantine;
 };
@@ -77,6 +78,8 @@ DecisionRecord make_record(
     const VisitTransaction& transaction, const RecordContext& context, const ChainRun& run
 );
 RecordKeys keys_of(const DecisionRecord& record);
+/// As an earlier version made them, with domains as they were written: what is to be removed may stand so.
+RecordKeys keys_as_written(const DecisionRecord& record);
 
 /// The same reply with ` id=ID` as its last token.
 SmtpReply with_id(SmtpReply reply, const RecordId& id);

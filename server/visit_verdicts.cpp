@@ -3,8 +3,15 @@
 
 namespace wicket {
 
+namespace {
+
+// As many as facts_for() adds.
+constexpr std::size_t recipient_fact_count = 7;
+
+}  // namespace
+
 Facts ServerVisit::facts_for(const VisitRecipient& recipient) const {
-    Facts facts = run_.facts();
+    Facts facts(run_.facts(), recipient_fact_count);
     facts.set(id_of(CoreFact::rcpt_address), recipient.address);
     facts.set(id_of(CoreFact::rcpt_domain), recipient.domain);
     facts.set(id_of(CoreFact::rcpt_local_part), recipient.local_part);

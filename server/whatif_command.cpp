@@ -1,10 +1,12 @@
 #include "base/log.hpp"
 #include "base/parallel.hpp"
+#include "policy/json_line.hpp"
 #include "policy/record_query.hpp"
 #include "policy/whatif.hpp"
 #include "server/aftermath_service.hpp"
 #include "server/command_output.hpp"
 #include "server/commands.hpp"
+#include "server/control.hpp"
 #include "server/exit_codes.hpp"
 #include "server/long_command.hpp"
 #include "server/record_scan.hpp"
@@ -27,8 +29,9 @@ namespace {
 
 namespace json = boost::json;
 
-// The design: two cores judge the past.
+// The design: two cores judge the past. One is left to a server that is at work: good mail would wait.
 constexpr std::size_t judging_threads = 2;
+constexpr std::size_t judging_threads_beside_server = 1;
 // Pieces of equal time: many, for mail does not come evenly.
 constexpr std::size_t piece_count = 512;
 // A person reads no more of the same; --json has all.
@@ -80,10 +83,17 @@ std::vector<RecordSpan> cut(const RecordId& first, const RecordId& last, std::si
     return spans;
 }
 
+std::size_t threads_beside(const std::string& state) {
+    const auto answer = ask_server(state, R"({"do":"status"})");
+    const bool is_served = answer || answer.error().code != ErrorCode::unavailable;
+    return is_served ? judging_threads_beside_server : judging_threads;
+}
+
 class PastMail {
 public:
     /// `reexaminer` may be nullptr.
     PastMail(
+        std::size_t threads,
         const RuleSet& rules,
         Store& store,
         const RecordQuery* query,
@@ -102,7 +112,7 @@ public:
             reexamine = [reexaminer](const RecordedDecision& record, const MissingFacts& missing) {
                 return reexaminer->examine(record, missing);
             };
-        for (std::size_t thread = 0; thread < judging_threads; ++thread)
+        for (std::size_t thread = 0; thread < threads; ++thread)
             judges_.push_back(std::make_unique<WhatIf>(rules, kept, reexamine));
     }
 
@@ -182,7 +192,7 @@ public:
             ++differences_;
             fmt::print(
                 "{}\n",
-                form_ == OutputForm::json ? json::serialize(json::object{
+                form_ == OutputForm::json ? json_line(json::object{
                                                 {"id",         id.to_string()},
                                                 {"difference", what          }
             })
@@ -227,7 +237,7 @@ private:
         } else {
             shown["undecidable"] = one.undecidable;
         }
-        fmt::print("{}\n", json::serialize(shown));
+        fmt::print("{}\n", json_line(shown));
     }
 
     static std::string shown_text(std::string_view text) { return escape_for_log(text); }
@@ -258,7 +268,7 @@ private:
         if (options_.reexamines) summary["reexamined"] = tally.reexamined;
         fmt::print(
             "{}\n",
-            json::serialize(json::object{
+            json_line(json::object{
                 {"summary", std::move(summary)}
         })
         );
@@ -344,7 +354,8 @@ int whatif_command(const CommandContext& context, const WhatIfOptions& options) 
         if (!started) return report(started.error(), context.form);
         reexaminer = std::move(*started);
     }
-    PastMail replaying(*rules, **store, query ? &*query : nullptr, options, reexaminer.get());
+    const std::size_t threads = threads_beside(config->state);
+    PastMail replaying(threads, *rules, **store, query ? &*query : nullptr, options, reexaminer.get());
     WhatIfPrinter printer(options, context.form);
     Progress progress(system_clock());
     std::optional<Error> fault;
@@ -353,7 +364,7 @@ int whatif_command(const CommandContext& context, const WhatIfOptions& options) 
         std::vector<Piece> pieces(spans.size());
         work_in_order(
             spans.size(),
-            judging_threads,
+            threads,
             [&](std::size_t at, std::size_t thread) { pieces[at] = replaying.judge(spans[at], thread); },
             [&](std::size_t at) {
                 const Piece piece = std::exchange(pieces[at], {});

@@ -1,6 +1,7 @@
 #include "store/committer.hpp"
 
 #include "base/log.hpp"
+#include "base/thread.hpp"
 
 #include <algorithm>
 #include <future>
@@ -143,6 +144,7 @@ Result<> Committer::run(Task task) {
 }
 
 void Committer::answer_until_closed() {
+    name_thread("answer");
     std::unique_lock lock(mutex_);
     for (;;) {
         answer_work_.wait(lock, [this] { return answers_are_closing_ || !answers_.empty(); });
@@ -156,6 +158,7 @@ void Committer::answer_until_closed() {
 }
 
 void Committer::write_blobs_until_closed() {
+    name_thread("blobs");
     std::unique_lock lock(mutex_);
     for (;;) {
         blob_work_.wait(lock, [this] { return is_closing_ || !blob_queue_.empty(); });
@@ -185,6 +188,7 @@ void Committer::write_blobs_until_closed() {
 }
 
 void Committer::commit_until_closed() {
+    name_thread("commit");
     std::vector<Waiting> group;
     std::unique_lock lock(mutex_);
     for (;;) {

@@ -1,6 +1,7 @@
 #include "store/database.hpp"
 
 #include "base/log.hpp"
+#include "store/database_manifest.hpp"
 #include "store/row_codec.hpp"
 #include "store/secondary_folder.hpp"
 
@@ -235,30 +236,45 @@ rocksdb::Status Database::open_writer(Handle& handle, rocksdb::WALRecoveryMode w
     return status;
 }
 
+rocksdb::Status Database::open_to_write(std::unique_ptr<Handle>& handle) {
+    const bool is_synced = setup_.durability == Durability::synced;
+    const auto wal_mode = is_synced ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
+                                    : rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+    auto status = open_writer(*handle, wal_mode);
+    if (status.IsCorruption() && mend_manifest(*env_, setup_.folder)) {
+        log_warning(
+            "a power cut has torn a note about the store's files that nothing hung on yet: it is taken "
+            "away",
+            {
+                {"folder", setup_.folder}
+        }
+        );
+        handle = std::make_unique<Handle>();
+        status = open_writer(*handle, wal_mode);
+    }
+    if (status.IsCorruption() && is_synced) {
+        // A torn tail whose length reached the disk before its octets looks the same as damage.
+        const std::string error = status.ToString();
+        handle = std::make_unique<Handle>();
+        status = open_writer(*handle, rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords);
+        if (status.ok())
+            log_warning(
+                "part of the write-ahead log cannot be read and is left out: after a power cut that is a "
+                "batch that was never acknowledged, otherwise damage; run `mailwicket verify`",
+                {
+                    {"folder", setup_.folder},
+                    {"error",  error        }
+            }
+            );
+    }
+    return status;
+}
+
 Result<> Database::open_handle(Mode mode) {
     auto handle = std::make_unique<Handle>();
     rocksdb::Status status;
     if (mode == Mode::write) {
-        const bool is_synced = setup_.durability == Durability::synced;
-        status = open_writer(
-            *handle,
-            is_synced ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
-                      : rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords
-        );
-        if (status.IsCorruption() && is_synced) {
-            // A torn tail whose length reached the disk before its octets looks the same as damage.
-            log_warning(
-                "part of the write-ahead log cannot be read and is left out: after a power cut that is a "
-                "batch that "
-                "was never acknowledged, otherwise damage; run `mailwicket verify`",
-                {
-                    {"folder", setup_.folder    },
-                    {"error",  status.ToString()}
-            }
-            );
-            handle = std::make_unique<Handle>();
-            status = open_writer(*handle, rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords);
-        }
+        status = open_to_write(handle);
     } else {
         if (!env_->FileExists(setup_.folder + "/CURRENT").ok())
             return failure(ErrorCode::not_found, "there is no store in " + setup_.folder);

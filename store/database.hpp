@@ -127,6 +127,8 @@ private:
     std::vector<rocksdb::ColumnFamilyDescriptor> tables_there() const;
     void fill_in_missing_tables(Handle& handle) const;
     rocksdb::Status open_writer(Handle& handle, rocksdb::WALRecoveryMode wal_mode);
+    /// Leaves out what a power cut has torn.
+    rocksdb::Status open_to_write(std::unique_ptr<Handle>& handle);
     Result<> check_format();
     Result<> write_format(const Use& pinned);
     Result<> reopen();

@@ -8,6 +8,7 @@
 #include "base/record_octets.hpp"
 #include "base/result.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -64,6 +65,9 @@ public:
     /// the id of the last full sample of its kind, which the reply carries, while the row counts one more.
     /// Never blocks.
     virtual std::optional<RecordId> fold(const RefusalKind& kind, const RecordId& id, WallTime time) = 0;
+    /// Takes back one that fold() has counted for `sample`: it has a record of its own after all. Never
+    /// blocks.
+    virtual void unfold(const RecordId& sample) = 0;
     /// A full record of class (b). Visible to readers at once, not synced, never blocks for long. May come
     /// again with the same id: the later one replaces the earlier, as does the record of class (a) that comes
     /// with a message.
@@ -73,6 +77,12 @@ public:
     struct Folded {
         std::uint64_t count = 0;
         WallTime last{};
+
+        Folded& operator+=(const Folded& more) {
+            count += more.count;
+            last = std::max(last, more.last);
+            return *this;
+        }
     };
 
     /// Of either class, without its answers: answer() has them. not_found if there is none. What is whole is

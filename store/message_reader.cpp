@@ -1,6 +1,6 @@
 #include "store/message_reader.hpp"
 
-#include <openssl/evp.h>
+#include "base/sha256.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -10,28 +10,6 @@ namespace {
 
 // One read of a blob file; a body in the database comes in one piece.
 constexpr std::size_t read_ahead_octets = 128U << 10U;
-
-struct DigestDeleter {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-
-class Digest {
-public:
-    Digest() : context_(EVP_MD_CTX_new()) {
-        is_good_ = EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1;
-    }
-    void add(std::string_view octets) {
-        is_good_ = is_good_ && EVP_DigestUpdate(context_.get(), octets.data(), octets.size()) == 1;
-    }
-    bool is(const Sha256& want) {
-        Sha256 got{};
-        return is_good_ && EVP_DigestFinal_ex(context_.get(), got.data(), nullptr) == 1 && got == want;
-    }
-
-private:
-    std::unique_ptr<EVP_MD_CTX, DigestDeleter> context_;
-    bool is_good_ = false;
-};
 
 class TextSource : public BlobSource {
 public:
@@ -88,12 +66,12 @@ private:
             auto piece = source_->read(read_ahead_octets);
             if (!piece) return std::unexpected(piece.error());
             if (piece->empty() || piece->size() > message_.size_octets - offset_) return corrupt();
-            digest_.add(*piece);
+            sha256_.add(*piece);
             append_uncut(*piece);
             offset_ += piece->size();
         }
         if (offset_ == message_.size_octets) {
-            if (!digest_.is(message_.sha256)) return corrupt();
+            if (sha256_.finish() != message_.sha256) return corrupt();
             is_verified_ = true;
         }
         return {};
@@ -127,7 +105,7 @@ private:
     std::size_t taken_ = 0;
     std::uint64_t offset_ = 0;  // octets of the body read
     std::size_t cut_ = 0;
-    Digest digest_;
+    Sha256Stream sha256_;
     bool is_verified_ = false;
     bool is_corrupt_ = false;
 };

@@ -1,17 +1,8 @@
 #include "store/refusal_folds.hpp"
 
-#include <algorithm>
 #include <chrono>
 
 namespace wicket {
-namespace {
-
-void add(DecisionLog::Folded& to, const DecisionLog::Folded& more) {
-    to.count += more.count;
-    to.last = std::max(to.last, more.last);
-}
-
-}  // namespace
 
 std::optional<RecordId> RefusalFolds::fold(const RefusalKind& kind, const RecordId& id, WallTime time) {
     const auto minute = std::chrono::floor<std::chrono::minutes>(time).time_since_epoch().count();
@@ -37,8 +28,13 @@ std::optional<RecordId> RefusalFolds::fold(const RefusalKind& kind, const Record
         entry.sample = id;
         return std::nullopt;
     }
-    add(counts_[entry.sample], {1, time});
+    counts_[entry.sample] += {1, time};
     return entry.sample;
+}
+
+void RefusalFolds::unfold(const RecordId& sample) {
+    const std::lock_guard lock(mutex_);
+    counts_[sample].count -= 1;
 }
 
 RefusalFolds::Counts RefusalFolds::take() {
@@ -49,7 +45,7 @@ RefusalFolds::Counts RefusalFolds::take() {
 void RefusalFolds::give_back(const Counts& counts) {
     const std::lock_guard lock(mutex_);
     for (const auto& [sample, folded] : counts)
-        add(counts_[sample], folded);
+        counts_[sample] += folded;
 }
 
 DecisionLog::Folded RefusalFolds::counted(const RecordId& sample) const {

@@ -20,8 +20,11 @@ class RefusalFolds {
 public:
     /// As DecisionLog::fold.
     std::optional<RecordId> fold(const RefusalKind& kind, const RecordId& id, WallTime time);
+    /// As DecisionLog::unfold.
+    void unfold(const RecordId& sample);
 
-    /// What was counted since the last take, by sample.
+    /// What was counted since the last take, by sample. Less than nothing if more was taken back than
+    /// counted: counts are added without regard to overflow.
     using Counts = std::map<RecordId, DecisionLog::Folded>;
     Counts take();
     /// Gives back what could not be written.

@@ -1,6 +1,7 @@
 #include "store/rocks_decision_log.hpp"
 
 #include "base/log.hpp"
+#include "base/thread.hpp"
 #include "store/record_cursor.hpp"
 #include "store/record_index.hpp"
 #include "store/record_merge.hpp"
@@ -9,6 +10,7 @@
 #include <rocksdb/convenience.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <span>
 
@@ -17,6 +19,14 @@ namespace {
 
 // Folded counts are written this often; a disk that refused is tried again as often.
 constexpr std::chrono::seconds fold_interval{1};
+
+/// What is counted in all: nothing where more was taken back than is counted, whose row the retention has
+/// removed.
+DecisionLog::Folded total_of(DecisionLog::Folded written, const DecisionLog::Folded& more) {
+    written += more;
+    if (written.count > std::numeric_limits<std::uint64_t>::max() / 2) written.count = 0;
+    return written;
+}
 
 // 13 MiB of ids; whoever wants more reads all records in order, which is quicker then.
 constexpr std::size_t candidates_limit = 1'000'000;
@@ -110,6 +120,7 @@ void RocksDecisionLog::refuse(
 }
 
 void RocksDecisionLog::write_until_closed() {
+    name_thread("refusals");
     std::unique_lock lock(mutex_);
     SteadyTime folds_are_due = setup_.clock.steady() + fold_interval;
     for (;;) {
@@ -189,11 +200,11 @@ bool RocksDecisionLog::write_folds() {
         rocksdb::WriteBatch batch;
         for (const auto& [sample, more] : counts) {
             const rocksdb::Slice key(rows::id_key(sample));
-            Folded sum = more;
+            Folded written;
             std::string value;
-            if (use->Get({}, use[RefusalTable::folds], key, &value).ok()) {
-                if (const auto before = rows::decode_folded(value)) sum.count += before->count;
-            }
+            if (use->Get({}, use[RefusalTable::folds], key, &value).ok())
+                written = rows::decode_folded(value).value_or(Folded());
+            const Folded sum = total_of(written, more);
             batch.Put(use[RefusalTable::folds], key, rows::encode(sum)).PermitUncheckedError();
         }
         is_good = refusals_.write(use, batch, Database::Sync::no).has_value();
@@ -258,7 +269,8 @@ Result<std::string> RocksDecisionLog::answer(const RecordId& id, std::string_vie
 }
 
 Result<DecisionLog::Folded> RocksDecisionLog::folded(const RecordId& id) {
-    Folded sum = folds_.counted(id);
+    const Folded waiting = folds_.counted(id);
+    Folded written;
     std::string value;
     rocksdb::Status status;
     {
@@ -267,14 +279,13 @@ Result<DecisionLog::Folded> RocksDecisionLog::folded(const RecordId& id) {
         status = use->Get({}, use[RefusalTable::folds], rocksdb::Slice(rows::id_key(id)), &value);
     }
     if (status.ok()) {
-        const auto written = rows::decode_folded(value);
-        if (!written)
-            return failure(ErrorCode::corrupt, "the count of record " + id.to_string() + " is damaged");
-        sum.count += written->count;
-        sum.last = std::max(sum.last, written->last);
+        const auto row = rows::decode_folded(value);
+        if (!row) return failure(ErrorCode::corrupt, "the count of record " + id.to_string() + " is damaged");
+        written = *row;
     } else if (!status.IsNotFound()) {
         return std::unexpected(to_error("cannot read the count of record " + id.to_string(), status));
     }
+    const Folded sum = total_of(written, waiting);
     if (sum.count != 0) return sum;
     // Nothing was folded into it; there may be no such record at all.
     if (auto record = find(id); !record) return std::unexpected(record.error());

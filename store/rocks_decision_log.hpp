@@ -40,6 +40,7 @@ public:
     RocksDecisionLog& operator=(const RocksDecisionLog&) = delete;
 
     std::optional<RecordId> fold(const RefusalKind& kind, const RecordId& id, WallTime time) override;
+    void unfold(const RecordId& sample) override { folds_.unfold(sample); }
     void refuse(const RecordId& id, WallTime time, RecordOctets record, RecordKeys keys) override;
     Result<RecordOctets> find(const RecordId& id) override;
     Result<std::string> evidence(const RecordId& id) override;

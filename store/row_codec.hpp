@@ -3,7 +3,7 @@
 // input is long.
 #pragma once
 
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "store/accounts.hpp"
 #include "store/decision_log.hpp"
 #include "store/mail_store.hpp"

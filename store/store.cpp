@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "base/private_folder.hpp"
+#include "base/thread.hpp"
 #include "store/blob_files.hpp"
 #include "store/committer.hpp"
 #include "store/rocks_account_store.hpp"
@@ -32,7 +33,7 @@ constexpr std::chrono::minutes trim_interval{1};
 constexpr int refusal_trims = 30;
 constexpr std::chrono::minutes sweep_interval{10};
 
-std::chrono::hours refusal_retention(const StoreOptions& options) {
+std::chrono::seconds refusal_retention(const StoreOptions& options) {
     return options.refusal_retention.count() != 0 ? options.refusal_retention : options.retention;
 }
 
@@ -127,6 +128,7 @@ private:
     }
 
     void keep_until_closed() {
+        name_thread("keeper");
         auto until_trim = trim_interval / recovery_interval;
         auto until_sweep = sweep_interval / recovery_interval;
         std::unique_lock lock(mutex_);

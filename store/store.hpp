@@ -29,12 +29,12 @@ struct StoreOptions {
     const Clock* clock = nullptr;  // nullptr: the system's
     std::uint64_t decision_quota_octets = 10ULL << 30U;
     std::uint64_t refusal_quota_octets = 10ULL << 30U;
-    std::chrono::hours retention{24 * 30};    // of decisions
-    std::chrono::hours refusal_retention{0};  // 0: as of decisions
+    std::chrono::seconds retention = std::chrono::days(30);  // of decisions
+    std::chrono::seconds refusal_retention{0};               // 0: as of decisions
     std::uint64_t quarantine_quota_octets = 10ULL << 30U;
-    std::chrono::hours quarantine_retention{24 * 30};
+    std::chrono::seconds quarantine_retention = std::chrono::days(30);
     std::uint64_t label_quota_octets = 10ULL << 30U;
-    std::chrono::hours label_retention{24 * 30};
+    std::chrono::seconds label_retention = std::chrono::days(30);
 };
 
 class Store {

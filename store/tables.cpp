@@ -74,7 +74,7 @@ rocksdb::ColumnFamilyOptions packed_at_the_bottom(rocksdb::ColumnFamilyOptions o
 }
 
 rocksdb::ColumnFamilyOptions dropped_by_age(
-    rocksdb::ColumnFamilyOptions options, std::uint64_t quota_octets, std::chrono::hours retention
+    rocksdb::ColumnFamilyOptions options, std::uint64_t quota_octets, std::chrono::seconds retention
 ) {
     options.compaction_style = rocksdb::kCompactionStyleFIFO;
     options.compaction_options_fifo.max_table_files_size = quota_octets;
@@ -122,7 +122,7 @@ std::vector<Database::Table> mail_tables() {
     };
 }
 
-std::vector<Database::Table> refusal_tables(std::uint64_t quota_octets, std::chrono::hours retention) {
+std::vector<Database::Table> refusal_tables(std::uint64_t quota_octets, std::chrono::seconds retention) {
     const auto cache = rocksdb::NewLRUCache(8 * mebibyte);
     // As they were measured to fill up together, so that none forgets long before the others.
     const auto share = [quota_octets](std::uint64_t sixteenths) { return quota_octets / 16 * sixteenths; };

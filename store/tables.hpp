@@ -25,6 +25,6 @@ enum class RefusalTable : std::uint8_t { meta, refusals, folds, memory, evidence
 
 std::vector<Database::Table> mail_tables();
 /// Quota and retention bound what FIFO compaction keeps.
-std::vector<Database::Table> refusal_tables(std::uint64_t quota_octets, std::chrono::hours retention);
+std::vector<Database::Table> refusal_tables(std::uint64_t quota_octets, std::chrono::seconds retention);
 
 }  // namespace wicket

@@ -1,6 +1,5 @@
 #include "filters/scan/dkim_digest.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <new>
@@ -40,44 +39,18 @@ std::string tag_of(DKIM_SIGINFO* signature, const char* name) {
     return value == nullptr ? std::string() : reinterpret_cast<const char*>(value);
 }
 
-/// RFC 6376 section 3.4.3 and 3.4.4: the length of the canonical body.
-std::uint64_t canonical_length(DKIM_SIGINFO* signature, std::string_view body) {
-    dkim_canon_t header_canon = DKIM_CANON_SIMPLE;
-    dkim_canon_t body_canon = DKIM_CANON_SIMPLE;
-    dkim_sig_getcanons(signature, &header_canon, &body_canon);
-    const bool is_relaxed = body_canon == DKIM_CANON_RELAXED;
-    std::uint64_t length = 0;       // to the end of the last line that is not empty
-    std::uint64_t empty_lines = 0;  // since then
-    while (!body.empty()) {
-        const std::size_t end = std::min(body.find("\r\n"), body.size());
-        std::string_view line = body.substr(0, end);
-        body.remove_prefix(std::min(end + 2, body.size()));
-        std::uint64_t line_length = line.size();
-        if (is_relaxed) {
-            while (!line.empty() && (line.back() == ' ' || line.back() == '\t'))
-                line.remove_suffix(1);
-            line_length = 0;
-            bool is_in_space = false;
-            for (const char c : line) {
-                const bool is_space = c == ' ' || c == '\t';
-                if (!is_space || !is_in_space) ++line_length;
-                is_in_space = is_space;
-            }
-        }
-        if (line_length == 0) {
-            ++empty_lines;
-        } else {
-            length += 2 * empty_lines + line_length + 2;
-            empty_lines = 0;
-        }
-    }
-    return length == 0 && !is_relaxed ? 2 : length;
+DkimCanonicalization body_canonicalization_of(DKIM_SIGINFO* signature) {
+    dkim_canon_t header = DKIM_CANON_SIMPLE;
+    dkim_canon_t body = DKIM_CANON_SIMPLE;
+    dkim_sig_getcanons(signature, &header, &body);
+    return body == DKIM_CANON_RELAXED ? DkimCanonicalization::relaxed : DkimCanonicalization::simple;
 }
 
-std::expected<DkimDigest, std::string> digest_of(DKIM_SIGINFO* signature, std::string_view message_body) {
+std::expected<DkimDigest, std::string> digest_of(DKIM_SIGINFO* signature) {
     const int error = dkim_sig_geterror(signature);
-    // "No key" is what it makes of no_key.
-    if (error != DKIM_SIGERROR_UNKNOWN && error != DKIM_SIGERROR_OK && error != DKIM_SIGERROR_NOKEY) {
+    // "No key" is what it makes of no_key, "l= too large" of getting no body.
+    if (error != DKIM_SIGERROR_UNKNOWN && error != DKIM_SIGERROR_OK && error != DKIM_SIGERROR_NOKEY &&
+        error != DKIM_SIGERROR_TOOLARGE_L) {
         const char* const words = dkim_sig_geterrorstr(error);
         return std::unexpected(words != nullptr ? words : "the signature cannot be processed");
     }
@@ -90,11 +63,9 @@ std::expected<DkimDigest, std::string> digest_of(DKIM_SIGINFO* signature, std::s
     }
     DkimDigest digest;
     digest.header_sha256.assign(static_cast<const char*>(header), header_size);
-    digest.body_sha256.assign(static_cast<const char*>(body), body_size);
+    digest.body_canonicalization = body_canonicalization_of(signature);
     digest.body_hash_tag = tag_of(signature, "bh");
     digest.signature_tag = tag_of(signature, "b");
-    // libopendkim counts no further than l= says, so how far the body goes is counted here.
-    if (!tag_of(signature, "l").empty()) digest.body_octets = canonical_length(signature, message_body);
     return digest;
 }
 
@@ -116,7 +87,7 @@ DkimDigester::DkimDigester() : state_(std::make_unique<State>()) {
 DkimDigester::~DkimDigester() = default;
 
 std::vector<std::expected<DkimDigest, std::string>> DkimDigester::digest(
-    const std::vector<std::string_view>& fields, std::string_view body
+    const std::vector<std::string_view>& fields
 ) {
     DKIM_STAT status = DKIM_STAT_OK;
     const std::unique_ptr<DKIM, MessageDeleter> message(
@@ -128,7 +99,6 @@ std::vector<std::expected<DkimDigest, std::string>> DkimDigester::digest(
         if (!field.empty()) dkim_header(message.get(), mutable_octets_of(field), field.size());
     }
     dkim_eoh(message.get());
-    if (!body.empty()) dkim_body(message.get(), mutable_octets_of(body), body.size());
     // Says that no signature is good, since it has no keys.
     dkim_eom(message.get(), nullptr);
     std::vector<std::expected<DkimDigest, std::string>> digests;
@@ -136,7 +106,7 @@ std::vector<std::expected<DkimDigest, std::string>> DkimDigester::digest(
     int count = 0;
     if (dkim_getsiglist(message.get(), &signatures, &count) != DKIM_STAT_OK) return digests;
     for (int index = 0; index < count; ++index)
-        digests.push_back(digest_of(signatures[index], body));
+        digests.push_back(digest_of(signatures[index]));
     return digests;
 }
 

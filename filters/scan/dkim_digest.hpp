@@ -1,9 +1,10 @@
-// The digests that DKIM signatures are made over, by libopendkim: it picks the signed fields, canonicalises
-// them and the body, and hashes. It is given only signatures that passed the strict tag parser, and no keys:
-// what verifies is dkim_key.hpp. One thread.
+// The digests of headers that DKIM signatures are made over, by libopendkim: it picks the signed fields,
+// canonicalises them, and hashes. It is given only signatures that passed the strict tag parser, no keys
+// (what verifies is dkim_key.hpp) and no body (dkim_body.hpp). One thread.
 #pragma once
 
-#include <cstdint>
+#include "filters/scan/dkim_body.hpp"
+
 #include <expected>
 #include <memory>
 #include <string>
@@ -15,10 +16,9 @@ namespace wicket {
 /// What libopendkim makes of one DKIM-Signature field.
 struct DkimDigest {
     std::string header_sha256;  // RFC 6376 section 3.7: what the signature signs
-    std::string body_sha256;
-    std::string body_hash_tag;      // bh=, without white space
-    std::string signature_tag;      // b=, without white space
-    std::uint64_t body_octets = 0;  // of the whole canonical body; counted only if there is l=
+    DkimCanonicalization body_canonicalization = DkimCanonicalization::simple;
+    std::string body_hash_tag;  // bh=, without white space
+    std::string signature_tag;  // b=, without white space
 };
 
 class DkimDigester {
@@ -28,9 +28,7 @@ public:
 
     /// One result for each field of `fields` that is a DKIM-Signature, in order; an error is the library's
     /// word for what is wrong with it. A field is name to before the last CRLF.
-    std::vector<std::expected<DkimDigest, std::string>> digest(
-        const std::vector<std::string_view>& fields, std::string_view body
-    );
+    std::vector<std::expected<DkimDigest, std::string>> digest(const std::vector<std::string_view>& fields);
 
 private:
     struct State;

@@ -5,6 +5,7 @@ Prints each figure with the bound it must keep, and writes build/bench/results.j
 """
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import statistics
@@ -21,6 +22,8 @@ import whatif
 CONNECTIONS = 20
 SIZE = 10240
 BOUNDS = {'plain': 1 / 5, 'warm': 1 / 2, 'cold': 1.0}
+# By whether a connection is used again.
+HOW = {False: 'one message a connection', True: 'many messages a connection (-d)'}
 
 
 class Results:
@@ -77,33 +80,37 @@ def measure(side, messages, send):
     return row
 
 
-def interleaved(sides, messages, rounds, make_send):
-    """{name: [row]}: the sides take turns, each run with a fresh start."""
-    rows = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, side in sides.items():
+def interleaved(turns, rounds):
+    """{key: [row]} of `turns`, [(key, side, run(side) -> row)], that follow one another in each round, each with a fresh start.
+
+    Rounds with a run that failed count for nobody: what is compared is of the same rounds.
+    """
+    rows = {key: [] for key, _, _ in turns}
+    for number in range(rounds):
+        found = {}
+        for key, side, run in turns:
             side.start()
             try:
-                row = measure(side, messages, make_send(name, side))
+                found[key] = run(side)
             finally:
                 side.stop()
-            if row['error']:
-                print(f'# {name}: {row["error"]}', flush=True)
-            else:
-                rows[name].append(row)
+        if errors := [f'{key}: {row["error"]}' for key, row in found.items() if row['error']]:
+            print(f'# round {number + 1} does not count: {errors}', flush=True)
+            continue
+        for key, row in found.items():
+            rows[key].append(row)
+    if not all(rows.values()):
+        raise SystemExit('no round without an error')
     return rows
 
 
 def middle(rows, key):
-    return statistics.median(row[key] for row in rows) if rows else float('inf')
+    return statistics.median(row[key] for row in rows)
 
 
 def show(title, rows):
     print(f'\n{title}')
     for name, each in rows.items():
-        if not each:
-            print(f'  {name:12} no good run')
-            continue
         line = f'  {name:12} {middle(each, "rate"):7.0f} msg/s  {middle(each, "cpu"):.3f} CPU-s/1000'
         if 'front' in each[0]:
             line += (f'  (front {middle(each, "front"):.3f}, workers {middle(each, "workers"):.3f})  DNS questions/msg '
@@ -113,47 +120,70 @@ def show(title, rows):
 
 
 def latency(side, messages, **options):
+    """How long the 250 of a message takes."""
     row = loadgen(side.port, messages, CONNECTIONS, size=SIZE, **options)
-    print(f'  end of data: p50 {row["p50"]:.2f} ms, p99 {row["p99"]:.2f} ms, longest {row["max"]:.1f} ms, {row["codes"]}', flush=True)
-    return row
+    print(f'  end of data: p50 {row["p50"]:.2f} ms, p99 {row["p99"]:.2f} ms, longest {row["max"]:.1f} ms', flush=True)
+    if row['codes'] != {'250': messages}:
+        raise SystemExit(f'good mail was not all accepted: {row}')
 
 
 def bench_smtp(arguments, results):
+    """Postfix, ours without filters, with filters and all warm, and cold: in turn in every round."""
     dns = lab.Dns(warm_records() + cold_records(arguments.cold))
-    postfix = lab.Postfix()
+    postfix, plain = lab.Postfix(), lab.Wicket(dns, lab.RULES, lab.NO_FILTERS)
+    full = lab.Wicket(dns, lab.RULES + lab.LIST_RULES + lab.SENDER_RULES)
+    message = warm_message()
+
+    def source(reuse, file=None):
+        return lambda side: measure(side, arguments.messages, lambda n: smtp_source(side.port, n, reuse, file))
     try:
-        reference = {}
-        for reuse in (False, True):
-            how = 'many messages a connection (-d)' if reuse else 'one message a connection'
-            plain = lab.Wicket(dns, lab.RULES, lab.NO_FILTERS)
-            rows = interleaved({'postfix': postfix, 'mailwicket': plain}, arguments.messages, arguments.rounds,
-                               lambda name, side: lambda n: smtp_source(side.port, n, reuse))
-            show(f'Without filters, {how}, {SIZE} octets, {CONNECTIONS} connections', rows)
-            reference[reuse] = middle(rows['postfix'], 'cpu')
-            results.bound(f'without filters, {how}: our CPU / Postfix', middle(rows['mailwicket'], 'cpu') / reference[reuse], BOUNDS['plain'])
-        warm(arguments, results, dns, reference)
-        cold(arguments, results, dns, reference)
+        turns = []
+        for reuse in HOW:
+            turns += [(('postfix', reuse), postfix, source(reuse)), (('plain', reuse), plain, source(reuse)),
+                      (('warm', reuse), full, source(reuse, message))]
+        turns.append((('cold', False), full, lambda side: cold_run(arguments, dns, side)))
+        rows = interleaved(turns, arguments.rounds)
+        for reuse, how in HOW.items():
+            show(f'Without filters, {how}, {SIZE} octets, {CONNECTIONS} connections',
+                 {'postfix': rows['postfix', reuse], 'mailwicket': rows['plain', reuse]})
+            results.bound(f'without filters, {how}: our CPU / Postfix', beside_postfix(rows, 'plain', reuse), BOUNDS['plain'])
+        with running(plain):
+            latency(plain, arguments.messages)
+        for reuse, how in HOW.items():
+            show(f'Three lists, SPF, one signature, all warm, {how}', {'mailwicket': rows['warm', reuse]})
+            results.bound(f'warm filters, {how}: our CPU / Postfix without filters', beside_postfix(rows, 'warm', reuse), BOUNDS['warm'])
+        with running(full):
+            latency(full, arguments.messages, file=message)
+            verify_checks(full)
+        show('Three lists, SPF, one signature, a fresh domain, key and client each (new connections)', {'mailwicket': rows['cold', False]})
+        print(f'  end of data: p50 {middle(rows["cold", False], "p50"):.2f} ms, p99 {middle(rows["cold", False], "p99"):.2f} ms')
+        results.bound('cold filters: our CPU / Postfix without filters', beside_postfix(rows, 'cold', False), BOUNDS['cold'])
+        least = len(lab.LISTS) + 1
+        results.bound(f'cold filters: fewest questions a message wanted ({least}) / those asked',
+                      least / middle(rows['cold', False], 'questions'), 1.0)
     finally:
         dns.stop()
 
 
-def warm(arguments, results, dns, reference):
-    """Three lists, SPF and one RSA-2048 signature, always the same sender."""
+def beside_postfix(rows, name, reuse):
+    """Our CPU seconds / those of Postfix with as many messages a connection."""
+    return middle(rows[name, reuse], 'cpu') / middle(rows['postfix', reuse], 'cpu')
+
+
+@contextlib.contextmanager
+def running(side):
+    side.start()
+    try:
+        yield
+    finally:
+        side.stop()
+
+
+def warm_message():
+    """Of the fixed sender, with one RSA-2048 signature."""
     message = lab.LAB / 'warm.eml'
     message.write_bytes(lab.signed_message('sender.example', lab.make_key(lab.LAB / 'keys/sender.example.pem'), SIZE))
-    for reuse in (False, True):
-        how = 'many messages a connection (-d)' if reuse else 'one message a connection'
-        full = lab.Wicket(dns, lab.RULES + lab.LIST_RULES + lab.SENDER_RULES)
-        rows = interleaved({'mailwicket': full}, arguments.messages, arguments.rounds,
-                           lambda name, side: lambda n: smtp_source(side.port, n, reuse, message))
-        show(f'Three lists, SPF, one signature, all warm, {how}', rows)
-        results.bound(f'warm filters, {how}: our CPU / Postfix without filters', middle(rows['mailwicket'], 'cpu') / reference[reuse], BOUNDS['warm'])
-    full.start()
-    try:
-        latency(full, arguments.messages, file=message)
-        verify_checks(full)
-    finally:
-        full.stop()
+    return message
 
 
 def verify_checks(side):
@@ -193,35 +223,23 @@ def cold_records(count):
         return sum(pool.map(one, range(count)), [])
 
 
-def cold(arguments, results, dns, reference):
+def cold_run(arguments, dns, side):
     """A fresh sender domain, key and client per message: no cache helps."""
     warm_up = 100
     count = arguments.cold - warm_up
-    runs = []
-    for _ in range(arguments.rounds):
-        full = lab.Wicket(dns, lab.RULES + lab.LIST_RULES + lab.SENDER_RULES)
-        full.start()
-        try:
-            options = {'proxy': 1, 'domain': 'd%d.example', 'file': lab.LAB / 'cold/%d.eml'}
-            loadgen(full.proxy_port, warm_up, CONNECTIONS, **options)
-            full.group.quiet()
-            before, cpu, parts, asked = full.status(), full.group.cpu(), full.cpu_parts(), dns.questions()
-            row = loadgen(full.proxy_port, count, CONNECTIONS, first=warm_up, **options)
-            used, now, after = full.group.quiet() - cpu, full.cpu_parts(), full.status()
-            jobs = after['scan_jobs'] - before['scan_jobs']
-            runs.append({'rate': count / row['seconds'], 'cpu': used * 1000 / count, 'front': (now[0] - parts[0]) * 1000 / count,
-                         'workers': (now[1] - parts[1]) * 1000 / count, 'questions': (dns.questions() - asked) / count,
-                         'jobs': jobs / count, 'passes': (after['scan_passes'] - before['scan_passes']) / max(1, jobs),
-                         'pids': {'front': full.process.pid, 'workers': full.worker_pids()}, 'p50': row['p50'], 'p99': row['p99']})
-            if row['codes'] != {'250': count}:
-                raise SystemExit(f'cold mail was not all accepted: {row}')
-        finally:
-            full.stop()
-    show('Three lists, SPF, one signature, a fresh domain, key and client each (new connections)', {'mailwicket': runs})
-    print(f'  end of data: p50 {middle(runs, "p50"):.2f} ms, p99 {middle(runs, "p99"):.2f} ms')
-    results.bound('cold filters: our CPU / Postfix without filters', middle(runs, 'cpu') / reference[False], BOUNDS['cold'])
-    least = len(lab.LISTS) + 1
-    results.bound(f'cold filters: fewest questions a message wanted ({least}) / those asked', least / middle(runs, 'questions'), 1.0)
+    options = {'proxy': 1, 'domain': 'd%d.example', 'file': lab.LAB / 'cold/%d.eml'}
+    loadgen(side.proxy_port, warm_up, CONNECTIONS, **options)
+    side.group.quiet()
+    before, cpu, parts, asked = side.status(), side.group.cpu(), side.cpu_parts(), dns.questions()
+    row = loadgen(side.proxy_port, count, CONNECTIONS, first=warm_up, **options)
+    used, now, after = side.group.quiet() - cpu, side.cpu_parts(), side.status()
+    jobs = after['scan_jobs'] - before['scan_jobs']
+    if row['codes'] != {'250': count}:
+        raise SystemExit(f'cold mail was not all accepted: {row}')
+    return {'rate': count / row['seconds'], 'cpu': used * 1000 / count, 'front': (now[0] - parts[0]) * 1000 / count,
+            'workers': (now[1] - parts[1]) * 1000 / count, 'questions': (dns.questions() - asked) / count,
+            'jobs': jobs / count, 'passes': (after['scan_passes'] - before['scan_passes']) / max(1, jobs),
+            'pids': {'front': side.process.pid, 'workers': side.worker_pids()}, 'p50': row['p50'], 'p99': row['p99'], 'error': ''}
 
 
 def main():

@@ -69,11 +69,11 @@ def beside(folder, results):
             runs.append(whatif(server.config, '--rules', str(folder / 'changed')))
     try:
         records.finish(records.good(server, 3))
-        alone = records.finish(records.good(server, GOOD_SECONDS))
+        alone = records.finish_good(records.good(server, GOOD_SECONDS), GOOD_SECONDS, results, 'before whatif')
         judging = threading.Thread(target=judge)
         judging.start()
         time.sleep(1)
-        good = records.finish(records.good(server, GOOD_SECONDS))
+        good = records.finish_good(records.good(server, GOOD_SECONDS), GOOD_SECONDS, results, 'beside whatif')
         assert judging.is_alive(), 'whatif failed: nothing was judged beside the mail'
         is_over.set()
         judging.join()

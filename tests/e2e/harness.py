@@ -35,6 +35,8 @@ START_LIMIT_SECONDS = 60
 REPLY_LIMIT_SECONDS = 40   # the server answers within 20 s of end-of-data, whatever the DNS does
 MESSAGE = (b'From: Ann <ann@sender.test>\r\nTo: alice@example.test\r\nDate: Mon, 01 Jun 2026 10:00:00 +0000\r\n'
            b'Message-ID: <1@sender.test>\r\nSubject: hello\r\n\r\nA body.\r\n')
+# A field in front of a message, of the right form and worth nothing, that makes the key be asked for and the message be scanned.
+SIGNATURE = b'DKIM-Signature: v=1; a=rsa-sha256; d=sender.test; s=s1; h=from:date; bh=' + b'A' * 43 + b'=; b=' + b'A' * 342 + b'==\r\n'
 # No list, no points: what is accepted is accepted by the server, not by rules.
 NO_RULES = '[thresholds]\njunk = 5\nreject = 12\n'
 ID = re.compile(r'id=([0-9A-V]{20})\s*$')

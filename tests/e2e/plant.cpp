@@ -1,10 +1,12 @@
 // Changes a store while no server runs.
 // `plant STATE` puts records that a store may hold and that no server of this version writes beside those
 // that are there, and prints one JSON object: what each of the new ids is, and which old one has lost its
-// evidence. `plant STATE ID FACT TEXT` gives one recorded fact another value.
+// evidence. `plant STATE ID FACT TEXT` gives one recorded fact another value; `plant STATE ID --without
+// PREFIX` takes the facts away whose names begin so, as if an earlier version had not known them.
 #include "base/log.hpp"
 #include "policy/record.hpp"
 #include "policy/record.pb.h"
+#include "policy/rule_set_record.hpp"
 #include "store/database.hpp"
 #include "store/row_codec.hpp"
 #include "store/tables.hpp"
@@ -61,14 +63,34 @@ std::string of_version_1(
     return value + record.SerializeAsString();
 }
 
-int alter(Database& mail, const RecordId& id, std::string_view fact, std::string text) {
+/// The rule set of `hash`, as records name it, without the facts whose names begin so.
+bool forget(
+    rocksdb::WriteBatch& batch, const Database::Use& use, const std::string& hash, std::string_view prefix
+) {
+    const std::string value = value_at(use, MailTable::rule_sets, hash);
+    const auto row = rows::decode_remembered(value);
+    auto rules = row ? decode_rule_set(row->value) : std::nullopt;
+    if (!rules) return false;
+    std::erase_if(rules->facts, [&](const std::string& fact) { return fact.starts_with(prefix); });
+    return batch.Put(use[MailTable::rule_sets], hash, rows::encode_remembered(row->until, encode(*rules)))
+        .ok();
+}
+
+int alter(Database& mail, const RecordId& id, std::string_view what, std::string text) {
     const auto use = mail.use();
     const std::string key(rows::id_key(id));
     auto stored = decode_record(value_at(use, MailTable::decisions, key).substr(1));
-    const auto found = stored ? stored->dictionary.find(fact) : std::nullopt;
-    if (!found) return 65;
-    stored->record.facts.set(*found, std::move(text));
+    if (!stored) return 65;
     rocksdb::WriteBatch batch;
+    if (what == "--without") {
+        for (FactId fact = 0; fact < stored->dictionary.rows().size(); ++fact)
+            if (stored->dictionary.row(fact).name.starts_with(text)) stored->record.facts.set(fact, Absent{});
+        if (!forget(batch, use, stored->record.rules_hash, text)) return 75;
+    } else if (const auto fact = stored->dictionary.find(what)) {
+        stored->record.facts.set(*fact, std::move(text));
+    } else {
+        return 65;
+    }
     const std::string decision = encode_record(stored->record, stored->dictionary).decision;
     if (!batch.Put(use[MailTable::decisions], key, rows::encode_decision(decision)).ok()) return 75;
     return mail.write(use, batch, Database::Sync::yes) ? 0 : 75;

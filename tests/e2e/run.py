@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE))
 import harness  # noqa: E402 (after the path is set)
 
 PRINTING = threading.Lock()
+JOBS = 4  # tests wait more than they work
 
 
 def collect(words):
@@ -56,7 +57,7 @@ def run(name, function):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('--json')
-    parser.add_argument('--jobs', type=int, default=2)
+    parser.add_argument('--jobs', type=int, default=JOBS)
     parser.add_argument('words', nargs='*')
     arguments = parser.parse_args()
     if not pathlib.Path(harness.BINARY).exists():

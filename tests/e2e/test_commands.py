@@ -131,6 +131,23 @@ def test_errors_under_json_are_objects():
         check('bogus' in found[0]['message'] and found[0]['severity'] == 'error', f'check: {found}')
 
 
+def test_check_warns_of_a_key_that_everybody_may_read():
+    with Folder(accounts=()) as server:
+        key = server.folder / 'cert.key'
+        for mode, warnings in ((0o600, 0), (0o640, 0), (0o644, 1), (0o604, 1)):
+            key.chmod(mode)
+            found = objects(server.command('check', '--json').stdout)
+            equal(found[-1]['summary']['errors'], 0, f'errors at mode {mode:o}')
+            said = [row for row in found[:-1] if 'may read' in row['message']]
+            equal(len(said), warnings, f'warnings at mode {mode:o}')
+            for row in said:
+                line = server.config.read_text().splitlines()[row['line'] - 1]
+                equal((row['severity'], line), ('warning', 'key = "cert.key"'), 'the warning')
+                check(f'every user of this machine may read {key}: chmod o= it' in row['message'], f'{row}')
+        text = server.command('check')
+        check('warning: every user' in text.stdout + text.stderr, 'the warning as text')
+
+
 def test_exit_codes_without_a_store_or_a_configuration():
     with Folder(accounts=()) as server:
         for words in (['log'], ['verify'], ['explain', '0' * 20]):
@@ -320,3 +337,19 @@ def test_no_rule_removes_an_invariant():
     with Server(rules=refuse, accounts=('alice', 'postmaster')) as server:
         equal(deliver(server).code, 550, 'alice')
         equal(deliver(server, recipients=[f'Postmaster@{DOMAIN}']).code, 250, 'postmaster')
+
+
+def test_a_plus_sign_is_no_part_of_an_account():
+    with Folder(accounts=()) as server:
+        result = server.command('account', 'add', f'bob+junk@{DOMAIN}', '--json', stdin=PASSWORD + '\n', check_code=64)
+        message = error_of(result, 64)['error']
+        check('a plus sign begins a tag' in message and f'goes to bob@{DOMAIN}' in message, message)
+        server.command('account', 'delete', f'bob+junk@{DOMAIN}', check_code=67)
+
+
+def test_numbers_of_options_have_bounds():
+    with Folder() as server:
+        for words in (['whatif', '--budget', '-1'], ['whatif', '--budget=-1'], ['whatif', '--budget-lost-ham', '-1'],
+                      ['whatif', '--budget', '18446744073709551616'], ['allow', '--from', '1OMP6CV5GK5G2H8A0000', '-n', '-1'],
+                      ['suspects', '-n', '-1'], ['log', '--by', 'fact:nosuch'], ['log', '--by', 'fact:spf.*']):
+            error_of(server.command(*words, '--json', check_code=64), 64)

@@ -1,6 +1,8 @@
 """Things that break: kill -9, dying workers, bad files at reload, two instances, what the processes may do."""
+import collections
 import concurrent.futures
 import hashlib
+import json
 import os
 import pathlib
 import random
@@ -12,10 +14,12 @@ import tempfile
 import threading
 import time
 
-from harness import (BINARY, DOMAIN, MESSAGE, NO_RULES, Pop3, Server, Smtp, check, deliver, equal, mailbox_count, make_certificate, wait_until)
+from harness import (BINARY, DOMAIN, MESSAGE, NO_RULES, RELEASE_BINARY, SIGNATURE, Pop3, Server, Smtp, check, deliver, equal,
+                     mailbox_count, make_certificate, wait_until)
 
 KILL_CYCLES = int(os.environ.get('WICKET_KILL_CYCLES', '200' if 'WICKET_LONG' in os.environ else '25'))
 SENDERS = 6
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 class Load:
@@ -154,8 +158,15 @@ def test_f6_bad_files_at_reload_change_nothing():
             still_refused()
             path.write_text(kept)
         (server.folder / 'cert.key').rename(server.folder / 'away')
+        seen = len(server.log_text())
         server.reload()
+        wait_until(lambda: 'not reloaded' in server.log_text()[seen:], 'a word about the key that is gone')
+        check(f'there is no file {server.folder}/cert.key' in server.log_text()[seen:], server.log_text()[seen:])
         still_refused()
+        with Smtp(server) as client:
+            client.hello()
+            client.expect('STARTTLS', 220)
+            client.start_tls()
         (server.folder / 'away').rename(server.folder / 'cert.key')
         (server.folder / 'rules/rules.toml').write_text(good.replace('reject"', 'accept"'))
         server.reload()
@@ -215,31 +226,36 @@ def test_f6_lists_outside_the_folder_of_the_rules_are_read():
             equal(deliver(server, sender='ann@other.test').code, 550, 'the old rules')
 
 
+RELOADS = 600
+
+
 def test_f6_many_reloads_under_load_drop_no_session():
     with Server() as server:
         make_certificate(server.folder, prefix='other')
+        fitting, other = ((server.folder / f'{name}.key').read_bytes() for name in ('cert', 'other'))
         stop = threading.Event()
 
-        def disturb():
-            for n in range(100):
-                if stop.is_set():
-                    return
-                if n % 10 == 5:
-                    (server.folder / 'cert.key').write_bytes((server.folder / 'other.key').read_bytes())  # does not fit
-                server.reload()
-                time.sleep(0.01)
-
         def send(_):
+            codes = []
             with Smtp(server) as client:
                 client.hello()
-                return [client.send_mail('ann@sender.test', ['alice@example.test']).code for _ in range(40)]
-        thread = threading.Thread(target=disturb)
-        thread.start()
+                while not stop.is_set():
+                    codes.append(client.send_mail('ann@sender.test', ['alice@example.test']).code)
+            return codes
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            codes = sum(pool.map(send, range(4)), [])
-        stop.set()
-        thread.join()
-        equal(codes, [250] * 160, 'replies')
+            running = [pool.submit(send, n) for n in range(4)]
+            for n in range(RELOADS):
+                (server.folder / 'cert.key').write_bytes(fitting if n // 10 % 2 else other)  # which does not fit
+                server.reload()
+                time.sleep(0.01)
+            stop.set()
+            codes = [each.result() for each in running]
+        check(all(set(each) == {250} and len(each) > 10 for each in codes), f'replies: {[collections.Counter(each) for each in codes]}')
+        equal(mailbox_count(server), sum(map(len, codes)), 'messages')
+        bad = server.log_text().count('not reloaded')
+        good = server.log_text().count('reloaded') - bad
+        # Signals that come while one is being obeyed are one.
+        check(good > RELOADS / 20 and bad > RELOADS / 20, f'{good} reloads and {bad} that failed')
         with Smtp(server) as client:
             client.hello()
             client.expect('STARTTLS', 220)
@@ -273,6 +289,88 @@ def test_f7_a_worker_killed_costs_at_most_a_451():
         check(server.process.poll() is None, 'the front died')
         wait_until(lambda: deliver(server).code == 250, 'mail afterwards')
         equal(mailbox_count(server), codes.count(250) + 1, 'messages')
+
+
+class ScanFaults(Server):
+    """The release binary with scan_faults.c under it and its workers."""
+
+    def __init__(self):
+        super().__init__(binary=RELEASE_BINARY, zone={('sender.test', 'TXT'): 'v=spf1 ip4:198.51.100.0/24 -all'})
+        # In the state folder, where the front may still read when it starts a worker.
+        library = self.folder / 'state/scan_faults.so'
+        subprocess.run(['clang-19', '-shared', '-fPIC', '-O2', '-o', str(library), str(HERE / 'scan_faults.c')], check=True)
+        self.environment = {'LD_PRELOAD': str(library)}
+
+    def crashes(self):
+        return json.loads(self.command('status', '--json').stdout)['scan_crashes']
+
+    def busy_workers(self):
+        """Those that have computed for 0.2 s or more: a worker that starts takes 0.02 s."""
+        return [pid for pid in self.workers() if cpu_ticks(pid) * 5 >= os.sysconf('SC_CLK_TCK')]
+
+
+def cpu_ticks(pid):
+    """Of user and system; 0 for a process that is gone."""
+    try:
+        return sum(int(field) for field in pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[11:13])
+    except OSError:
+        return 0
+
+
+# What DKIM would have found in a message, if it had been looked at.
+DKIM_FACTS = ('dkim.pass', 'dkim.results', 'dkim.signatures', 'dkim.weak')
+
+
+def expect_only_dkim_unknown(record, *reasons):
+    facts = record['facts']
+    found = {name: facts.get(name) for name in DKIM_FACTS}
+    check(any(found == {name: {'unknown': reason} for name in DKIM_FACTS} for reason in reasons), f'the facts of DKIM are {found}')
+    equal(facts['spf.result'], 'pass', 'the check that did not fail')
+
+
+def test_f7_a_message_that_crashes_three_fresh_workers_is_refused_and_kept():
+    octets = b'X-Scan-Fault: segv\r\n' + SIGNATURE + MESSAGE
+    name = hashlib.sha256(octets).hexdigest()
+    with ScanFaults() as server:
+        reply = deliver(server, message=octets)
+        equal((reply.code, reply.enhanced), (554, '5.6.0'), 'the reply')
+        record = server.explain(reply.id)
+        equal((record['verdict'], record['rule'], record['stage']), ('reject', 'builtin:worker', 'end'), 'the record')
+        equal(record['facts'].get('message.poisonous'), True, 'message.poisonous')
+        expect_only_dkim_unknown(record, 'its input crashes the scan worker')
+        sample = server.folder / f'state/poison/{name}.eml'
+        equal(sample.read_bytes(), octets, 'the sample')
+        check(f'a message crashes the scan workers and is refused: message {name} has crashed the check dkim in three fresh workers; '
+              f'the sample is {sample}' in server.log_text(), 'the administrator is not told')
+        crashes = server.crashes()
+        check(3 <= crashes <= 5, f'{crashes} workers crashed')
+        reply = deliver(server, sender='eve@other.test', message=octets, client='192.0.2.9')
+        equal((reply.code, reply.enhanced), (554, '5.6.0'), 'the same octets from somebody else')
+        equal(server.crashes(), crashes, 'crashes after them')
+        reply = deliver(server)
+        equal(reply.code, 250, 'other mail')
+        equal((server.explain(reply.id)['facts']['spf.result'], mailbox_count(server)), ('pass', 1), 'what was found in it')
+
+
+def test_f7_what_a_killed_or_endless_worker_leaves_behind_is_unknown():
+    octets = b'X-Scan-Fault: spin\r\n' + SIGNATURE + MESSAGE
+    with ScanFaults() as server, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running, killed = pool.submit(deliver, server, message=octets), 0
+        while not running.done():
+            for pid in server.busy_workers():
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+            time.sleep(0.02)
+        reply = running.result()
+        equal(reply.code, 250, 'a message whose workers are killed')
+        expect_only_dkim_unknown(server.explain(reply.id), 'the scan worker was killed')
+        check(killed >= 4, f'{killed} workers were killed')
+        reply = deliver(server, message=octets)
+        equal(reply.code, 250, 'a message that is never done with')
+        # Which of its two budgets is spent first, the machine's other work decides.
+        expect_only_dkim_unknown(server.explain(reply.id), 'the scan worker used too much CPU', 'the scan worker took too long')
+        check(not list((server.folder / 'state').glob('poison/*')), 'the message is called poison')
+        equal(mailbox_count(server), 2, 'messages')
 
 
 def test_f9_two_instances_on_one_store():

@@ -1,5 +1,8 @@
 """A machine that misbehaves under the server: a full disk, a slow disk, no memory, a clock that jumps (threats E5, F3, F5, F8)."""
+import calendar
 import contextlib
+import datetime
+import email.utils
 import os
 import pathlib
 import re
@@ -325,3 +328,43 @@ def test_f5_a_clock_that_jumps_ends_no_session_and_renames_no_message():
             equal(len({line.split()[1] for line in now}), 6, 'names')
             equal([n for line in pop.messages() for n in re.findall(r'token at (\S+)', line)],
                   [str(jump) for jump in (YEARS, -YEARS, 3600, -3600, 0)], 'the order of the messages')
+
+
+# Where calendars and counters of seconds turn: the moment, and the dates before and after it.
+TURNS = [((2028, 2, 29, 0, 0, 0), '2028-02-28T23:59:5', '2028-02-29T00:00:0'),
+         ((2038, 1, 19, 3, 14, 8), '2038-01-19T03:14:0', '2038-01-19T03:14:1')]
+TURN_LEAD_SECONDS = 5
+
+
+def test_f5_a_leap_day_and_the_end_of_32_bits_are_moments_like_others():
+    with Machine() as server:
+        sent = []
+
+        def send_and_look(client):
+            """The time of the record of one more message, which its Received field tells too."""
+            token = str(len(sent))
+            reply = client.send_mail('ann@sender.test', [ALICE], message(token))
+            equal(reply.code, 250, f'message {token}')
+            sent.append(token)
+            told = server.explain(reply.id)['time']
+            with Pop3(server) as pop:
+                text = '\r\n'.join(pop.many(f'TOP {pop.count()} 0'))
+            received = email.utils.parsedate_to_datetime(re.search(r'Received: [^;]*;\s*(.*)', text)[1])
+            check(abs((datetime.datetime.fromisoformat(told.replace('Z', '+00:00')) - received).total_seconds()) <= 1, f'{told} and {received}')
+            return told
+        with Smtp(server) as client:
+            client.hello()
+            for moment, before, after in TURNS:
+                server.say(f'clock {calendar.timegm(moment) - TURN_LEAD_SECONDS - int(time.time())}')
+                first = wait_until(lambda: (lambda told: told if told.startswith(before[:10]) else None)(send_and_look(client)), f'{before}')
+                check(first.startswith(before), f'the first message came at {first}, not on {before}')
+                last = wait_until(lambda: (lambda told: told if told.startswith(after) else None)(send_and_look(client)), f'{after}')
+                check(first < last, f'{first} and {last}')
+                equal(client.ask('NOOP').code, 250, f'the session after {after}')
+        with Pop3(server) as pop:
+            names = pop.many('UIDL')
+        server.terminate()
+        server.start()
+        expect_all(server, sent)
+        with Pop3(server) as pop:
+            equal(pop.many('UIDL'), names, 'the names of the messages after a restart')

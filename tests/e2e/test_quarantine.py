@@ -72,13 +72,18 @@ def test_release_without_a_server_and_to_somebody_else():
         first, second = (deliver(server, 'eve@sender.test', [ALICE]).id for _ in range(2))
         server.terminate()
         check('is released to bob@example.test' in release(server, first, '--to', BOB).stdout, 'release')
+        at = json.loads(server.command('explain', first, '--json').stdout)['released']['time']
         check('is released to alice@example.test' in release(server, second).stdout, 'release')
         check('no such user here: nobody@example.test' in release(server, first, '--to', 'nobody@example.test', code=1).stderr, 'nobody')
         server.start()
         equal((mailbox_count(server), mailbox_count(server, BOB)), (1, 1), 'mailboxes')
         check('nothing is delivered again' in release(server, second).stdout, 'again, by the server')
         check('is released to alice@example.test' in release(server, first).stdout, 'to whom it was sent, too')
-        equal(server.explain(first)['released']['to'], [BOB, ALICE], 'to')
+        released = server.explain(first)['released']
+        equal((released['to'], released['time']), ([BOB, ALICE], at), 'the first time, and to whom in all')
+        equal([(one['to'], one['by']) for one in released['again']], [([ALICE], getpass.getuser())], 'the further one')
+        story = server.command('explain', first).stdout
+        check(f'released to {BOB} by' in story and f'released to {ALICE} by' in story, story)
 
 
 def test_what_some_take_is_kept_from_the_others():

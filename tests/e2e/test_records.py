@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import re
 import subprocess
+import time
 
 from harness import MESSAGE, Server, Smtp, check, deliver, equal, wait_until
 
@@ -50,6 +51,26 @@ def test_every_id_of_folded_refusals_is_explained():
         wait_until(lambda: sum(r.get('folded', {'count': 1})['count'] for r in server.log()) == 130, 'all are counted')
         in_log = re.findall(r'521 5\.5\.1 This is not an HTTP server; .* id=(\w{20})$', server.log_text(), re.M)
         equal(sorted(in_log), sorted(told), 'ids in the log')
+
+
+def test_a_message_that_is_taken_counts_once_whatever_was_refused_before():
+    with Server() as server:
+        for _ in range(120):
+            with Smtp(server) as client:
+                client.become('198.51.100.7')
+                client.hello()
+                client.expect('MAIL FROM:<a@sender.test>', 250)
+                client.expect('RCPT TO:<nobody@example.test>', 550)
+                client.expect('RCPT TO:<neither@example.test>', 550)
+                client.expect('RCPT TO:<alice@example.test>', 250)
+                client.expect('DATA', 354)
+                client.send(MESSAGE + b'.\r\n')
+                equal(client.reply().code, 250, 'the message')
+        rows = [row for row in server.log() if row['verdict'] != 'none']
+        equal((len(rows), [row['folded'] for row in rows if 'folded' in row]), (120, []), 'decisions')
+        # The counts of a moment ago are in memory, the others on the disk.
+        time.sleep(1.5)
+        equal([row['folded'] for row in server.log() if 'folded' in row], [], 'counted beside')
 
 
 def test_a_refusal_is_seen_while_its_transaction_goes_on():
@@ -192,3 +213,35 @@ def test_following_the_log_leaves_nothing_out_and_repeats_nothing():
         finally:
             follower.terminate()
             follower.wait(20)
+
+
+def test_json_shows_no_control_of_a_terminal():
+    with Server() as server:
+        with Smtp(server) as client:
+            client.hello()
+            client.expect('MAIL FROM:<"\u009b31mX\u0085\u202e\u2028"@sender.test> SMTPUTF8'.encode(), 250)
+            id = client.expect('RCPT TO:<nobody@example.test>', 550).id
+        for text in (server.command('log', '--json').stdout, server.command('explain', id, '--json').stdout):
+            check(not any(c in text for c in '\u009b\u0085\u202e\u2028'), f'raw in {text!r}')
+        equal(json.loads(server.command('explain', id, '--json').stdout)['from'], '\u009b31mX\u0085\u202e\u2028@sender.test', 'the sender')
+
+
+def test_a_domain_in_unicode_is_found_and_forgotten_by_its_a_labels():
+    with Server() as server:
+        with Smtp(server) as client:
+            client.hello()
+            for sender in ('ann@bücher.test', 'ann@xn--bcher-kva.test', 'ann@b＠bücher.test'):
+                client.expect(f'MAIL FROM:<{sender}> SMTPUTF8', 250)
+                client.expect('RCPT TO:<nobody@example.test>', 550)
+                client.expect('RSET', 250)
+        server.terminate()  # so that all of it is on the disk
+
+        def found(*terms):
+            lines = server.command('log', '--json', *terms).stdout.splitlines()
+            return sorted(json.loads(line)['from'] for line in lines)
+        both = ['ann@bücher.test', 'ann@xn--bcher-kva.test']
+        for term in ('from:*@bücher.test', 'from:ann@xn--bcher-kva.test', 'from:ann@BÜCHER.test'):
+            equal(found(term), both, term)
+        equal(found('from:ann@b＠bücher.test'), ['ann@b＠bücher.test'], 'a sign of another script')
+        check(': 2 records' in server.command('forget', 'ann@xn--bcher-kva.test').stdout, 'forget')
+        equal(found('from:*@bücher.test'), [], 'forgotten')

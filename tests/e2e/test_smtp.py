@@ -1,10 +1,15 @@
 """Threats of the SMTP port: smuggling, injection, floods of commands, relaying, tricks with addresses, backscatter."""
 import base64
+import contextlib
+import json
+import os
+import pathlib
 import re
 import socket
+import threading
 import time
 
-from harness import (DOMAIN, MESSAGE, Server, Smtp, check, deliver, equal, mailbox_count, wait_until, Pop3)
+from harness import (DOMAIN, MESSAGE, Server, Skip, Smtp, check, deliver, equal, mailbox_count, wait_until, Pop3)
 
 HEAD = b'From: Ann <ann@sender.test>\r\nDate: Mon, 01 Jun 2026 10:00:00 +0000\r\nMessage-ID: <s@sender.test>\r\nSubject: s\r\n\r\n'
 SMUGGLED = b'MAIL FROM:<evil@sender.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n' + HEAD + b'smuggled\r\n.\r\n'
@@ -394,6 +399,39 @@ def test_a8_parameters_of_mail_and_rcpt():
                 check(reply.code in (500, 501, 504, 555), f'{parameter[:40]}: {reply}')
 
 
+def test_a8_what_is_refused_for_its_parameters_names_whom_it_was_of():
+    with Server() as server:
+        with Smtp(server) as client:
+            client.hello()
+            refused = client.ask('MAIL FROM:<big@sender.test> SIZE=99999999999')
+            equal(refused.code, 552, refused.text)
+        record = server.explain(refused.id)
+        equal((record['from'], record['verdict'], record['stage'], record['rule']), ('big@sender.test', 'reject', 'mail', 'builtin:limit'), 'MAIL')
+        with Smtp(server) as client:
+            client.hello()
+            refused = client.ask('MAIL FROM:<> FOO=BAR')
+            equal(refused.code, 555, refused.text)
+        equal(server.explain(refused.id)['from'], '', 'the null path')
+        with Smtp(server) as client:
+            client.hello()
+            refused = client.ask('MAIL FROM:<a@b@c>')
+            equal(refused.code, 501, refused.text)
+        equal(server.explain(refused.id)['from'], None, 'what is no path')
+        with Smtp(server) as client:
+            client.hello()
+            client.expect('MAIL FROM:<ann@sender.test>', 250)
+            refused = client.ask('RCPT TO:<alice@example.test> NOTIFY=NEVER')
+            equal(refused.code, 555, refused.text)
+        record = server.explain(refused.id)
+        equal((record['to'], record['recipients'][0]['rule']), (['alice@example.test'], 'builtin:protocol'), 'RCPT')
+        check(re.search(r'555 5\.5\.4 .*to=<alice@example\.test>', server.log_text()), 'the log of RCPT')
+        check(re.search(r'552 5\.3\.4 .*from=<big@sender\.test>', server.log_text()), 'the log of MAIL')
+        for term in ('from:big@sender.test', 'to:alice@example.test'):
+            equal(len(server.command('log', term, '--json').stdout.splitlines()), 1, term)
+        said = json.loads(server.command('whatif', '--json', '--exact').stdout.splitlines()[-1])['summary']
+        equal((said['changed'], said['undecidable'], said['differences']), (0, 0, 0), 'the same rules')
+
+
 def test_a9_recipients_are_limited_and_cost_nothing_afterwards():
     with Server([{'service': 'smtp', 'limits': {'recipients': 100, 'errors': 100000}}, {'service': 'pop3'}],
                 tables='', aliases='\n'.join(f'user{i} alice@example.test' for i in range(3000))) as server, Smtp(server) as client:
@@ -437,6 +475,20 @@ def test_a10_nothing_is_relayed():
         with Smtp(server) as client:
             client.hello()
             check(client.ask('ETRN relay.test').code in (500, 502), 'ETRN')
+
+
+def test_a_bad_proxy_header_is_counted_and_logged():
+    with Server([{'service': 'smtp', 'proxy': ['127.0.0.0/8']}]) as server:
+        for octets in (b'EHLO mx.example\r\n', b'PROXY TCP4 nonsense\r\n', b'PROXY '):
+            with socket.create_connection(('127.0.0.1', server.port('smtp')), timeout=20) as client:
+                client.sendall(octets)
+                client.shutdown(socket.SHUT_WR)
+                equal(client.recv(100), b'', 'answer')
+        wait_until(lambda: json.loads(server.command('status', '--json').stdout)['bad_proxy'] == 3, 'the count')
+        check('bad_proxy' in server.command('status').stdout, 'status')
+        lines = [line for line in server.log_text().splitlines() if 'PROXY header' in line]
+        check(1 <= len(lines) <= 3, f'lines: {lines}')
+        check('header=malformed' in lines[0] and 'peer=<127.0.0.1>' in lines[0] and 'listener=<smtp ' in lines[0], lines[0])
 
 
 def test_a10_xclient_is_for_listed_networks_only():
@@ -719,6 +771,21 @@ def test_a11_local_parts_are_parsed_or_refused():
                 client.expect(f'RCPT TO:<{same}@{DOMAIN}>', 250)
 
 
+def test_a11_a_local_part_that_needs_quotes_has_them_wherever_it_is_written():
+    quoted = '"alice+a b> (evil"@example.test'
+    with Server() as server:
+        reply = deliver(server, recipients=[quoted])
+        equal(reply.code, 250, reply.text)
+        record = server.explain(reply.id)
+        equal((record['to'], record['recipients'][0]['address'], record['facts']['rcpt.address']), ([quoted], quoted, quoted), 'the record')
+        equal(record['facts']['rcpt.local_part'], 'alice+a b> (evil', 'the local part itself')
+        check('(evil"@example.test>' in server.log_text(), server.log_text())
+        equal(len(server.command('log', f'to:{quoted}', '--json').stdout.splitlines()), 1, 'log to:')
+        with Pop3(server) as client:
+            head = ' '.join(line.strip() for line in client.many('TOP 1 0'))
+        check(f'for <{quoted}>;' in head, head)
+
+
 def test_a12_loops_end():
     with Server() as server:
         received = b'Received: from a.test by b.test; Mon, 01 Jun 2026 10:00:00 +0000\r\n'
@@ -727,25 +794,115 @@ def test_a12_loops_end():
         equal((reply.code, reply.enhanced), (554, '5.4.6'), '101 hops')
 
 
+OWN_RECEIVED_LIMIT = 5  # own_received_limit in server/visit.hpp
+
+
+def test_a12_a_message_that_was_here_before_is_refused():
+    own = b'Received: from a.test by MX.example.test (Mailwicket); Mon, 01 Jun 2026 10:00:00 +0000\r\n'
+    others = b'Received: from mx.example.test by b.test; Mon, 01 Jun 2026 10:00:00 +0000\r\n'
+    refused = (554, '5.4.6')
+    with Server(aliases='staff alice\n') as server:
+        for name, head, recipients, want in (
+                ('as many own hops as there may be', own * OWN_RECEIVED_LIMIT, ['alice'], (250, '2.0.0')),
+                ('one more', own * (OWN_RECEIVED_LIMIT + 1), ['alice'], refused),
+                ('one more among those of others', (own + others) * (OWN_RECEIVED_LIMIT + 1), ['alice'], refused),
+                ('hops of others', own * OWN_RECEIVED_LIMIT + others * 20, ['alice'], (250, '2.0.0')),
+                ('delivered to the recipient', b'Delivered-To: alice@example.test\r\n', ['alice'], refused),
+                ('in other letters', b'Delivered-To: <Alice@EXAMPLE.test>\r\n', ['alice'], refused),
+                ('through an alias', b'Delivered-To: alice@example.test\r\n', ['staff'], refused),
+                ('delivered to one of two', b'Delivered-To: bob@example.test\r\n', ['alice', 'bob'], refused),
+                ('delivered to another', b'Delivered-To: bob@example.test\r\nDelivered-To: alice@b.test\r\n', ['alice'], (250, '2.0.0'))):
+            reply = deliver(server, recipients=[f'{recipient}@{DOMAIN}' for recipient in recipients], message=head + MESSAGE)
+            equal((reply.code, reply.enhanced), want, name)
+            if want == refused:
+                equal(server.explain(reply.id)['rule'], 'builtin:protocol', name)
+        equal((mailbox_count(server), mailbox_count(server, 'bob@example.test')), (3, 0), 'messages')
+
+
+def connections_from(server):
+    """Peers of TCP connections that a server has or tries to have, its listeners' own apart: [(address in hexadecimal, port)]."""
+    inodes = set()
+    for entry in pathlib.Path(f'/proc/{server.pid()}/fd').iterdir():
+        try:
+            inodes.add(os.readlink(entry))
+        except OSError:
+            continue
+    own = {port for ports in server.ports.values() for port in ports}
+    rows = [line.split() for name in ('tcp', 'tcp6') for line in pathlib.Path(f'/proc/net/{name}').read_text().splitlines()[1:]]
+    found = []
+    for row in rows:
+        (_, port), (peer, peer_port) = row[1].split(':'), row[2].split(':')
+        if f'socket:[{row[9]}]' in inodes and int(port, 16) not in own:
+            found.append((peer, int(peer_port, 16)))
+    return found
+
+
+A13_RULES = '''
+[thresholds]
+junk = 5
+reject = 12
+[[rule]]
+id = "filtered"
+when = 'message.size > 5000'
+then = "reject"
+why = "no"
+'''
+
+
 def test_a13_no_backscatter():
-    listeners = [{'service': 'smtp'}, {'service': 'pop3'}]
-    with Server(listeners) as server:
-        sink = socket.create_server(('127.0.0.1', 0))
-        sink.setblocking(False)
-        with Smtp(server) as client:
-            client.hello()
-            client.expect('MAIL FROM:<victim@sender.test>', 250)
-            reply = client.ask('RCPT TO:<nobody@example.test>')
-            equal((reply.code, reply.enhanced), (550, '5.1.1'), 'an unknown user')
-            check(reply.id, 'no id')
-            reply = client.ask('RCPT TO:<x@relay.test>')
-            equal((reply.code, reply.enhanced), (550, '5.7.1'), 'relaying')
-            check(client.ask('VRFY alice').code in (252, 502), 'VRFY')
-            equal(client.ask('EXPN staff').code, 502, 'EXPN')
-        check(not server.dns.asked('sender.test') or all(kind in ('TXT', 'A', 'AAAA', 'MX', 'PTR') for _, kind in server.dns.asked()),
-              'odd questions')
-        text = server.log_text()
-        check('DSN' not in text and 'bounce' not in text, 'something was bounced')
+    # Where the victim's mail would have to go; MX leads there, and so would its address.
+    mx = '127.0.0.77'
+    zone = {('sender.test', 'MX'): '10 mx.sender.test', ('mx.sender.test', 'A'): mx, ('sender.test', 'A'): mx}
+    with contextlib.ExitStack() as stack, Server(rules=A13_RULES, zone=zone) as server:
+        sinks = []
+        for port in (25, 465, 587):
+            try:
+                sinks.append(stack.enter_context(socket.create_server((mx, port))))
+            except OSError as error:
+                raise Skip(f'port {port} of {mx}: {error}') from error
+            sinks[-1].setblocking(False)
+        seen, stop = set(), threading.Event()
+
+        def watch():
+            while not stop.is_set():
+                seen.update(connections_from(server))
+                time.sleep(0.005)
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            for sender in ('victim@sender.test', ''):
+                with Smtp(server) as client:
+                    client.hello()
+                    client.expect(f'MAIL FROM:<{sender}>', 250)
+                    reply = client.ask('RCPT TO:<nobody@example.test>')
+                    equal((reply.code, reply.enhanced), (550, '5.1.1'), 'an unknown user')
+                    check(reply.id, 'no id')
+                    reply = client.ask('RCPT TO:<x@relay.test>')
+                    equal((reply.code, reply.enhanced), (550, '5.7.1'), 'relaying')
+                    client.expect('RSET', 250)
+                    equal(client.send_mail(sender, ['alice@example.test', 'nobody@example.test']).code, 250, 'one of two')
+                    equal(client.send_mail(sender, ['alice@example.test'], MESSAGE + b'x' * 5000 + b'\r\n').code, 550, 'what a rule refuses')
+                    check(client.ask('VRFY alice').code in (252, 502), 'VRFY')
+                    equal(client.ask('EXPN staff').code, 502, 'EXPN')
+            with Smtp(server) as client:
+                client.hello()
+                client.expect('MAIL FROM:<victim@sender.test>', 250)
+                client.expect('RCPT TO:<alice@example.test>', 250)
+                client.expect('DATA', 354)
+                server.command('account', 'delete', 'alice@example.test')
+                client.send(MESSAGE + b'.\r\n')
+                equal(client.reply().code, 451, 'an account that is gone meanwhile')
+            time.sleep(2)  # whoever bounced would do so now
+        finally:
+            stop.set()
+            watching.join()
+        for sink in sinks:
+            try:
+                raise AssertionError(f'mail was sent out: {sink.accept()}')
+            except BlockingIOError:
+                pass
+        elsewhere = {peer for peer in seen if peer[1] not in (0, server.dns.address[1])}
+        check(not elsewhere, f'connections to the outside: {elsewhere}')
 
 
 def test_the_id_is_the_last_word_of_every_final_reply():

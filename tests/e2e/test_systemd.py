@@ -1,5 +1,6 @@
 """The server under systemd: sockets that are handed over, a restart that refuses nobody, and what it tells (sd_notify)."""
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -77,6 +78,17 @@ class Unit(Server):
             each.close()
 
 
+def open_files(pid):
+    """What the descriptors of a process stand for; some go while one looks."""
+    names = []
+    for fd in os.listdir(f'/proc/{pid}/fd'):
+        try:
+            names.append(os.readlink(f'/proc/{pid}/fd/{fd}'))
+        except FileNotFoundError:
+            pass
+    return names
+
+
 def test_sockets_that_systemd_hands_over_are_used():
     with Unit() as server:
         equal(server.ports, server.wanted, 'ports')
@@ -84,8 +96,7 @@ def test_sockets_that_systemd_hands_over_are_used():
         equal(mailbox_count(server), 1, 'messages')
         check('fits no listener' not in server.log_text(), 'a socket was left over')
         sockets = [line.split() for line in open('/proc/net/tcp').read().splitlines()[1:]]
-        inodes = {os.readlink(f'/proc/{server.pid()}/fd/{fd}')[8:-1] for fd in os.listdir(f'/proc/{server.pid()}/fd')
-                  if os.readlink(f'/proc/{server.pid()}/fd/{fd}').startswith('socket:')}
+        inodes = {name[8:-1] for name in open_files(server.pid()) if name.startswith('socket:')}
         listening = [row[9] for row in sockets if row[3] == '0A' and row[9] in inodes]
         equal(len(listening), 2, 'listening sockets of the server')
 
@@ -165,6 +176,14 @@ def test_the_server_tells_systemd_what_it_does():
         server.process.send_signal(signal.SIGTERM)
         server.notices.expect('STOPPING=1')
         equal(server.process.wait(40), 0, 'exit code')
+
+
+def test_each_thread_shows_what_it_does():
+    with Server() as server:
+        def names():
+            return {path.read_text().strip() for path in pathlib.Path(f'/proc/{server.process.pid}/task').glob('*/comm')}
+
+        wait_until(lambda: {'hub', 'commit', 'blobs', 'refusals', 'keeper'} <= names(), f'the names are {names()}')
 
 
 def test_sigterm_lets_a_transaction_end_and_sends_idle_sessions_away():

@@ -123,7 +123,7 @@ def test_explain_shows_the_rule_the_sum_and_the_evidence():
         check('rules_note' not in record, 'a note')
         check('blocked.test may not send' in record['letter'].replace('\n', ' '), record['letter'])
         check('alice@example.test' in record['letter'], record['letter'])
-        check(re.search(r'The nearest flip.*\n +if the threshold reject were above 9 instead of 8: it would have gone on', story), story)
+        check(re.search(r'The nearest flip.*\n +if the threshold reject were above 9 instead of 8: it would have passed rcpt and gone on', story), story)
         flips = server.explain(ids['blocked'])['flips']
         equal([(f['kind'], f['what'], f['to']) for f in flips], [('rule', 'blocked', 'off')], 'flips')
         flips = server.explain(ids['junk'])['flips']
@@ -142,6 +142,47 @@ def test_explain_shows_the_rules_as_they_were():
             check('as it stood then' in record['rules_note'], record)
             equal((record['rule_text'], record['flips']), (before['rule_text'], before['flips']), 'the rule of then')
             equal(server.explain(ids['reject'])['flips'][0]['to'], 'above 9', 'a flip under the rules of then')
+
+
+def test_explain_shows_what_each_recipient_was_measured_by():
+    rules = RULES + '''
+[[override]]
+recipients = ["bob@example.test"]
+thresholds = { junk = 2, reject = 20 }
+
+[[override]]
+recipients = ["carol@example.test"]
+worst = "junk"
+'''
+    place = re.escape('rules/rules.toml')
+    at = {name: rules[:rules.index(f'[[override]]\nrecipients = ["{name}')].count('\n') + 1 for name in ('bob', 'carol')}
+    with Server(rules=rules, zone=ZONE, accounts=('alice', 'bob', 'carol')) as server:
+        identifier = send(server, '198.51.100.9', 'ann@sender.test', ['bob@example.test']).id
+        story = server.command('explain', identifier).stdout
+        check('6  in total; junk from 2, refused from 20' in story, story)
+        check(re.search(rf'The deciding rule, /.*{place}:{at["bob"]}\n  \| \[\[override\]\]\n', story), story)
+        identifier = send(server, '198.51.100.10', 'x@blocked.test', ['carol@example.test']).id
+        record, story = server.explain(identifier), server.command('explain', identifier).stdout
+        equal((record['verdict'], record['rule']), ('junk', 'blocked'), 'verdict')
+        check(re.search(rf'the override /.*{place}:{at["carol"]} allows no worse than junk\n', story), story)
+        check(re.search(rf'without worst = "junk" of the override /.*{place}:{at["carol"]}: reject by blocked', story), story)
+        equal(record['measured_by'][0]['worst'], 'junk', 'measured_by')
+        # Under the rules as they were, places are in their folder, too.
+        before = record['rule_place']
+        (server.folder / 'rules/rules.toml').write_text(RULES.replace('blocked.test may not send', 'gone'))
+        record = server.explain(identifier)
+        check('as it stood then' in record['rules_note'], record)
+        equal(record['rule_place'], before, 'the place')
+
+
+def test_explain_says_what_nobody_looked_at():
+    with Server(rules=RULES, zone=ZONE) as server:
+        identifier = send(server, '192.0.2.7', 'ann@good.test', ['nobody@example.test']).id
+        equal(server.explain(identifier)['facts']['spf.result'], {'unknown': 'not looked at'}, 'spf.result')
+        story = server.command('explain', identifier).stdout
+        check(re.search(r'\nNot looked at .*\n(  .*\n)*  spf\.result\n', story), story)
+        # What was asked and not answered yet, such as iprev.result, may say so.
+        check(not re.search(r'spf\..*temperror', story), story)
 
 
 def test_explain_of_what_no_rule_decided():
@@ -177,6 +218,41 @@ then = "reject"
         equal([r['id'] for r in lines(server, 'suspects', 'rule:spf', '-verdict:junk')[:-1]], [ids['reject']], 'with a query')
         text = server.command('suspects', '-n', '1').stdout
         check(again in text and 'without one rule it would have passed: too-eager' in text, text)
+
+
+def test_suspects_hides_no_other_message():
+    rules = RULES + '''
+[[pattern]]
+id = "pills"
+in = "body"
+match = "pills"
+
+[[rule]]
+id = "pills"
+when = 'pattern.pills'
+then = "junk"
+
+[[rule]]
+id = "author"
+when = 'from.domain == "other.test"'
+then = "quarantine"
+'''
+    with Server(rules=rules, zone=ZONE) as server:
+        mail = 'From: <ann@{}>\r\nSubject: x\r\n\r\n{}\r\n'
+        first, again, other = (
+            send(server, '192.0.2.7', 'ann@good.test', ['alice@example.test'], message=mail.format(*words).encode()).id
+            for words in (('good.test', 'pills'), ('good.test', 'pills'), ('other.test', 'a body')))
+        wait_until(lambda: len([r for r in server.log() if r['verdict'] != 'none']) == 3, 'all decisions')
+
+        def found(*words):
+            return {r['id']: r['tries'] for r in lines(server, 'suspects', *words)[:-1]}
+        equal(found(), {again: 2, other: 1}, 'two messages')
+        equal(found('rule:pills'), {again: 2}, 'by rule')
+        equal(found('rule:author'), {other: 1}, 'by the other rule')
+        equal(found(f'id:{first}'), {first: 2}, 'by the id of an earlier try')
+        check('E0' not in server.command('suspects', '--json').stdout, 'points')
+        server.command('feedback', again, 'ham')
+        equal(set(found()), {other}, 'a message that was judged')
 
 
 LIST_RULES = RULES + '''
@@ -285,6 +361,13 @@ def test_allow_says_what_it_cannot_do():
         outside = server.folder / 'outside.toml'
         result = server.command('allow', '--from', ids['reject'], '--write', str(outside))
         check('in none of the folders' in result.stderr and outside.exists(), result.stderr)
+        for words in ((ids['reject'], 'has allow-'), (ids['blocked'], None), (ids['blocked'], 'has allow-')):
+            before = outside.read_text()
+            result = server.command('allow', '--from', words[0], '--write', str(outside), check_code=1 if words[1] else 0)
+            check((words[1] or '') in result.stderr and (outside.read_text() == before) == bool(words[1]), f'{words}: {result.stderr}')
+        outside.write_text('[[rule]]\nid = "half\n')
+        result = server.command('allow', '--from', ids['junk'], '--write', str(outside), check_code=1)
+        check('outside.toml:2' in result.stderr and outside.read_text() == '[[rule]]\nid = "half\n', result.stderr)
         check('*.toml' in server.command('allow', '--from', ids['reject'], '--write', 'x.txt', check_code=1).stderr, 'another suffix')
         target = server.folder / 'rules/link.toml'
         target.symlink_to(server.folder / 'elsewhere.toml')
@@ -361,6 +444,24 @@ then = "reject"
         check('breaker' not in server.command('rules', 'show').stdout, 'rules show after the reset')
         server.start()
         equal(slip(server, '10.0.9.1').code, 550, 'in force again')
+
+
+def test_senders_whose_mail_was_labelled_ham_are_known_to_be_good():
+    rules = RULES + '''
+[[rule]]
+id = "slip"
+when = 'helo.name == "bad.helo.test" and mail.domain matches "^g[0-9]"'
+then = "reject"
+'''
+    zone = {**ZONE, **{(f'g{i}.test', 'TXT'): ['v=spf1 ip4:192.0.2.0/24 ip4:10.0.0.0/8 -all'] for i in range(5)}}
+    with Server(rules=rules, zone=zone) as server:
+        for i in range(5):
+            taken = send(server, '192.0.2.7', f'ann@g{i}.test', ['alice@example.test'])
+            equal(taken.code, 250, taken.text)
+            server.command('feedback', taken.id, 'ham')
+        trip(server, 0)
+        equal(in_shadow(server)[0]['rule'], 'slip', 'status')
+        equal(slip(server, '10.0.9.1').code, 250, 'in shadow')
 
 
 def slip(server, address, domain='g1.test'):

@@ -1,8 +1,13 @@
 """`whatif` judges the past anew: under the same rules nothing changes, under others exactly what an independent count
 over the log says."""
+import base64
 import json
 import shutil
+import subprocess
 
+import dkim
+
+from dns_server import listed_name
 from harness import MESSAGE, Pop3, Server, Smtp, check, deliver, equal, plant, wait_until
 from test_dns import RULES, ZONE
 
@@ -328,3 +333,73 @@ then = "reject"
         equal(summary['undecidable_because'], {'fact dnsbl.another was not recorded; a DNS answer that it needs was not recorded': 1}, 'no answer')
         text = server.command('whatif', '--rules', 'other', '--reexamine').stdout
         check('records were examined again' in text and 'the message is not kept' in text, text)
+
+
+def signed_by_sender(folder, message):
+    """The message with a DKIM signature of sender.test, and the TXT record of its key."""
+    key = subprocess.run(['openssl', 'genrsa', '-traditional', '2048'], check=True, capture_output=True).stdout
+    public = subprocess.run(['openssl', 'rsa', '-pubout', '-outform', 'DER'], input=key, check=True, capture_output=True).stdout
+    signature = dkim.sign(message, b's1', b'sender.test', key, canonicalize=(b'relaxed', b'relaxed'), include_headers=[b'from', b'subject'])
+    return signature.replace(b'\r\n', b'\n').replace(b'\n', b'\r\n') + message, 'v=DKIM1; k=rsa; p=' + base64.b64encode(public).decode()
+
+
+def test_spf_and_dkim_are_examined_with_the_answers_of_then():
+    rules = '''
+[[rule]]
+id = "proved"
+when = 'spf.result == pass and "sender.test" in dkim.pass'
+then = "junk"
+'''
+    with Server(rules=RULES, zone=ZONE) as server:
+        message, key = signed_by_sender(server.folder, MESSAGE)
+        server.dns.update({('s1._domainkey.sender.test', 'TXT'): key})
+        proved = deliver(server, message=message).id
+        broken = deliver(server, message=message.replace(b'Subject: ', b'Subject: Re: ')).id
+        forged = deliver(server, message=message, client='203.0.113.9').id
+        record = server.explain(proved)
+        equal((record['facts']['spf.result'], record['facts']['dkim.pass']), ('pass', ['sender.test']), 'facts')
+        other = server.folder / 'other'
+        shutil.copytree(server.folder / 'rules', other)
+        (other / '50-new.toml').write_text(rules)
+        changed, _ = judged(server, '--rules', 'other')
+        equal([(one['id'], one['new']) for one in changed], [(proved, 'junk')], 'by the facts of then')
+        server.terminate()
+        for one in (proved, broken, forged):
+            plant(server, one, '--without', 'spf.')
+            plant(server, one, '--without', 'dkim.')
+        # What the DNS says today is no answer of then: the key is gone and SPF allows everybody.
+        server.dns.update({('s1._domainkey.sender.test', 'TXT'): 'v=DKIM1; p=', ('sender.test', 'TXT'): 'v=spf1 +all'})
+        asked = len(server.dns.questions)
+        changed, summary = judged(server, '--rules', 'other', '--undecidable')
+        equal((summary['changed'], summary['undecidable']), (0, 3), f'without the facts: {summary}')
+        changed, summary = judged(server, '--rules', 'other', '--undecidable', '--reexamine')
+        equal([(one['id'], one.get('new')) for one in changed], [(proved, 'junk')], f'examined again: {summary}')
+        equal((summary['undecidable'], summary['reexamined'], len(server.dns.questions)), (0, 3, asked), f'{summary}')
+
+
+def test_a_customers_key_is_in_no_file_of_the_state():
+    key = 'k3yofacustomer4711zz'
+    zone = f'{key}.zen.dq.spamhaus.net'
+    rules = RULES + f'''
+[dnsbl.paid]
+zone = "{zone}"
+listed = {{ bad = "127.0.0.2" }}
+probe = false
+[[rule]]
+id = "paid"
+when = 'dnsbl.paid has bad'
+then = "reject"
+'''
+    with Server(rules=rules, zone={**ZONE, (listed_name('203.0.113.66', zone), 'A'): '127.0.0.2'}) as server:
+        accepted = deliver(server).id
+        refused = deliver(server, client='203.0.113.66')
+        equal(refused.code, 550, 'a client on the paid list')
+        check(any(name.lower().endswith(zone) for name, _ in server.dns.questions), 'the list was not asked with its key')
+        for id in (accepted, refused.id):
+            check(key not in server.command('explain', id).stdout + server.command('explain', id, '--json').stdout, f'{id} shows the key')
+        judged(server, '--rules', 'rules')
+        server.command('feedback', accepted, 'spam')
+        server.terminate()
+        check(key not in server.log_text(), 'the log shows the key')
+        for path in (server.folder / 'state').rglob('*'):
+            check(not path.is_file() or key.encode() not in path.read_bytes().lower(), f'{path} has the key')

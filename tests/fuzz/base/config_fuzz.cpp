@@ -19,10 +19,13 @@ void require(bool holds) {
 
 void check_value(const ConfigValue& value, const ConfigTable& table) {
     require(value.place.line > 0 && value.place.column > 0);
-    if (value.text_place != value.place)
-        require(
-            table.source_line(value.text_place).substr(value.text_place.column - 1).starts_with(value.text)
-        );
+    if (value.text_place != value.place) {
+        for (std::size_t at = 0; at < value.text.size(); ++at) {
+            if (value.text[at] == '\n' || value.text[at] == '\r') continue;
+            const SourcePlace place = value.place_of(at);
+            require(table.source_line(place).at(place.column - 1) == value.text[at]);
+        }
+    }
     for (const ConfigValue& item : value.list)
         check_value(item, table);
     for (const ConfigValue& item : value.table)

@@ -1,11 +1,12 @@
 // Whatever the message and its keys: DKIM ends with a row for each signature that is looked at, asks for no
-// more than the keys of eight, and libopendkim survives what is let through to it. The key records end with
-// the first NUL; the message follows.
+// more than the keys of eight, libopendkim survives what is let through to it, and of a body it makes what we
+// make of it. The key records end with the first NUL; the message follows.
 
 #include "base/clock.hpp"
 #include "filters/scan/dkim_filter.hpp"
 #include "filters/scan/dkim_key.hpp"
 #include "mail/dkim_tags.hpp"
+#include "tests/unit/filters/opendkim_body.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -36,6 +37,30 @@ DnsAnswer answer_of(const std::string& record) {
     return answer;
 }
 
+/// Whether every CR and LF is a part of a line end, and the last octets are one: what SMTP lets through, and
+/// what libopendkim is made for.
+bool has_whole_lines(std::string_view body) {
+    for (std::size_t at = 0; at < body.size(); ++at) {
+        if (body[at] == '\n') return false;
+        if (body[at] == '\r' && (at + 1 == body.size() || body[++at] != '\n')) return false;
+    }
+    return body.empty() || body.ends_with("\r\n");
+}
+
+void compare_bodies(std::string_view body) {
+    if (!has_whole_lines(body)) return;
+    for (const auto canonicalization : {DkimCanonicalization::simple, DkimCanonicalization::relaxed}) {
+        const std::uint64_t octets = digest_body(body, canonicalization, {}).octets;
+        const DkimBodyDigests ours = digest_body(body, canonicalization, {octets, octets / 2});
+        require(ours.octets == octets && ours.to.at(octets) == ours.whole);
+        for (const auto& [limit, sha256] : ours.to)
+            require(
+                std::string(sha256.begin(), sha256.end()) ==
+                testing::opendkim_body_sha256(body, canonicalization, limit)
+            );
+    }
+}
+
 void check(std::string_view text) {
     static const DkimFilter filter;
     const std::size_t end = std::min(text.find('\0'), text.size());
@@ -62,6 +87,7 @@ void check(std::string_view text) {
     // What was verified before leaves no trace.
     const auto again = filter.scan(input, answers);
     require(std::get<Observation>(again).facts == observation->facts);
+    compare_bodies(input.message);
 }
 
 }  // namespace

@@ -94,7 +94,10 @@ void check_truth(const std::string& text, const wicket::Facts& facts, wicket::Tr
 void fuzz_condition(std::string_view text) {
     const auto compiled = wicket::compile_expression(text, dictionary(), lists());
     if (!compiled) {
-        if (compiled.error().message.empty() || compiled.error().offset > text.size()) std::abort();
+        const auto& mistakes = compiled.error();
+        if (mistakes.empty() || mistakes.size() > wicket::expression_mistakes_limit) std::abort();
+        for (const wicket::ExpressionMistake& mistake : mistakes)
+            if (mistake.message.empty() || mistake.offset > text.size()) std::abort();
         return;
     }
     const wicket::Facts facts = facts_from(text);

@@ -59,6 +59,18 @@ public:
         std::unique_ptr<rocksdb::FSWritableFile>* file,
         IODebugContext* debug
     ) override;
+    IOStatus NewRandomAccessFile(
+        const std::string& path,
+        const rocksdb::FileOptions& options,
+        std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+        IODebugContext* debug
+    ) override;
+    IOStatus NewSequentialFile(
+        const std::string& path,
+        const rocksdb::FileOptions& options,
+        std::unique_ptr<rocksdb::FSSequentialFile>* file,
+        IODebugContext* debug
+    ) override;
     IOStatus NewDirectory(
         const std::string& path,
         const IOOptions& options,
@@ -103,6 +115,10 @@ public:
     Fault sync_fault(const std::string& path) const {
         const std::lock_guard lock(mutex_);
         return path.find(sync_of_) != std::string::npos ? sync_fault_ : Fault::none;
+    }
+    Fault read_fault(const std::string& path) const {
+        const std::lock_guard lock(mutex_);
+        return path.find(read_of_) != std::string::npos ? read_fault_ : Fault::none;
     }
     void wait_while_held() {
         std::unique_lock lock(mutex_);
@@ -178,6 +194,8 @@ private:
     std::optional<std::uint64_t> free_octets_;
     Fault sync_fault_ = Fault::none;
     std::string sync_of_;
+    Fault read_fault_ = Fault::none;
+    std::string read_of_;
 };
 
 namespace {
@@ -235,6 +253,51 @@ private:
 
     std::string path_;
     FaultFileSystem& files_;
+};
+
+class FaultRandomReader : public rocksdb::FSRandomAccessFileOwnerWrapper {
+public:
+    FaultRandomReader(
+        std::unique_ptr<rocksdb::FSRandomAccessFile> file, std::string path, const FaultFileSystem& files
+    )
+        : FSRandomAccessFileOwnerWrapper(std::move(file)), path_(std::move(path)), files_(files) {}
+
+    IOStatus Read(
+        uint64_t offset,
+        size_t octets,
+        const IOOptions& options,
+        Slice* result,
+        char* scratch,
+        IODebugContext* debug
+    ) const override {
+        if (const Fault fault = files_.read_fault(path_); fault != Fault::none)
+            return FaultFileSystem::to_status(fault);
+        return target()->Read(offset, octets, options, result, scratch, debug);
+    }
+
+private:
+    std::string path_;
+    const FaultFileSystem& files_;
+};
+
+class FaultSequentialReader : public rocksdb::FSSequentialFileOwnerWrapper {
+public:
+    FaultSequentialReader(
+        std::unique_ptr<rocksdb::FSSequentialFile> file, std::string path, const FaultFileSystem& files
+    )
+        : FSSequentialFileOwnerWrapper(std::move(file)), path_(std::move(path)), files_(files) {}
+
+    IOStatus Read(
+        size_t octets, const IOOptions& options, Slice* result, char* scratch, IODebugContext* debug
+    ) override {
+        if (const Fault fault = files_.read_fault(path_); fault != Fault::none)
+            return FaultFileSystem::to_status(fault);
+        return target()->Read(octets, options, result, scratch, debug);
+    }
+
+private:
+    std::string path_;
+    const FaultFileSystem& files_;
 };
 
 class FaultFolder : public rocksdb::FSDirectoryWrapper {
@@ -298,6 +361,28 @@ IOStatus FaultFileSystem::ReopenWritableFile(
         files_.try_emplace(path, FileState{fs::file_size(path), fs::file_size(path), false});
     }
     *file = std::make_unique<FaultFile>(std::move(*file), path, *this);
+    return status;
+}
+
+IOStatus FaultFileSystem::NewRandomAccessFile(
+    const std::string& path,
+    const rocksdb::FileOptions& options,
+    std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+    IODebugContext* debug
+) {
+    auto status = target()->NewRandomAccessFile(path, options, file, debug);
+    if (status.ok()) *file = std::make_unique<FaultRandomReader>(std::move(*file), normal(path), *this);
+    return status;
+}
+
+IOStatus FaultFileSystem::NewSequentialFile(
+    const std::string& path,
+    const rocksdb::FileOptions& options,
+    std::unique_ptr<rocksdb::FSSequentialFile>* file,
+    IODebugContext* debug
+) {
+    auto status = target()->NewSequentialFile(path, options, file, debug);
+    if (status.ok()) *file = std::make_unique<FaultSequentialReader>(std::move(*file), normal(path), *this);
     return status;
 }
 
@@ -442,6 +527,12 @@ void FaultEnv::fail_syncs(Fault fault, std::string of) {
     const std::lock_guard lock(files_->mutex_);
     files_->sync_fault_ = fault;
     files_->sync_of_ = std::move(of);
+}
+
+void FaultEnv::fail_reads(Fault fault, std::string of) {
+    const std::lock_guard lock(files_->mutex_);
+    files_->read_fault_ = fault;
+    files_->read_of_ = std::move(of);
 }
 
 void FaultEnv::say_free(std::optional<std::uint64_t> octets) {

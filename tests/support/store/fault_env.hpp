@@ -44,6 +44,8 @@ public:
     /// Appends and syncs of files whose path contains `of` fail from now on.
     void fail_appends(Fault fault, std::string of = {});
     void fail_syncs(Fault fault, std::string of = {});
+    /// The same of reads, also of files that are open already.
+    void fail_reads(Fault fault, std::string of = {});
     /// Whether an append was refused to a file whose path contains `of`.
     bool has_refused_append(std::string_view of) const;
     /// What the disk says it has free, whatever it takes; nullopt: what it really has.

@@ -203,7 +203,7 @@ TEST(Pop3Session, TakesEveryPasswordThatAnAccountMayHave) {
 
 TEST(Pop3Session, TellsWhatItCanDo) {
     const std::string common =
-        "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\n";
+        "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8 USER\r\n";
     const std::string last = "IMPLEMENTATION Mailwicket\r\n.\r\n";
     const std::string head = greeting + "+OK these are the capabilities\r\n" + common;
     struct Case {

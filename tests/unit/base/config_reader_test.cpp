@@ -119,8 +119,7 @@ TEST(ConfigReader, ReportsEveryMistakeWithItsPlace) {
 }
 
 TEST(ConfigReader, ReportsSyntaxWithItsPlaceAndLine) {
-    for (const auto* const text :
-         {"a = 1\na = 2\n", "a = \n", "a = 'x\n", "[t\n", "a = 1 b = 2\n", "x = \"\xFF\"\n"}) {
+    for (const auto* const text : {"a = \n", "a = 'x\n", "[t\n", "a = 1 b = 2\n", "x = \"\xFF\"\n"}) {
         SCOPED_TRACE(text);
         Diagnostics diagnostics;
         EXPECT_EQ(ConfigDocument::parse(text, "f", diagnostics), nullptr);
@@ -171,13 +170,18 @@ TEST(ConfigReader, KnowsWhereATextBegins) {
         std::uint32_t line, column;
     };
     constexpr Row table[] = {
-        {"k = 'a == b'",        1, 6}, // literal
-        {"k = \"a == b\"",      1, 6}, // basic without escapes
-        {"k = ''",              1, 6}, // empty
-        {"k = \"a \\\"b\"",     1, 5}, // escapes: the place of the value
-        {"k = \"\"\"\na\"\"\"", 1, 5}, // several lines
-        {"k = '''a'''",         1, 5}, // could be several lines
-        {"[k]\nv = 1",          1, 1},
+        {"k = 'a == b'",            1, 6}, // literal
+        {"k = \"a == b\"",          1, 6}, // basic without escapes
+        {"k = ''",                  1, 6}, // empty
+        {"k = \"a \\\"b\"",         1, 5}, // escapes: the place of the value
+        {"k = \"\"\"\na\"\"\"",     2, 1}, // several lines
+        {"k = '''\r\na'''",         2, 1},
+        {"k = '''\r\na\r\nb'''",    2, 1},
+        {"k = '''a\nb'''",          1, 8},
+        {"k = '''a'''",             1, 8}, // could be several lines
+        {"k = '''\n\na'''",         2, 1}, // one line end belongs to the quotes
+        {"k = \"\"\"a\\\n b\"\"\"", 1, 5}, // a line that is folded
+        {"[k]\nv = 1",              1, 1},
     };
     for (const auto& [text, line, column] : table) {
         SCOPED_TRACE(text);
@@ -187,6 +191,19 @@ TEST(ConfigReader, KnowsWhereATextBegins) {
         });
         EXPECT_EQ(found, "");
     }
+}
+
+TEST(ConfigReader, KnowsWhereAnOctetOfATextStands) {
+    const std::string found = mistakes("\nk = '''\nab\n\n  cd'''\n", [](ConfigTable& root) {
+        const ConfigValue value = root.value("k").value();
+        EXPECT_EQ(value.place_of(0), (SourcePlace{"f", 3, 1}));
+        EXPECT_EQ(value.place_of(1), (SourcePlace{"f", 3, 2}));
+        EXPECT_EQ(value.place_of(2), (SourcePlace{"f", 3, 3}));  // the line end
+        EXPECT_EQ(value.place_of(3), (SourcePlace{"f", 4, 1}));
+        EXPECT_EQ(value.place_of(6), (SourcePlace{"f", 5, 3}));
+        EXPECT_EQ(value.place_of(8), (SourcePlace{"f", 5, 5}));  // behind the last
+    });
+    EXPECT_EQ(found, "");
 }
 
 TEST(ConfigReader, ReadsDatesAsRfc3339) {
@@ -256,6 +273,59 @@ TEST(ConfigReader, ReadsDurationsAndSizesStrictly) {
         SCOPED_TRACE(text);
         EXPECT_EQ(parse_size(text), std::nullopt);
     }
+}
+
+TEST(ConfigReader, GoesOnPastWhatStandsTwice) {
+    Diagnostics diagnostics;
+    const auto document = ConfigDocument::parse(
+        "[a.x]\nkey = 1\n  key = \"\xc3\xbc\"\nother = 2\n[a.x] # again\nlost = 3\n\n[[b]]\nkey = "
+        "4\n[b]\n[[b]]\nkey = 5\n",
+        "a.toml",
+        diagnostics
+    );
+    ASSERT_NE(document, nullptr);
+    std::vector<std::string> places;
+    for (const Diagnostic& one : diagnostics.sorted())
+        places.push_back(one.place.to_string());
+    EXPECT_EQ(places, (std::vector<std::string>{"a.toml:3:3", "a.toml:5:1", "a.toml:10:1"}));
+    ConfigTable root = document->root();
+    auto tables = root.named_tables("a");
+    ASSERT_EQ(tables.size(), 1U);
+    EXPECT_EQ(tables[0].second.keys(), (std::vector<std::string>{"key", "other"}));
+    EXPECT_EQ(tables[0].second.place_of("other").line, 4U);
+    EXPECT_EQ(root.tables("b").size(), 2U);
+}
+
+TEST(ConfigReader, TakesNothingApartThatStandsTwiceWithinAValue) {
+    const std::vector<std::string> table = {
+        "p = { 'a' = 1, 'a' = 2 }\n",
+        "a = 1\na = [\n2]\n",
+        "a = 1\na = \"\"\"\nx\"\"\"\n",
+    };
+    for (const std::string& text : table) {
+        Diagnostics diagnostics;
+        EXPECT_EQ(ConfigDocument::parse(text, "a.toml", diagnostics), nullptr) << text;
+        EXPECT_EQ(diagnostics.error_count(), 1U) << text;
+    }
+    std::string many = "a = 0\n";
+    for (int at = 0; at < 40; ++at)
+        many += "a = 1\n";
+    Diagnostics diagnostics;
+    EXPECT_EQ(ConfigDocument::parse(many, "a.toml", diagnostics), nullptr);
+    EXPECT_EQ(diagnostics.error_count(), 17U);
+}
+
+TEST(ConfigReader, MissesNoKeyThatIsThereMisspelt) {
+    Diagnostics diagnostics;
+    const auto document = ConfigDocument::parse("nmae = 1\n", "a.toml", diagnostics);
+    ASSERT_NE(document, nullptr);
+    ConfigTable root = document->root();
+    root.need({"name"}, root.place(), "name is missing");
+    root.need({"file", "files"}, root.place(), "file is missing");
+    root.finish();
+    ASSERT_EQ(diagnostics.error_count(), 2U);
+    EXPECT_EQ(diagnostics.sorted()[0].suggestion, "name");
+    EXPECT_EQ(diagnostics.sorted()[1].message, "file is missing");
 }
 
 }  // namespace

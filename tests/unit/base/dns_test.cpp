@@ -37,5 +37,30 @@ TEST(Dns, ShowsRecordsAsPeopleWriteThem) {
     }
 }
 
+TEST(Dns, KnowsWhichNamesCanBeAskedFor) {
+    const std::string label(63, 'a');
+    const auto longest = label + '.' + label + '.' + label + '.' + std::string(61, 'a');
+    struct Case {
+        std::string name;
+        bool want;
+    };
+    for (const auto& [name, want] : std::vector<Case>{
+             {"a",                  true },
+             {"_dmarc.example.org", true },
+             {"a b\\.c",            true },
+             {label,                true },
+             {longest,              true },
+             {"",                   false},
+             {".",                  false},
+             {"a.",                 false},
+             {".a",                 false},
+             {"a..b",               false},
+             {label + 'a',          false},
+             {longest + 'a',        false},
+    }) {
+        EXPECT_EQ(is_askable_name(name), want) << name;
+    }
+}
+
 }  // namespace
 }  // namespace wicket

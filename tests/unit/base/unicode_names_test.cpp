@@ -10,8 +10,8 @@ TEST(UnicodeNames, AUlabelAndItsAlabelAreTheSameDomain) {
         const char *name, *domain, *want;
     };
     for (const auto& [name, domain, want] : {
-             Case{"ASCII",                "Example.TEST",           "example.test"      },
-             Case{"A-label",              "XN--bcher-kva.test",     "xn--bcher-kva.test"},
+             Case{"ASCII",                "Example.TEST",           "example.test"         },
+             Case{"A-label",              "XN--bcher-kva.test",     "xn--bcher-kva.test"   },
              Case{
                   "U-label",              "b\xC3\xBC"
                  "cher.test",           "xn--bcher-kva.test"
@@ -33,8 +33,13 @@ TEST(UnicodeNames, AUlabelAndItsAlabelAreTheSameDomain) {
                  "b.test",         "a\xE2\x80\xAE"
                  "b.test"
              },
-             Case{"no UTF-8",             "A\xC3(.test",            "a\xC3(.test"       },
-             Case{"empty",                "",                       ""                  },
+             Case{
+                  "a sign of addresses",  "b\xEF\xBC\xA0"
+                 "c.test",  "b\xEF\xBC\xA0"
+                 "c.test"
+             },
+             Case{"no UTF-8",             "A\xC3(.test",            "a\xC3(.test"          },
+             Case{"empty",                "",                       ""                     },
     }) {
         SCOPED_TRACE(name);
         EXPECT_EQ(ascii_domain(domain), want);

@@ -2,6 +2,7 @@
 #include "filters/iprev.hpp"
 #include "tests/support/run_awaitable.hpp"
 #include "tests/support/table_resolver.hpp"
+#include "tests/support/text_fact.hpp"
 
 #include <gtest/gtest.h>
 
@@ -24,10 +25,6 @@ Facts client(std::string_view address) {
     facts.set(id_of(CoreFact::client_ip), *IpAddress::parse(address));
     facts.set(id_of(CoreFact::listener_address), *IpAddress::parse("192.0.2.25"));
     return facts;
-}
-
-FactValue text(std::string_view value) {
-    return std::string(value);
 }
 
 TEST(Iprev, PassesOnlyIfANameLeadsBack) {

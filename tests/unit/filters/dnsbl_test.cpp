@@ -1,9 +1,14 @@
 #include "filters/dnsbl.hpp"
 
+#include "net/delay.hpp"
 #include "tests/support/run_awaitable.hpp"
 #include "tests/support/table_resolver.hpp"
 
+#include <boost/asio/detached.hpp>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
 
 namespace wicket {
 namespace {
@@ -34,14 +39,18 @@ std::string record(std::string_view address) {
     return std::string(IpAddress::parse(address)->octets());
 }
 
-FactValue ask(const std::shared_ptr<DnsListHealth>& health, const FactValue& value, TableResolver& dns) {
+FactValue ask(
+    const std::shared_ptr<DnsListHealth>& health,
+    const FactValue& value,
+    TableResolver& dns,
+    const Clock& clock = system_clock()
+) {
     const DnsblFilter filter(health);
     const DnsList& list = health->list();
     auto facts = std::make_shared<Facts>();
     facts->set(list.of, value);
-    const Observation seen = run_awaitable(
-        filter.examine(facts, {dns, system_clock(), system_clock().steady() + filter.timeout(), nullptr})
-    );
+    const Observation seen =
+        run_awaitable(filter.examine(facts, {dns, clock, clock.steady() + filter.timeout(), nullptr}));
     if (seen.facts.empty()) return Absent{};
     EXPECT_EQ(seen.facts.front().first, list.fact);
     return seen.facts.front().second;
@@ -171,22 +180,118 @@ TEST(DnsListHealth, ProbesWithTheTestEntries) {
 TEST(DnsListHealth, SwitchesOffAListThatListsEverybody) {
     TableResolver dns;
     dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
-    dns.add("1.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
-    EXPECT_NE(trouble_after_probe(dns).find("everybody"), std::string::npos);
+    dns.add("1.0.0.127.bl.example", DnsType::a, {record("127.0.0.2"), record("127.0.0.4")});
+    EXPECT_EQ(
+        trouble_after_probe(dns),
+        "it lists everybody: 127.0.0.1, which must not be listed, is 127.0.0.2, 127.0.0.4"
+    );
 }
 
 TEST(DnsListHealth, SwitchesOffDeadRefusingAndHijackedLists) {
     TableResolver dead;
-    EXPECT_NE(trouble_after_probe(dead).find("dead"), std::string::npos);
-    TableResolver refusing;
-    refusing.add("2.0.0.127.bl.example", DnsType::a, {record("127.255.255.254")});
-    EXPECT_NE(trouble_after_probe(refusing).find("refuses"), std::string::npos);
-    TableResolver hijacked;
-    hijacked.add("2.0.0.127.bl.example", DnsType::a, {record("192.0.2.80")});
-    EXPECT_NE(trouble_after_probe(hijacked).find("hijacked"), std::string::npos);
-    TableResolver silent;
-    silent.fail("2.0.0.127.bl.example", DnsType::a, "time-out");
-    EXPECT_NE(trouble_after_probe(silent).find("time-out"), std::string::npos);
+    EXPECT_EQ(
+        trouble_after_probe(dead), "it is dead: 127.0.0.2, which must be listed, is not (no_such_name)"
+    );
+    for (const char* const entry : {"2.0.0.127.bl.example", "1.0.0.127.bl.example"}) {
+        SCOPED_TRACE(entry);
+        TableResolver dns;
+        dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+        dns.add(entry, DnsType::a, {record("127.255.255.254")});
+        EXPECT_EQ(trouble_after_probe(dns), "it refuses to answer us: 127.255.255.254");
+        dns.add(entry, DnsType::a, {record("192.0.2.80")});
+        EXPECT_EQ(trouble_after_probe(dns), "it is hijacked: 192.0.2.80");
+        for (const char* const silence : {"time-out", "SERVFAIL"}) {
+            dns.fail(entry, DnsType::a, silence);
+            EXPECT_EQ(trouble_after_probe(dns), std::string("it does not answer: ") + silence);
+        }
+    }
+}
+
+TEST(DnsListHealth, NamesTheEntriesOfADomainList) {
+    DnsList list = test_list();
+    list.probes = true;
+    list.asks_addresses = false;
+    TableResolver dns;
+    dns.add("test.bl.example", DnsType::a, {record("127.0.1.2")});
+    dns.add("invalid.bl.example", DnsType::a, {record("127.0.1.2")});
+    DnsListHealth health(list);
+    run_awaitable(health.probe(dns, system_clock()));
+    EXPECT_EQ(health.trouble(), "it lists everybody: invalid, which must not be listed, is 127.0.1.2");
+}
+
+TEST(DnsListHealth, TakesAnyCodeOfTheTestEntryForAListing) {
+    // Such a table names another code than that of the test entry.
+    DnsList list = test_list();
+    list.probes = true;
+    list.listed = {
+        {"drop", code(0, 9), code(0, 9)}
+    };
+    TableResolver dns;
+    dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2"), record("127.0.0.10")});
+    DnsListHealth health(list);
+    run_awaitable(health.probe(dns, system_clock()));
+    EXPECT_EQ(health.trouble(), "");
+}
+
+TEST(DnsListHealth, TellsSinceWhenItIsInUseOrOff) {
+    DnsList list = test_list();
+    list.probes = true;
+    ManualClock clock(WallTime(std::chrono::hours(1)));
+    DnsListHealth health(list);
+    EXPECT_EQ(health.standing().since, std::nullopt);
+    TableResolver well;
+    well.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    run_awaitable(health.probe(well, clock));
+    const WallTime first = clock.wall();
+    EXPECT_EQ(health.standing().since, first);
+    clock.advance(std::chrono::minutes(10));
+    run_awaitable(health.probe(well, clock));
+    EXPECT_EQ(health.standing().since, first);
+    TableResolver dead;
+    run_awaitable(health.probe(dead, clock));
+    const WallTime second = clock.wall();
+    EXPECT_EQ(health.standing().since, second);
+    clock.advance(std::chrono::minutes(1));
+    health.distrust("it is hijacked: 192.0.2.80", clock.wall());
+    EXPECT_EQ(health.standing().since, second) << "off for another reason";
+    EXPECT_EQ(health.trouble(), "it is hijacked: 192.0.2.80");
+}
+
+/// Remembers every answer for ever, as a cache does within the time of an answer.
+class RememberingResolver : public TableResolver {
+public:
+    boost::asio::awaitable<DnsAnswer> lookup(DnsQuestion question, SteadyTime deadline) override {
+        const auto known = answers_.find(question);
+        if (known != answers_.end()) co_return known->second;
+        co_return co_await lookup_anew(std::move(question), deadline);
+    }
+    boost::asio::awaitable<DnsAnswer> lookup_anew(DnsQuestion question, SteadyTime deadline) override {
+        DnsAnswer answer = co_await TableResolver::lookup(question, deadline);
+        answers_[std::move(question)] = answer;
+        co_return answer;
+    }
+
+private:
+    std::map<DnsQuestion, DnsAnswer> answers_;
+};
+
+TEST(DnsListHealth, IsNotDeceivedByTheCache) {
+    DnsList list = test_list();
+    list.probes = true;
+    DnsListHealth health(list);
+    RememberingResolver dns;
+    dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    run_awaitable(health.probe(dns, system_clock()));
+    EXPECT_EQ(health.trouble(), "");
+    dns.add("1.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    run_awaitable(health.probe(dns, system_clock()));
+    EXPECT_NE(health.trouble().find("everybody"), std::string::npos);
+    dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.255.255.254")});
+    dns.add("1.0.0.127.bl.example", DnsType::a, {record("127.255.255.254")});
+    for (int count = 0; count < 2; ++count) {
+        run_awaitable(health.probe(dns, system_clock()));
+        EXPECT_NE(health.trouble().find("refuses"), std::string::npos);
+    }
 }
 
 TEST(DnsListHealth, ComesBackWithTheNextGoodProbe) {
@@ -214,7 +319,7 @@ TEST(DnsListHealth, WantsAProbeSoonAfterOneOddAnswer) {
     run_awaitable(health.probe(well, clock));
     EXPECT_FALSE(health.wants_probe(clock.steady()));
     clock.advance(dns_list_retry_interval);
-    health.distrust("it refuses to answer us");
+    health.distrust("it refuses to answer us", clock.wall());
     EXPECT_NE(health.trouble(), "");
     EXPECT_TRUE(health.wants_probe(clock.steady())) << "long before the next one is due";
     run_awaitable(health.probe(well, clock));
@@ -274,6 +379,119 @@ TEST(DnsListHealth, ProbesIpv6OnItsOwn) {
     EXPECT_NE(health.ipv6_trouble().find("time-out"), std::string::npos);
 }
 
+std::size_t times_asked(const TableResolver& dns, const std::string& name) {
+    return static_cast<std::size_t>(std::ranges::count(dns.asked(), name, &DnsQuestion::name));
+}
+
+TEST(DnsListHealth, DoubtsAListThatHits) {
+    struct Case {
+        std::string_view client;
+        std::string question;
+        std::string unlisted;
+        DnsListHealth::Standing (DnsListHealth::*standing)() const;
+    };
+    const std::vector<Case> cases = {
+        {"203.0.113.9", "9.113.0.203.bl.example",                                      "1.0.0.127.bl.example", &DnsListHealth::standing},
+        {"2001:db8::1",
+         "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.bl.example", ipv6_unlisted,
+         &DnsListHealth::ipv6_standing                                                                                                 },
+    };
+    for (const auto& [address, question, unlisted, standing] : cases) {
+        SCOPED_TRACE(address);
+        const IpAddress client = *IpAddress::parse(address);
+        RememberingResolver dns;
+        for (const std::string& listed : {std::string("2.0.0.127.bl.example"), ipv6_listed, question})
+            dns.add(listed, DnsType::a, {record("127.0.0.2")});
+        DnsList list = test_list();
+        list.probes = true;
+        const auto health = std::make_shared<DnsListHealth>(list);
+        ManualClock clock(WallTime{});
+        run_awaitable(health->probe(dns, clock));
+        const FactValue hit = TextList{{"spam"}, ""};
+        // Once by the probe, and not for every hit.
+        for (const std::size_t count : {2U, 2U, 3U}) {
+            EXPECT_EQ(ask(health, client, dns, clock), hit);
+            EXPECT_EQ(times_asked(dns, unlisted), count);
+            clock.advance(dns_list_doubt_interval / 2);
+        }
+        // Now it lists the world; the message that shows it is judged as the list says.
+        clock.advance(dns_list_doubt_interval);
+        dns.add(unlisted, DnsType::a, {record("127.0.0.2")});
+        EXPECT_EQ(ask(health, client, dns, clock), hit);
+        EXPECT_NE(((*health).*standing)().trouble.find("it lists everybody"), std::string::npos);
+        EXPECT_TRUE(std::holds_alternative<Unknown>(ask(health, client, dns, clock)));
+        EXPECT_TRUE(health->wants_probe(clock.steady()));
+    }
+}
+
+TEST(DnsListHealth, ADoubtThatIsNotAnsweredProvesNothing) {
+    DnsList list = test_list();
+    list.probes = true;
+    const auto health = std::make_shared<DnsListHealth>(list);
+    TableResolver dns;
+    for (const char* const name : {"2.0.0.127.bl.example", "9.113.0.203.bl.example"})
+        dns.add(name, DnsType::a, {record("127.0.0.2")});
+    run_awaitable(health->probe(dns, system_clock()));
+    dns.fail("1.0.0.127.bl.example", DnsType::a, "time-out");
+    EXPECT_EQ(ask(health, *IpAddress::parse("203.0.113.9"), dns), FactValue(TextList{{"spam"}, ""}));
+    EXPECT_EQ(times_asked(dns, "1.0.0.127.bl.example"), 2U);
+    EXPECT_EQ(health->trouble(), "");
+}
+
+/// Answers only when it is told.
+class HeldResolver : public TableResolver {
+public:
+    boost::asio::awaitable<DnsAnswer> lookup(DnsQuestion question, SteadyTime deadline) override {
+        while (is_held)
+            co_await delay(std::chrono::milliseconds(1));
+        co_return co_await TableResolver::lookup(std::move(question), deadline);
+    }
+    bool is_held = true;
+};
+
+TEST(DnsListHealth, AsksOneThingAtATime) {
+    DnsList list = test_list();
+    list.probes = true;
+    const auto health = std::make_shared<DnsListHealth>(list);
+    HeldResolver dns;
+    dns.add("2.0.0.127.bl.example", DnsType::a, {record("127.0.0.2")});
+    boost::asio::io_context loop;
+    boost::asio::co_spawn(loop, health->probe(dns, system_clock()), boost::asio::detached);
+    loop.poll();
+    EXPECT_FALSE(health->wants_doubt(system_clock().steady()));
+    EXPECT_EQ(run_awaitable(health->probe(dns, system_clock())), dns_list_retry_interval);
+    EXPECT_TRUE(dns.asked().empty());
+    dns.is_held = false;
+    loop.run();
+    EXPECT_EQ(dns.asked().size(), 4U);
+    EXPECT_EQ(health->trouble(), "");
+    EXPECT_TRUE(health->wants_doubt(system_clock().steady()));
+}
+
+TEST(Dnsbl, AsksNoMoreThanTheBudgetOfAMessage) {
+    const DnsList list = test_list();
+    TableResolver dns;
+    const DnsblFilter filter(std::make_shared<DnsListHealth>(list));
+    auto facts = std::make_shared<Facts>();
+    facts->set(list.of, *IpAddress::parse("203.0.113.9"));
+    FilterTools tools{dns, system_clock(), system_clock().steady() + filter.timeout(), nullptr};
+    tools.list_budget = std::make_shared<ListBudget>();
+    const auto examine = [&](Stage stage) {
+        tools.stage = stage;
+        return run_awaitable(filter.examine(facts, tools)).facts.at(0).second;
+    };
+    for (std::uint32_t count = 0; count < ListBudget::limit; ++count)
+        EXPECT_EQ(examine(count < 20 ? Stage::connect : Stage::mail), FactValue(TextList{}));
+    for (const Stage stage : {Stage::mail, Stage::connect})
+        EXPECT_EQ(examine(stage), FactValue(Unknown{"60 lists were asked for this message"}));
+    EXPECT_EQ(dns.asked().size(), ListBudget::limit);
+    // Another message of the connection, whose own questions stay.
+    tools.list_budget->forget_from(Stage::mail);
+    for (std::uint32_t count = 20; count < ListBudget::limit; ++count)
+        EXPECT_EQ(examine(Stage::mail), FactValue(TextList{}));
+    EXPECT_TRUE(std::holds_alternative<Unknown>(examine(Stage::mail)));
+}
+
 TEST(Dnsbl, TellsNobodyTheCustomersKey) {
     DnsList list = test_list();
     list.zone = "abcdefghijklmnopqrstuvwxyz.zen.dq.spamhaus.net";
@@ -289,6 +507,19 @@ TEST(Dnsbl, TellsNobodyTheCustomersKey) {
     EXPECT_EQ(seen.facts.front().second, FactValue(TextList{{"spam"}, ""}));
     ASSERT_EQ(seen.lookups.size(), 1U);
     EXPECT_EQ(seen.lookups.front().question.name, "9.113.0.203.(key).zen.dq.spamhaus.net");
+    // Nor do the words of a failure, which may hold the name.
+    dns.fail(
+        "8.113.0.203." + list.zone,
+        DnsType::a,
+        "bogus: validation failure <8.113.0.203." + list.zone + ". A IN>"
+    );
+    auto others = std::make_shared<Facts>();
+    others->set(list.of, *IpAddress::parse("203.0.113.8"));
+    const Observation failed = run_awaitable(
+        filter.examine(others, {dns, system_clock(), system_clock().steady() + filter.timeout(), nullptr})
+    );
+    EXPECT_EQ(failed.facts.front().second, FactValue(Unknown{"bogus"}));
+    EXPECT_EQ(failed.lookups.front().answer.reason, "bogus");
 }
 
 TEST(DnsListHealth, AListThatIsOffIsNotAsked) {

@@ -103,6 +103,7 @@ TEST_F(ScanPoolPatternsTest, ComeToWorkersThatReplaceOthers) {
     start([](ScanPoolOptions& options) {
         options.workers = 1;
         options.jobs_per_worker = 2;
+        options.least_life = {};
     });
     const Rules rules = rules_of({"hello"});
     for (int count = 0; count < 7; ++count)

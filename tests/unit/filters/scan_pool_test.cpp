@@ -87,6 +87,7 @@ TEST_F(ScanPoolTest, PassesTheSuiteOfRfc7208ThroughRealWorkers) {
     start([](ScanPoolOptions& options) {
         options.workers = 2;
         options.jobs_per_worker = 50;
+        options.least_life = {};
     });
     const auto cases = testing::load_spf_suite(path);
     ASSERT_EQ(203U, cases.size());
@@ -224,6 +225,12 @@ TEST_F(ScanPoolTest, CallsAMessagePoisonThatCrashesThreeFreshWorkers) {
     EXPECT_TRUE(run(message_job(octets)).is_poison);
     EXPECT_EQ(crashes, pool_->status().crashes);
     EXPECT_EQ(2U, told.size());
+    // What another check learns about another sender makes it no other message.
+    dns_.table = simple_table();
+    ScanJob beside_spf = message_job(octets);
+    beside_spf.checks = {"spf", "dkim"};
+    EXPECT_TRUE(run(std::move(beside_spf)).is_poison);
+    EXPECT_EQ(crashes, pool_->status().crashes);
     const Sha256 hash = sha256_of(octets);
     const auto sample = folder / (to_hex({reinterpret_cast<const char*>(hash.data()), hash.size()}) + ".eml");
     EXPECT_TRUE(std::filesystem::exists(sample));
@@ -313,6 +320,30 @@ TEST_F(ScanPoolTest, BoundsQuestionsAndRounds) {
     EXPECT_LE(dns_.count, 40U);
 }
 
+TEST_F(ScanPoolTest, BoundsWhatADomainMakesItAskOfOthers) {
+    auto table = std::make_shared<DnsTable>();
+    table->add("evil.example", DnsType::txt, "v=spf1 exists:%{l}.victim.example ?all");
+    dns_.table = table;
+    start([](ScanPoolOptions& options) { options.questions_per_sender = 6; });
+    const auto send = [this](const std::string& sender) {
+        return text(run(spf_job("mail.sender.example", sender)), CoreFact::spf_result);
+    };
+    // One of the six is the name in HELO, another the policy, and the policy is asked for again.
+    std::size_t answered = 0;
+    while (answered < 10 && send(fmt::format("u{}@evil.example", answered)) == "neutral")
+        ++answered;
+    EXPECT_GE(answered, 2U);
+    EXPECT_LE(answered, 5U);
+    const std::size_t count = dns_.count;
+    const ScanOutcome refused = run(spf_job("mail.sender.example", "more@sub.evil.example"));
+    EXPECT_EQ("temperror", text(refused, CoreFact::spf_result)) << "a name below it is the same sender";
+    EXPECT_EQ(dns_.count, count);
+    EXPECT_TRUE(std::ranges::any_of(refused.observation.lookups, [](const DnsLookup& lookup) {
+        return lookup.answer.reason == "this sender's domain asks for too many names";
+    }));
+    EXPECT_EQ("none", send("user@other.example"));
+}
+
 TEST_F(ScanPoolTest, LosesNothingWhenAnIdleOrBusyWorkerIsKilled) {
     dns_.table = simple_table();
     start([](ScanPoolOptions& options) { options.workers = 2; });
@@ -336,7 +367,10 @@ TEST_F(ScanPoolTest, LosesNothingWhenAnIdleOrBusyWorkerIsKilled) {
 
 TEST_F(ScanPoolTest, RecyclesItsWorkersAndKeepsASpare) {
     dns_.table = simple_table();
-    start([](ScanPoolOptions& options) { options.jobs_per_worker = 5; });
+    start([](ScanPoolOptions& options) {
+        options.jobs_per_worker = 5;
+        options.least_life = {};
+    });
     std::set<int> seen;
     for (int count = 0; count < 20; ++count) {
         EXPECT_EQ("pass", text(run(spf_job()), CoreFact::spf_result));
@@ -345,6 +379,19 @@ TEST_F(ScanPoolTest, RecyclesItsWorkersAndKeepsASpare) {
     }
     EXPECT_GE(seen.size(), 4U);
     EXPECT_EQ(2U, pool_->status().worker_pids.size());
+    EXPECT_EQ(0U, pool_->status().crashes);
+}
+
+TEST_F(ScanPoolTest, KeepsAWorkerForItsLeastLifeHoweverManyJobsCome) {
+    dns_.table = simple_table();
+    start([](ScanPoolOptions& options) {
+        options.jobs_per_worker = 5;
+        options.least_life = std::chrono::hours(1);
+    });
+    const std::vector<int> first = pool_->status().worker_pids;
+    for (int count = 0; count < 20; ++count)
+        EXPECT_EQ("pass", text(run(spf_job()), CoreFact::spf_result));
+    EXPECT_EQ(first.front(), pool_->status().worker_pids.front());
     EXPECT_EQ(0U, pool_->status().crashes);
 }
 

@@ -39,7 +39,7 @@ std::string walked(std::string_view message, const MimeLimits& limits = {}) {
 }
 
 /// LF as CRLF, so that tables can be read.
-std::string lines(std::string_view text) {
+std::string with_crlf(std::string_view text) {
     std::string made;
     for (const char c : text) {
         if (c == '\n') made += '\r';
@@ -127,7 +127,7 @@ TEST(MimeWalk, FindsTheParts) {
     for (const Case& one : cases) {
         SCOPED_TRACE(one.name);
         EXPECT_EQ(walked(one.message), one.want);
-        EXPECT_EQ(walked(lines(one.message)), lines(one.want));
+        EXPECT_EQ(walked(with_crlf(one.message)), with_crlf(one.want));
     }
 }
 

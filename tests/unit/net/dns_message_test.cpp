@@ -259,31 +259,6 @@ TEST(DnsMessage, TakesEveryCutOfAnAnswerForNonsenseOrForLess) {
     }
 }
 
-TEST(DnsMessage, KnowsWhichNamesCanBeAskedFor) {
-    const std::string label(63, 'a');
-    const auto longest = label + '.' + label + '.' + label + '.' + std::string(61, 'a');
-    struct Case {
-        std::string name;
-        bool want;
-    };
-    for (const auto& [name, want] : std::vector<Case>{
-             {"a",                  true },
-             {"_dmarc.example.org", true },
-             {"a b\\.c",            true },
-             {label,                true },
-             {longest,              true },
-             {"",                   false},
-             {".",                  false},
-             {"a.",                 false},
-             {".a",                 false},
-             {"a..b",               false},
-             {label + 'a',          false},
-             {longest + 'a',        false},
-    }) {
-        EXPECT_EQ(is_askable_name(name), want) << name;
-    }
-}
-
 TEST(DnsMessage, EscapesWhatAZoneFileWould) {
     EXPECT_EQ(to_master_form("_a-1.example.org"), "_a-1.example.org.");
     EXPECT_EQ(to_master_form(std::string_view("a\\b c\0\xFF.d", 9)), "a\\092b\\032c\\000\\255.d.");

@@ -10,7 +10,7 @@ namespace {
 
 using Status = ProxyParse::Status;
 
-IpAddress ip(std::string_view text) {
+IpAddress parsed(std::string_view text) {
     return IpAddress::parse(text).value();
 }
 
@@ -36,8 +36,8 @@ struct Case {
 };
 
 std::vector<Case> cases() {
-    const ProxyHeader four{true, ip("192.0.2.1"), 12345, ip("192.0.2.2"), 25};
-    const ProxyHeader six{true, ip("2001:db8::1"), 12345, ip("2001:db8::2"), 25};
+    const ProxyHeader four{true, parsed("192.0.2.1"), 12345, parsed("192.0.2.2"), 25};
+    const ProxyHeader six{true, parsed("2001:db8::1"), 12345, parsed("2001:db8::2"), 25};
     return {
         {"v1 IPv4", "PROXY TCP4 192.0.2.1 192.0.2.2 12345 25\r\n", Status::complete, four},
         {"v1 IPv6", "PROXY TCP6 2001:db8::1 2001:db8::2 12345 25\r\n", Status::complete, six},

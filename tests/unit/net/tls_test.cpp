@@ -41,7 +41,7 @@ awaitable<void> count_octets(ConnectionPointer connection, std::size_t wanted) {
 }
 
 // "more?", then looks until something is there without taking it, and says what it read afterwards.
-awaitable<void> look_and_read(ConnectionPointer connection) {
+awaitable<void> look_and_read_over_tls(ConnectionPointer connection) {
     co_await connection->read(in(patience));
     const bool is_early = connection->has_input();
     co_await connection->write("more?", in(patience));
@@ -112,7 +112,7 @@ TEST_F(TlsTest, FailsWhenPlaintextWasInjectedBeforeTheHandshake) {
 }
 
 TEST_F(TlsTest, LooksForInputWithoutTakingIt) {
-    const auto address = listen_tls(look_and_read, TlsMode::implicit);
+    const auto address = listen_tls(look_and_read_over_tls, TlsMode::implicit);
     start();
     const TestClient client(address);
     TestTlsClient tls(client);

@@ -145,6 +145,33 @@ TEST_F(UnboundResolverTest, AnswersFromItsCacheWithoutAsking) {
     EXPECT_EQ(resolver_->counters().sent, 2);
 }
 
+TEST_F(UnboundResolverTest, AsksAnewThoughItKnowsTheAnswer) {
+    const std::string listed = "2.0.0.127.list.test";
+    const std::string unlisted = "1.0.0.127.list.test";
+    const auto anew = [this](const std::string& name) {
+        auto work = resolver_->lookup_anew({name, DnsType::a}, in(seconds(20)));
+        return boost::asio::co_spawn(loops_.at(1), std::move(work), boost::asio::use_future).get().status;
+    };
+    const auto known = [this](const std::string& name) { return lookup(name, DnsType::a).status; };
+    server_.add_a(listed, "127.0.0.2", 3600);
+    EXPECT_EQ(anew(listed), DnsStatus::found);
+    EXPECT_EQ(anew(unlisted), DnsStatus::no_such_name);
+    server_.add_a(unlisted, "127.0.0.2", 3600);
+    EXPECT_EQ(known(unlisted), DnsStatus::no_such_name) << "the cache knows it";
+    EXPECT_EQ(anew(listed), DnsStatus::found);
+    EXPECT_EQ(anew(unlisted), DnsStatus::found);
+    EXPECT_EQ(known(unlisted), DnsStatus::found) << "the new answer stands in the cache";
+    server_.clear();
+    EXPECT_EQ(known(unlisted), DnsStatus::found);
+    EXPECT_EQ(anew(listed), DnsStatus::no_such_name);
+    EXPECT_EQ(anew(unlisted), DnsStatus::no_such_name);
+    EXPECT_EQ(known(unlisted), DnsStatus::no_such_name);
+    EXPECT_EQ(server_.asked(listed), 3U);
+    EXPECT_EQ(server_.asked(unlisted), 3U);
+    EXPECT_EQ(resolver_->counters().sent, 6U);
+    EXPECT_EQ(resolver_->counters().cached, 4U);
+}
+
 TEST_F(UnboundResolverTest, AsksEqualQuestionsUnderWayOnce) {
     server_.add_a("slow.example.test", "192.0.2.1");
     server_.set_fault("slow.example.test", DnsFault::delay, TestDnsServer::always, milliseconds(200));
@@ -233,6 +260,11 @@ TEST_F(UnboundResolverTest, EndsWithTheLoopsStoppedFirst) {
         sched_yield();
     loops_.stop();
     resolver_.reset();
+}
+
+TEST(UnboundResolver, StartsWithoutForwarders) {
+    EventLoops loops(1);
+    EXPECT_TRUE(UnboundResolver::create(loops.hub(), system_clock(), {}));
 }
 
 TEST(UnboundResolver, RefusesForwardersAndAnchorsThatMakeNoSense) {

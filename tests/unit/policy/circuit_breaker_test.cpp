@@ -97,6 +97,14 @@ TEST_F(BreakerTest, ARuleThatRefusesKnownGoodSendersTrips) {
     EXPECT_EQ(tripped[0].reason, "5 of the 7 senders that it refused this hour are known to be good");
 }
 
+TEST_F(BreakerTest, OneMessageThatSomebodyCalledHamMakesASenderKnown) {
+    for (int domain = 0; domain < 5; ++domain)
+        breaker_.note_ham({fmt::format("mail.d{}.example", domain)}, now_);
+    for (int domain = 0; domain < 4; ++domain)
+        EXPECT_TRUE(refuse("slip", {fmt::format("d{}.example", domain)}).empty());
+    EXPECT_EQ(refuse("slip", {"d4.example"}).size(), 1U);
+}
+
 TEST_F(BreakerTest, AFewGoodOnesAmongManyBadOnesAreNoFault) {
     meet_good_senders();
     EXPECT_TRUE(refuse_many("zen", 40).empty());

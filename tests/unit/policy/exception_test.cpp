@@ -106,6 +106,9 @@ TEST(Exception, ProvesNothingByWhatIsNoProof) {
     );
     EXPECT_EQ(kinds([](Facts& f) { f.set(id_of(CoreFact::mail_from), std::string("")); }), "network ");
     EXPECT_EQ(
+        kinds([](Facts& f) { f.set(id_of(CoreFact::mail_is_null), true); }), "address address network "
+    );
+    EXPECT_EQ(
         kinds([](Facts& f) { f.set(id_of(CoreFact::mail_from), std::string("\"a' or 'b\"@x.test")); }),
         "network "
     );
@@ -118,12 +121,14 @@ TEST(Exception, ProvesNothingByWhatIsNoProof) {
     );
 }
 
-TEST(Exception, LetsInWhatItWasMadeForAndItsTestPasses) {
+void expect_to_let_in(const std::string& sender) {
     const auto rules = rules_from(refusing_rules());
-    const StoredRecord stored = refused(*rules, Stage::end, [](Facts& facts) {
+    const StoredRecord stored = refused(*rules, Stage::end, [&](Facts& facts) {
         facts.set(id_of(CoreFact::message_size), std::int64_t{100});
         facts.set(id_of(CoreFact::spf_result), std::string("pass"));
         facts.set(id_of(CoreFact::helo_name), std::string("unrelated"));
+        facts.set(id_of(CoreFact::mail_from), sender);
+        facts.set(id_of(CoreFact::mail_is_null), sender.empty());
     });
     const auto subjects = subjects_of(stored, rules->dictionary());
     ASSERT_EQ(subjects.front().verdict->action, Action::reject);
@@ -150,6 +155,12 @@ TEST(Exception, LetsInWhatItWasMadeForAndItsTestPasses) {
         ));
         EXPECT_FALSE(run_rule_tests(*alone)[0].passed);
     }
+}
+
+TEST(Exception, LetsInWhatItWasMadeForAndItsTestPasses) {
+    expect_to_let_in("ann@example.org");
+    expect_to_let_in("o'brien@example.org");
+    expect_to_let_in("");
 }
 
 TEST(Exception, TurnsARuleOffThatDecidesBeforeAnyExceptionCould) {
@@ -193,6 +204,52 @@ TEST(Exception, TurnsARuleOffThatDecidesBeforeAnyExceptionCould) {
     EXPECT_EQ(judge(*made, other).action, Action::none);
     other.facts.set(id_of(CoreFact::time_now), *parse_time("2026-09-01"));
     EXPECT_EQ(judge(*made, other).action, Action::reject);
+}
+
+TEST(Exception, KnowsNobodyByTheHashOfALocalPart) {
+    const auto rules = rules_from(refusing_rules());
+    StoredRecord stored = refused(*rules, Stage::end, [](Facts& facts) {
+        facts.set(id_of(CoreFact::message_size), std::int64_t{100});
+        facts.set(id_of(CoreFact::mail_from), std::string("~0123456789abcdef@example.org"));
+    });
+    stored.record.is_redacted = true;
+    const auto found = candidates_of(stored, *rules);
+    ASSERT_EQ(found.size(), 3U);
+    EXPECT_EQ(found[0].kind, ExceptionKind::address);
+    EXPECT_EQ(found[0].in_vain, "the record has only a hash of the local part");
+    EXPECT_EQ(found[1].kind, ExceptionKind::domain);
+    EXPECT_EQ(found[1].condition, "mail.domain == \"example.org\" and client.ip in \"192.0.2.0/24\"");
+    EXPECT_EQ(found[1].in_vain + found[2].in_vain, "");
+    EXPECT_EQ(found[2].kind, ExceptionKind::network);
+}
+
+TEST(Exception, TheTestOfWhatAnUnknownFactDeferredFailsWithoutIt) {
+    for (const FactValue& unknown : {FactValue(Unknown{"time-out"}), FactValue(TextList{{}, "time-out"})}) {
+        SCOPED_TRACE(fact_to_text(unknown));
+        const auto rules = rules_from({
+            {"10.toml",
+             "[dnsbl.hard]\nzone = \"hard.example\"\nprivate = true\nprobe = false\non_error = \"defer\"\n"
+             "listed = { bad = \"127.0.0.4\" }\n"
+             "[[rule]]\nid = \"hard\"\nwhen = 'dnsbl.hard has bad'\nthen = \"reject\"\nalone = true\n"}
+        });
+        const StoredRecord stored = refused(*rules, Stage::rcpt, [&](Facts& facts) {
+            facts.set(*rules->dictionary().find("dnsbl.hard"), unknown);
+            facts.set(id_of(CoreFact::deferred_envelope), std::int64_t{1});
+        });
+        const auto subjects = subjects_of(stored, rules->dictionary());
+        ASSERT_EQ(subjects.front().verdict->action, Action::defer);
+        const auto found = exception_candidates(stored, subjects.front());
+        ASSERT_EQ(found.back().kind, ExceptionKind::client);
+        const auto text = exception_to_toml(found.back(), stored, subjects.front(), *rules, expiry);
+        EXPECT_NE(text.test.find("\"deferred.envelope\" = 1"), std::string::npos) << text.test;
+        const auto passes = [&](const std::string& added) {
+            const auto results =
+                run_rule_tests(*rules_from(with_file(rules->sources(), TrialPlace::last, added)));
+            return results.size() == 1 && results[0].passed;
+        };
+        EXPECT_TRUE(passes(text.rule + text.test)) << text.test;
+        EXPECT_FALSE(passes(text.test)) << text.test;
+    }
 }
 
 TEST(ExceptionTrial, PutsAFileWhereItWouldBeRead) {

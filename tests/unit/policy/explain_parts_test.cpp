@@ -69,10 +69,9 @@ TEST(RuleSource, IsTheTableThatALineLiesIn) {
     EXPECT_EQ(table_text(file, 15), "[[rule]]\nid = \"b\"\npoints = { 'x' = 1,\n 'y' = 2 }\n");
     EXPECT_EQ(table_text(file, 0), "");
     EXPECT_EQ(table_text(file, 99), "");
-    std::size_t line = 0;
-    EXPECT_EQ(table_text(file, "[thresholds]", &line), "[thresholds]\njunk = 5\n");
-    EXPECT_EQ(line, 2U);
-    EXPECT_EQ(table_text(file, "[nothing]", nullptr), "");
+    constexpr std::string_view within =
+        "[[override]]\ndomains = [\"a\"]\n[override.thresholds]\njunk = 3\n[[overrides]]\n";
+    EXPECT_EQ(table_text(within, 1), "[[override]]\ndomains = [\"a\"]\n[override.thresholds]\njunk = 3\n");
     EXPECT_EQ(table_text("", 1), "");
 }
 

@@ -79,7 +79,7 @@ void check(const std::vector<TruthCase>& cases) {
     for (const auto& [condition, want] : cases) {
         SCOPED_TRACE(condition);
         const auto compiled = compile_expression(condition, dictionary(), lists());
-        ASSERT_TRUE(compiled) << compiled.error().offset << ": " << compiled.error().message;
+        ASSERT_TRUE(compiled) << compiled.error().front().offset << ": " << compiled.error().front().message;
         EXPECT_EQ(compiled->evaluate(facts), want);
     }
 }
@@ -358,7 +358,8 @@ TEST(Expression, TellsEveryMistakeWithItsPlace) {
         {"count(dkim.pass)",                              6,  "count() is an integer, so it cannot stand alone",    ""           },
         {"any(dkim.pass)",                                13, "expected \",\" and a condition",                     ""           },
         {"any(dkim.pass, itme == \"x\")",                 15, "unknown fact \"itme\"",                              ""           },
-        {"any(dkim.results, result == pass)",             28, "result is a text: expected a text",                  "\"pass\""   },
+        {"any(dkim.results, reason == pass)",             28, "reason is a text: expected a text",                  "\"pass\""   },
+        {"any(dkim.results, result == pas)",              28, "result is never \"pas\"",                            "pass"       },
         {"any(dkim.results, resutl == \"pass\")",         18, "unknown fact \"resutl\"",                            ""           },
         {"any(dnsbl.zen, item == xbll)",                  23, "item is never \"xbll\"",                             "xbl"        },
         {"any(dkim.pass, any(dkim.weak, item == \"x\"))", 15, "any(), all() and count() cannot",                    ""           },
@@ -373,10 +374,41 @@ TEST(Expression, TellsEveryMistakeWithItsPlace) {
         SCOPED_TRACE(condition);
         const auto compiled = compile_expression(condition, dictionary(), lists());
         ASSERT_FALSE(compiled);
-        EXPECT_EQ(compiled.error().offset, offset) << compiled.error().message;
-        EXPECT_TRUE(compiled.error().message.starts_with(message)) << compiled.error().message;
-        if (suggestion != "") EXPECT_EQ(compiled.error().suggestion, suggestion);
+        const ExpressionMistake& first = compiled.error().front();
+        EXPECT_EQ(first.offset, offset) << first.message;
+        EXPECT_TRUE(first.message.starts_with(message)) << first.message;
+        if (suggestion != "") EXPECT_EQ(first.suggestion, suggestion);
     }
+}
+
+TEST(Expression, TellsTheMistakeOfEachPart) {
+    const std::vector<std::pair<std::string, std::vector<std::size_t>>> cases = {
+        {"spf.reslt == fail and mail.is_nul or spf.result == fial",       {0, 22, 51}},
+        {"spf.result fail and client.prt == 1",                           {11, 20}   },
+        {"client.ip in list(partnres) and client.prt == 1",               {18, 32}   },
+        {"(spf.reslt == fail or mail.is_nul) and client.prt == 1",        {1, 22, 39}},
+        {"not (spf.reslt == fail) and not client.prt == 1",               {5, 32}    },
+        {"any(dkim.pass, itm == \"x\" or item in \"y\") and mail.is_nul", {15, 46}   },
+        {"any(dkim.pas, item == \"x\") and item == \"y\"",                {4, 31}    },
+        {"count(dkim.pas) > 1 and count(dkim.pass) > x",                  {6, 41}    },
+        {"spf.result == fail and and mail.is_nul",                        {23, 27}   },
+        {"mail.is_null) and client.prt == 1",                             {12}       },
+    };
+    for (const auto& [condition, offsets] : cases) {
+        const auto compiled = compile_expression(condition, dictionary(), lists());
+        ASSERT_FALSE(compiled) << condition;
+        std::vector<std::size_t> got;
+        for (const ExpressionMistake& mistake : compiled.error())
+            got.push_back(mistake.offset);
+        EXPECT_EQ(got, offsets) << condition;
+    }
+}
+
+TEST(Expression, TellsNoMoreMistakesThanAnybodyReads) {
+    std::string condition = "a.b == 1";
+    for (std::size_t at = 0; at < 2 * expression_mistakes_limit; ++at)
+        condition += " or a.b == 1";
+    EXPECT_EQ(compile_expression(condition, dictionary(), lists()).error().size(), expression_mistakes_limit);
 }
 
 std::string repeated(std::string_view text, std::size_t count) {
@@ -454,7 +486,7 @@ void check_with_rows(const std::vector<TruthCase>& cases) {
     for (const auto& [condition, want] : cases) {
         SCOPED_TRACE(condition);
         const auto compiled = compile_expression(condition, dictionary(), lists());
-        ASSERT_TRUE(compiled) << compiled.error().offset << ": " << compiled.error().message;
+        ASSERT_TRUE(compiled) << compiled.error().front().offset << ": " << compiled.error().front().message;
         EXPECT_EQ(compiled->evaluate(facts_with_rows()), want);
     }
 }
@@ -527,45 +559,45 @@ TEST(Expression, CallsFunctionsOfTexts) {
 
 TEST(Expression, AsksOfTheElementsOfLists) {
     check_with_rows({
-        {"any(dkim.results, domain == from.domain and result == \"pass\")",     yes    },
-        {"any(dkim.results, domain == mail.domain and result == \"pass\")",     no     },
-        {"all(dkim.results, result == \"pass\")",                               no     },
-        {"all(dkim.results, domain matches \"[.]\" and not result == \"x\")",   yes    },
-        {"any(dkim.results, selector is absent)",                               yes    },
-        {"any(dkim.results, registrable_domain(domain) in list(bad-domains))",  yes    },
-        {"any(dkim.pass, item == mail.domain)",                                 yes    },
-        {"all(dkim.pass, item in [\"example.org\", \"list.example\"])",         yes    },
-        {"any(dnsbl.zen, item == xbl)",                                         yes    },
-        {"any(dnsbl.zen, item == sbl)",                                         unknown},
-        {"all(dnsbl.zen, item == xbl)",                                         unknown},
-        {"all(dnsbl.zen, item == sbl)",                                         no     },
-        {"any(dkim.pass, mail.size > 3)",                                       unknown},
-        {"any(dkim.pass, mail.size > 3 or item == mail.domain)",                yes    },
-        {"any(header.missing, item == date)",                                   no     },
-        {"all(header.missing, item == date)",                                   yes    },
-        {"any(dkim.weak, true)",                                                no     },
-        {"all(dkim.weak, true)",                                                no     },
-        {"not any(dkim.pass, item == \"x\") and any(dkim.pass, item != \"x\")", yes    },
-        {"count(dkim.pass) == 2",                                               yes    },
-        {"count(dkim.pass) + 1 > 2",                                            yes    },
-        {"count(dkim.results) >= 3",                                            yes    },
-        {"count(dkim.results, result == \"pass\") == 2",                        yes    },
-        {"count(dkim.results, mail.size > 3) == 0",                             unknown},
-        {"count(dkim.results, mail.size > 3) <= 3",                             yes    },
-        {"count(dkim.results, mail.size > 3) > 3",                              no     },
-        {"count(header.missing) == 0",                                          yes    },
-        {"count(dkim.weak) == 0",                                               no     },
-        {"count(dkim.weak) is absent",                                          yes    },
+        {"any(dkim.results, domain == from.domain and result == \"pass\")",       yes    },
+        {"any(dkim.results, domain == mail.domain and result == \"pass\")",       no     },
+        {"all(dkim.results, result == \"pass\")",                                 no     },
+        {"all(dkim.results, domain matches \"[.]\" and not result == permerror)", yes    },
+        {"any(dkim.results, selector is absent)",                                 yes    },
+        {"any(dkim.results, registrable_domain(domain) in list(bad-domains))",    yes    },
+        {"any(dkim.pass, item == mail.domain)",                                   yes    },
+        {"all(dkim.pass, item in [\"example.org\", \"list.example\"])",           yes    },
+        {"any(dnsbl.zen, item == xbl)",                                           yes    },
+        {"any(dnsbl.zen, item == sbl)",                                           unknown},
+        {"all(dnsbl.zen, item == xbl)",                                           unknown},
+        {"all(dnsbl.zen, item == sbl)",                                           no     },
+        {"any(dkim.pass, mail.size > 3)",                                         unknown},
+        {"any(dkim.pass, mail.size > 3 or item == mail.domain)",                  yes    },
+        {"any(header.missing, item == date)",                                     no     },
+        {"all(header.missing, item == date)",                                     yes    },
+        {"any(dkim.weak, true)",                                                  no     },
+        {"all(dkim.weak, true)",                                                  no     },
+        {"not any(dkim.pass, item == \"x\") and any(dkim.pass, item != \"x\")",   yes    },
+        {"count(dkim.pass) == 2",                                                 yes    },
+        {"count(dkim.pass) + 1 > 2",                                              yes    },
+        {"count(dkim.results) >= 3",                                              yes    },
+        {"count(dkim.results, result == \"pass\") == 2",                          yes    },
+        {"count(dkim.results, mail.size > 3) == 0",                               unknown},
+        {"count(dkim.results, mail.size > 3) <= 3",                               yes    },
+        {"count(dkim.results, mail.size > 3) > 3",                                no     },
+        {"count(header.missing) == 0",                                            yes    },
+        {"count(dkim.weak) == 0",                                                 no     },
+        {"count(dkim.weak) is absent",                                            yes    },
         // Of a list of which a part is missing, at least as many are there as are there.
-        {"count(dnsbl.zen) >= 1",                                               yes    },
-        {"count(dnsbl.zen) > 1",                                                unknown},
-        {"count(dnsbl.zen) < 1",                                                no     },
-        {"count(dnsbl.zen) == 1",                                               unknown},
-        {"count(dnsbl.zen) != 0",                                               yes    },
-        {"0 < count(dnsbl.zen)",                                                yes    },
-        {"count(dnsbl.zen) + 0 >= 1",                                           unknown},
-        {"count(dnsbl.zen) is unknown",                                         yes    },
-        {"count(dnsbl.zen) > count(header.missing)",                            yes    },
+        {"count(dnsbl.zen) >= 1",                                                 yes    },
+        {"count(dnsbl.zen) > 1",                                                  unknown},
+        {"count(dnsbl.zen) < 1",                                                  no     },
+        {"count(dnsbl.zen) == 1",                                                 unknown},
+        {"count(dnsbl.zen) != 0",                                                 yes    },
+        {"0 < count(dnsbl.zen)",                                                  yes    },
+        {"count(dnsbl.zen) + 0 >= 1",                                             unknown},
+        {"count(dnsbl.zen) is unknown",                                           yes    },
+        {"count(dnsbl.zen) > count(header.missing)",                              yes    },
     });
 }
 
@@ -589,7 +621,7 @@ TEST(Expression, ObeysKleenesLaws) {
     };
     const auto truth_of = [](const std::string& text) {
         const auto compiled = compile_expression(text, dictionary(), lists());
-        EXPECT_TRUE(compiled) << text << ": " << (compiled ? "" : compiled.error().message);
+        EXPECT_TRUE(compiled) << text << ": " << (compiled ? "" : compiled.error().front().message);
         return compiled ? compiled->evaluate(facts_with_rows()) : Truth::no;
     };
     std::uint32_t state = 1;

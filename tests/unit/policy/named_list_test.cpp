@@ -56,6 +56,18 @@ TEST(NamedList, TellsWhereABadLineStands) {
         {ListKind::domain,  "a..b\n",                         1, 1 },
         {ListKind::address, "example.org\n",                  1, 1 },
         {ListKind::address, "a@\n",                           1, 1 },
+        {ListKind::address, "a@b.test\n *@spam.test\n",       2, 2 },
+        {ListKind::address, "a@b@c.test\n",                   1, 1 },
+        {ListKind::address, "a b@c.test\n",                   1, 1 },
+        {ListKind::address, "\"a b@c.test\n",                 1, 1 },
+        {ListKind::address, "a@-c.test\n",                    1, 1 },
+        {ListKind::address, "a@192.0.2.1\n",                  1, 1 },
+        {ListKind::address, "a@[192.0.2]\n",                  1, 1 },
+        {ListKind::domain,  "1.2.3.4\n",                      1, 1 },
+        {ListKind::domain,  "-a.test\n",                      1, 1 },
+        {ListKind::domain,  "a-.test\n",                      1, 1 },
+        {ListKind::domain,  "a.test.\n",                      1, 1 },
+        {ListKind::domain,  "*.a.test\n",                     1, 1 },
         {ListKind::glob,    "a b\n",                          1, 1 },
         {ListKind::regex,   "a\n  a(b\n",                     2, 3 },
         {ListKind::regex,   "good\nab[z-a]\n",                2, 4 },
@@ -71,6 +83,35 @@ TEST(NamedList, TellsWhereABadLineStands) {
         ASSERT_EQ(diagnostics.error_count(), 1U);
         EXPECT_EQ(diagnostics.sorted()[0].place, (SourcePlace{"lists/x.txt", line, column}));
     }
+}
+
+TEST(NamedList, BoundsTheLengthOfALabel) {
+    Diagnostics diagnostics;
+    const std::string longest(63, 'a');
+    EXPECT_NE(NamedList::parse(ListKind::domain, longest + ".test\n", "f", diagnostics), nullptr);
+    EXPECT_TRUE(diagnostics.empty());
+    EXPECT_EQ(NamedList::parse(ListKind::domain, longest + "a.test\n", "f", diagnostics), nullptr);
+    EXPECT_EQ(NamedList::parse(ListKind::address, "a@" + longest + "a.test\n", "f", diagnostics), nullptr);
+    EXPECT_EQ(diagnostics.error_count(), 2U);
+}
+
+TEST(NamedList, TakesEveryAddressThatAnEnvelopeHas) {
+    Diagnostics diagnostics;
+    const auto list = NamedList::parse(
+        ListKind::address,
+        "\"A b\"@c.test # a comment\n\"plain\"@c.test\n\"x*\"@c.test\na@[192.0.2.1]\n@a_b.test\n"
+        "d@b\u00fccher.test\n",
+        "f",
+        diagnostics
+    );
+    ASSERT_NE(list, nullptr) << render(diagnostics.sorted()[0]);
+    EXPECT_TRUE(list->contains("\"a b\"@c.test"));
+    EXPECT_TRUE(list->contains("plain@c.test"));
+    EXPECT_TRUE(list->contains("x*@c.test"));
+    EXPECT_TRUE(list->contains("a@[192.0.2.1]"));
+    EXPECT_TRUE(list->contains("any@a_b.test"));
+    EXPECT_TRUE(list->contains("d@xn--bcher-kva.test"));
+    EXPECT_TRUE(list->covers("\"plain\"@C.test"));
 }
 
 TEST(NamedList, MatchesRegularExpressions) {

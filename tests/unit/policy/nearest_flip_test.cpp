@@ -132,7 +132,56 @@ TEST(NearestFlip, OfARefusalAtRcptItGoesOn) {
     const Recorded recorded(*rules, facts, Stage::rcpt);
     const auto texts = texts_of(recorded.flips(*rules));
     ASSERT_FALSE(texts.empty());
-    EXPECT_EQ(texts[0], "without the rule a: it would have gone on to the next stage");
+    EXPECT_EQ(texts[0], "without the rule a: it would have passed rcpt and gone on");
+}
+
+TEST(NearestFlip, KnowsTheOverrideThatAllowedNoWorse) {
+    const auto rules = compiled_text(
+        "[[rule]]\nid = \"a\"\nwhen = 'client.port > 1'\nthen = \"reject\"\n"
+        "[[override]]\ndomains = [\"example.test\"]\nworst = \"junk\"\n"
+    );
+    Facts facts;
+    facts.set(id_of(CoreFact::client_port), std::int64_t{2});
+    facts.set(id_of(CoreFact::rcpt_domain), std::string("example.test"));
+    const Recorded recorded(*rules, facts, Stage::end);
+    ASSERT_EQ(recorded.stored.record.verdict.action, Action::junk);
+    const auto flips = recorded.flips(*rules);
+    const auto worst = std::ranges::find(flips, Flip::Kind::worst, &Flip::kind);
+    ASSERT_NE(worst, flips.end());
+    EXPECT_EQ(worst->verdict, Action::reject);
+    EXPECT_EQ(flip_to_text(*worst), "without worst = \"junk\" of the override rules.toml:5: reject by a");
+}
+
+TEST(NearestFlip, ProposesNoThresholdThatNobodyCanSet) {
+    const auto rules = compiled_text(std::string(points_rules));
+    const auto thresholds_of = [&](std::vector<std::string> listed) {
+        Facts facts;
+        facts.set(*rules->dictionary().find("dnsbl.zen"), TextList{std::move(listed), ""});
+        facts.set(id_of(CoreFact::spf_result), std::string("fail"));
+        std::vector<std::string> texts;
+        for (const Flip& flip : Recorded(*rules, facts, Stage::end).flips(*rules))
+            if (flip.kind == Flip::Kind::threshold) texts.push_back(flip_to_text(flip));
+        return texts;
+    };
+    // 4 points: reject would have to be above junk, which is 5.
+    EXPECT_EQ(
+        thresholds_of({}),
+        std::vector<std::string>{"if the threshold junk were 4 instead of 5: junk by threshold:junk"}
+    );
+    // 10 points: either will do.
+    EXPECT_EQ(
+        thresholds_of({"xbl"}),
+        (std::vector<std::string>{
+            "if the threshold reject were 10 instead of 12: reject by threshold:reject",
+            "if the threshold junk were above 10 instead of 5: accept by default"
+        })
+    );
+    const auto edge =
+        compiled_text("[thresholds]\njunk = 5\n[[rule]]\nid = \"a\"\nwhen = 'true'\npoints = 5\n");
+    EXPECT_EQ(
+        texts_of(Recorded(*edge, Facts(), Stage::end).flips(*edge, 1)),
+        std::vector<std::string>{"if the threshold junk were above 5 (it is just that): accept by default"}
+    );
 }
 
 TEST(NearestFlip, TellsWhatARuleWouldDoThatTheBreakerHasInShadow) {

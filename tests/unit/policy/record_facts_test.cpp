@@ -14,7 +14,7 @@ namespace wicket {
 namespace {
 
 /// A record with a fact of every type in every state.
-StoredRecord sample() {
+StoredRecord record_of_all_facts() {
     StoredRecord stored;
     const auto declare = [&stored](std::string name, FactType type) {
         return *stored.dictionary.declare(
@@ -64,7 +64,7 @@ StoredRecord sample() {
 }
 
 TEST(RecordFacts, ComeBackFromWhatTheWriterWrote) {
-    const StoredRecord stored = sample();
+    const StoredRecord stored = record_of_all_facts();
     const std::string json = record_to_json(stored, RecordJson::full);
     const auto read = facts_from_record(json, "B@X.example", stored.dictionary);
     ASSERT_TRUE(read) << read.error().message;
@@ -96,7 +96,7 @@ TEST(RecordFacts, LeaveOutWhatIsNotKnownAndRefuseWhatIsNoRecord) {
 
     for (const std::string_view bad : {"", "{", "[]", "5", "{}", R"({"facts":5})", R"({"facts":{}} x)"})
         EXPECT_FALSE(facts_from_record(bad, "", dictionary)) << bad;
-    const std::string two = record_to_json(sample(), RecordJson::without_dns);
+    const std::string two = record_to_json(record_of_all_facts(), RecordJson::without_dns);
     EXPECT_FALSE(facts_from_record(two, "", dictionary));
     EXPECT_FALSE(facts_from_record(two, "c@x.example", dictionary));
     EXPECT_FALSE(facts_from_record(std::string(record_file_limit_octets + 1, ' '), "", dictionary));

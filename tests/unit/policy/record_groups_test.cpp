@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 namespace wicket {
 namespace {
 
@@ -79,6 +81,13 @@ TEST(RecordGroups, RefusesAFieldThatItDoesNotKnow) {
     ASSERT_FALSE(near);
     EXPECT_NE(near.error().message.find("\"sender-domain\""), std::string::npos) << near.error().message;
     EXPECT_FALSE(RecordGroups::by("fact:"));
+    EXPECT_FALSE(RecordGroups::by("fact:nosuch"));
+    EXPECT_FALSE(RecordGroups::by("fact:spf.*"));
+    const auto fact = RecordGroups::by("fact:spf.resutl");
+    ASSERT_FALSE(fact);
+    EXPECT_TRUE(fact.error().message.contains("\"spf.result\"")) << fact.error().message;
+    // Block lists and patterns of then may be gone.
+    EXPECT_TRUE(RecordGroups::by("fact:dnsbl.gone"));
 }
 
 TEST(RecordGroups, HoldsNoMoreThanItsLimitAndSaysWhatItLost) {

@@ -133,6 +133,23 @@ TEST(RecordQuery, FindsByWhatPeopleDidSince) {
     EXPECT_FALSE(RecordQuery::parse({"verdict:accept"}, sample().time)->asks_for_marks());
 }
 
+TEST(RecordQuery, FindsADomainHoweverItIsWritten) {
+    for (const std::string domain : {"b\u00fccher.example", "B\u00dcCHER.example", "xn--bcher-kva.example"}) {
+        StoredRecord stored = stored_sample();
+        stored.record.from = "j\u00fcrgen@" + domain;
+        stored.record.recipients.front().address = "u@" + domain;
+        for (const std::string term :
+             {"from:*@xn--bcher-kva.example",
+              "from:*@b\u00fccher.example",
+              "from:j\u00fcrgen@b\u00fccher.*",
+              "to:u@XN--bcher-kva.example",
+              "to:*@B\u00dccher.example"})
+            EXPECT_TRUE(RecordQuery::parse({term}, sample().time)->matches(stored)) << term << ' ' << domain;
+        for (const std::string term : {"from:*@bucher.example", "from:jurgen@*", "to:*@b\u00fccher.test"})
+            EXPECT_FALSE(RecordQuery::parse({term}, sample().time)->matches(stored)) << term << ' ' << domain;
+    }
+}
+
 TEST(RecordQuery, APatternOfLabelsIsNotAboutThoseWithout) {
     for (const char* term : {"label:n*", "label:?one", "label:hams"})
         EXPECT_FALSE(RecordQuery::parse({term}, sample().time)) << term;
@@ -145,35 +162,39 @@ TEST(RecordQuery, SaysWhatItPinsDown) {
         std::vector<std::pair<What, std::vector<std::string>>> want;
     };
     const std::vector<Case> cases = {
-        {"from:a@example.org",   {{What::sender_domain, {"example.org"}}}                 },
-        {"from:*@Example.org",   {{What::sender_domain, {"Example.org"}}}                 },
-        {"from:a@b@example.org", {{What::sender_domain, {"example.org"}}}                 },
-        {"from:postmaster",      {{What::sender_domain, {"postmaster"}}}                  },
-        {"from:*@*.org",         {}                                                       },
-        {"from:*example.org",    {}                                                       },
-        {"from:a@",              {}                                                       },
-        {"from:<>",              {}                                                       },
-        {"-from:a@example.org",  {}                                                       },
-        {"to:u@example.test",    {{What::recipient, {"u@example.test"}}}                  },
-        {"to:*@example.test",    {}                                                       },
-        {"rule:spf",             {{What::rule, {"spf"}}}                                  },
-        {"rule:threshold:*",     {}                                                       },
-        {"rule:",                {}                                                       },
-        {"ip:192.0.2.7",         {{What::network, {"192.0.2.0/24"}}}                      },
-        {"ip:192.0.2.0/24",      {{What::network, {"192.0.2.0/24"}}}                      },
-        {"ip:192.0.2.0/23",      {{What::network, {"192.0.2.0/24", "192.0.3.0/24"}}}      },
-        {"ip:192.0.0.0/16",      {}                                                       },
-        {"ip:192.0.2.*",         {}                                                       },
-        {"ip:unknown",           {{What::network, {"0.0.0.0/24"}}}                        },
-        {"ip:2001:db8::1",       {{What::network, {"2001:db8::/64"}}}                     },
-        {"ip:2001:db8::/63",     {{What::network, {"2001:db8::/64", "2001:db8:0:1::/64"}}}},
-        {"ip:2001:db8::/32",     {}                                                       },
-        {"verdict:reject",       {}                                                       },
-        {"label:ham",            {{What::label, {}}}                                      },
-        {"label:none",           {}                                                       },
-        {"-label:ham",           {}                                                       },
-        {"released:yes",         {{What::release, {}}}                                    },
-        {"released:no",          {}                                                       },
+        {"from:a@example.org",         {{What::sender_domain, {"example.org"}}}                                 },
+        {"from:*@Example.org",         {{What::sender_domain, {"example.org"}}}                                 },
+        {"from:a@b\u00fccher.example",
+         {{What::sender_domain, {"xn--bcher-kva.example", "b\u00fccher.example"}}}                              },
+        {"to:a@B\u00fccher.example",   {{What::recipient, {"a@xn--bcher-kva.example", "a@B\u00fccher.example"}}}
+        },
+        {"from:a@b@example.org",       {{What::sender_domain, {"example.org"}}}                                 },
+        {"from:postmaster",            {{What::sender_domain, {"postmaster"}}}                                  },
+        {"from:*@*.org",               {}                                                                       },
+        {"from:*example.org",          {}                                                                       },
+        {"from:a@",                    {}                                                                       },
+        {"from:<>",                    {}                                                                       },
+        {"-from:a@example.org",        {}                                                                       },
+        {"to:u@example.test",          {{What::recipient, {"u@example.test"}}}                                  },
+        {"to:*@example.test",          {}                                                                       },
+        {"rule:spf",                   {{What::rule, {"spf"}}}                                                  },
+        {"rule:threshold:*",           {}                                                                       },
+        {"rule:",                      {}                                                                       },
+        {"ip:192.0.2.7",               {{What::network, {"192.0.2.0/24"}}}                                      },
+        {"ip:192.0.2.0/24",            {{What::network, {"192.0.2.0/24"}}}                                      },
+        {"ip:192.0.2.0/23",            {{What::network, {"192.0.2.0/24", "192.0.3.0/24"}}}                      },
+        {"ip:192.0.0.0/16",            {}                                                                       },
+        {"ip:192.0.2.*",               {}                                                                       },
+        {"ip:unknown",                 {{What::network, {"0.0.0.0/24"}}}                                        },
+        {"ip:2001:db8::1",             {{What::network, {"2001:db8::/64"}}}                                     },
+        {"ip:2001:db8::/63",           {{What::network, {"2001:db8::/64", "2001:db8:0:1::/64"}}}                },
+        {"ip:2001:db8::/32",           {}                                                                       },
+        {"verdict:reject",             {}                                                                       },
+        {"label:ham",                  {{What::label, {}}}                                                      },
+        {"label:none",                 {}                                                                       },
+        {"-label:ham",                 {}                                                                       },
+        {"released:yes",               {{What::release, {}}}                                                    },
+        {"released:no",                {}                                                                       },
     };
     for (const auto& [term, want] : cases) {
         SCOPED_TRACE(term);

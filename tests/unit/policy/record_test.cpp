@@ -1,6 +1,6 @@
 #include "policy/record.hpp"
 
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "policy/record_names.hpp"
 #include "policy/record_story.hpp"
 #include "policy/time_text.hpp"
@@ -231,6 +231,8 @@ TEST(RecordJson, KeepsTheContract) {
     EXPECT_EQ(facts.at("time.now").as_string(), "2026-06-01T12:00:00.123456Z");
     EXPECT_EQ(json::serialize(facts.at("header.missing")), "[]");
     EXPECT_EQ(json::serialize(facts.at("dnsbl.zen")), R"(["xbl"])");
+    // Incomplete and without a hit: nothing is known of it.
+    EXPECT_EQ(json::serialize(facts.at("dnsbl.slow")), R"({"unknown":"time-out"})");
     EXPECT_EQ(
         json::serialize(facts.at("dkim.results")),
         R"([{"domain":"example.org","result":"pass"},{"domain":"x.example","result":"fail"}])"
@@ -250,6 +252,9 @@ TEST(RecordJson, KeepsTheContract) {
     EXPECT_EQ(second.at("mailbox").as_string(), "Junk");
     EXPECT_EQ(second.at("points").as_double(), 12.5);
     EXPECT_EQ(second.at("reply").as_object().at("code").as_int64(), 250);
+    EXPECT_TRUE(
+        second.at("reply").as_object().at("text").as_string().ends_with(" id=" + sample().id.to_string())
+    );
     EXPECT_EQ(second.at("hits").as_array().size(), 3U);
     const std::string line = record_to_json(stored_sample(), RecordJson::without_dns);
     EXPECT_FALSE(json::parse(line).as_object().contains("dns"));

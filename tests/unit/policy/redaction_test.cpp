@@ -47,6 +47,24 @@ TEST(Redactor, FindsAddressesInTexts) {
     EXPECT_FALSE(redactor.text("a@b@c").contains("a@b"));
 }
 
+TEST(Redactor, ATranscriptHasNoLocalPartLeftThatIsNoAddress) {
+    for (const std::string_view line :
+         {"C1 RCPT TO:<secret>",
+          "C1 rcpt to:<secret@@example.test>",
+          "C1 RCPT TO: <secret one@example.test> NOTIFY=NEVER",
+          "C1 MAIL FROM:<secret",
+          "C1 MAIL FROM:secret SIZE=1",
+          "C1 VRFY secret",
+          "C1 MAIL FROM:<\"secret\"@sender.test> AUTH=<secret@sender.test>",
+          "C1 MAIL FROM:<@a.test,@b.test:secret@sender.test>"}) {
+        const std::string redacted = redactor.transcript(line);
+        EXPECT_FALSE(redacted.contains("secret")) << redacted;
+        EXPECT_EQ(redactor.transcript(redacted), redacted);
+    }
+    const std::string kept = "C1 RCPT TO:<Postmaster>\nC2 MAIL FROM:<> SIZE=1\nS3 250\nC4 EHLO [192.0.2.1]\n";
+    EXPECT_EQ(redactor.transcript(kept), kept);
+}
+
 TEST(Redactor, ARecordHasNoLocalPartLeft) {
     const FactDictionary dictionary;
     DecisionRecord record;

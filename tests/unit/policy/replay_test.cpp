@@ -12,9 +12,9 @@
 namespace wicket {
 namespace {
 
-constexpr std::string_view zen =
+constexpr std::string_view zen_list =
     "[dnsbl.zen]\nzone = \"zen.example\"\nlisted = { a = \"127.0.0.2\", b = \"127.0.0.3\" }\n";
-constexpr std::string_view points_rules =
+constexpr std::string_view three_rules =
     "[[rule]]\nid = \"zen\"\npoints = { 'dnsbl.zen has a' = 6 }\n"
     "[[rule]]\nid = \"spf\"\npoints = { 'spf.result == fail' = 3 }\n"
     "[[rule]]\nid = \"big\"\nwhen = 'message.size > 1000'\npoints = 4\n";
@@ -92,7 +92,7 @@ std::string told(const Replay& replayed) {
     return text;
 }
 
-const std::string base_rules = std::string(zen) + std::string(points_rules);
+const std::string base_rules = std::string(zen_list) + std::string(three_rules);
 
 TEST(Replay, UnderTheSameRulesNothingDiffers) {
     const auto rules = compiled_text(

@@ -125,6 +125,9 @@ TEST(ListHits, TellsWhoHitAloneWithWhomAndWhoDidNotAnswer) {
     stored.record.folded_count = 3;
     add(yes, TextList{}, Unknown{"refused by the list"});
     add(Unknown{"the list is off: it lists everybody"}, Absent{}, TextList{});
+    // A client that left before the answer came has timed nothing out.
+    add(Absent{}, Absent{}, Unknown{"not known yet"});
+    add(Absent{}, Absent{}, Unknown{"not looked at"});
     const auto& zen = hits.rows().at("dnsbl.zen");
     EXPECT_EQ(zen.known, 4U);
     EXPECT_EQ(zen.hits, 4U);

@@ -35,14 +35,14 @@ Facts facts_of(const RuleSet& rules, const std::vector<std::pair<std::string, Fa
     return facts;
 }
 
-constexpr std::string_view zen =
+constexpr std::string_view zen_that_defers =
     "[dnsbl.zen]\nzone = \"zen.example\"\nlisted = { xbl = \"127.0.0.4\", drop = "
     "\"127.0.0.9\" }\non_error = \"defer\"\n";
 
 TEST(SkipRule, LeavesOutWhatReadsASkippedCheck) {
     const auto rules = made_of({
         {"a.toml",
-         std::string(zen) +
+         std::string(zen_that_defers) +
              "[[rule]]\nid = \"known\"\nwhen = 'client.ip == 192.0.2.1'\nthen = \"skip\"\nskip = "
              "[\"dnsbl.zen\", "
              "\"greylist\"]\n"
@@ -102,7 +102,7 @@ TEST(SkipRule, LeavesOutWhatReadsASkippedCheck) {
 
 TEST(SkipRule, SkipsAllOfAFilterAndNothingInShadow) {
     const std::string text =
-        std::string(zen) +
+        std::string(zen_that_defers) +
         "[[rule]]\nid = \"known\"\nwhen = 'client.ip == 192.0.2.1'\nthen = \"skip\"\nskip = "
         "\"spf\"\n" +
         "[[rule]]\nid = \"spf-points\"\nwhen = 'spf.result == fail or spf.helo.result == "
@@ -127,7 +127,7 @@ TEST(SkipRule, SkipsAllOfAFilterAndNothingInShadow) {
 
 TEST(SkipRule, BeforeTheEndNoTotalAnswersThatASkipMayStillChange) {
     const std::string heavy =
-        std::string(zen) + "[[rule]]\nid = \"heavy\"\nwhen = 'dnsbl.zen has xbl'\npoints = 20\n";
+        std::string(zen_that_defers) + "[[rule]]\nid = \"heavy\"\nwhen = 'dnsbl.zen has xbl'\npoints = 20\n";
     const std::string skip =
         "[[rule]]\nid = \"known\"\nwhen = 'dkim.pass has \"a.example\"'\nthen = \"skip\"\nskip = "
         "[\"dnsbl\"]\n";
@@ -148,8 +148,9 @@ TEST(SkipRule, BeforeTheEndNoTotalAnswersThatASkipMayStillChange) {
 TEST(LateRule, AnswersAtTheEndOfData) {
     const auto rules = made_of({
         {"a.toml",
-         std::string(zen) + "[[rule]]\nid = \"drop\"\nwhen = 'dnsbl.zen has drop'\nthen = \"reject\"\nlate = "
-                            "\"data\"\nwhy = \"{from.domain} came from a bad place\"\n"}
+         std::string(zen_that_defers) +
+             "[[rule]]\nid = \"drop\"\nwhen = 'dnsbl.zen has drop'\nthen = \"reject\"\nlate = "
+             "\"data\"\nwhy = \"{from.domain} came from a bad place\"\n"}
     });
     const Facts facts = facts_of(
         *rules,
@@ -166,7 +167,7 @@ TEST(LateRule, AnswersAtTheEndOfData) {
 
 TEST(Folders, ALaterOneReplacesWhatItNames) {
     const std::string shipped =
-        "[thresholds]\njunk = 4\nreject = 8\n" + std::string(zen) +
+        "[thresholds]\njunk = 4\nreject = 8\n" + std::string(zen_that_defers) +
         "[[list]]\nname = \"friends\"\nkind = \"ip\"\nfile = \"friends.txt\"\n"
         "[[rule]]\nid = \"first\"\nwhen = 'client.ip in list(friends)'\nthen = \"quarantine\"\n"
         "[[rule]]\nid = \"second\"\nwhen = 'dnsbl.zen has drop'\nthen = \"reject\"\n"
@@ -380,7 +381,7 @@ TEST(RuleLint, TellsEveryMistakeOfARuleSetAtItsPlace) {
          Severity::warning},
     };
     const std::string earlier =
-        std::string(zen) +
+        std::string(zen_that_defers) +
         "[[rule]]\nid = \"first\"\nwhen = 'client.port == 7'\npoints = 1\n"
         "[[test]]\nname = \"first\"\ngiven = { \"client.port\" = 7 }\nexpect = { points = 1 }\n";
     for (const Mistake& one : mistakes) {
@@ -422,7 +423,7 @@ TEST(RuleLint, TellsEveryMistakeOfARuleSetAtItsPlace) {
 TEST(RuleLint, GivesAdviceOnlyInACheckAndLetsAServerStartWithWhatHasExpired) {
     const Files files = {
         {"a.toml",
-         std::string(zen) +
+         std::string(zen_that_defers) +
              "[[rule]]\nid = \"b\"\nwhen = 'dnsbl.zen has drop'\nthen = \"reject\"\nexpires = 2001-01-31\n"}
     };
     Diagnostics in_use;
@@ -434,10 +435,28 @@ TEST(RuleLint, GivesAdviceOnlyInACheckAndLetsAServerStartWithWhatHasExpired) {
     EXPECT_EQ(in_check.sorted().size(), 3U) << said_by(in_check);
 }
 
+TEST(RuleLint, FindsWhatItCanBesideOtherMistakes) {
+    Diagnostics said;
+    const Files files = {
+        {"a.toml",
+         "[[rule]]\nid = \"wrong\"\nwhen = 'spf.reslt == fail'\nthen = \"reject\"\n"
+         "[[rule]]\nid = \"old\"\nwhen = 'client.port == 5'\npoints = 1\nexpires = 2001-01-31\n"
+         "[[rule]]\nid = \"first\"\nwhen = 'spf.result == fail'\nthen = \"reject\"\n"
+         "[[rule]]\nid = \"never\"\nwhen = 'spf.result == fail'\nthen = \"junk\"\n"}
+    };
+    EXPECT_EQ(compile_rules(files, said, RuleReading::for_check), nullptr);
+    const std::string text = said_by(said);
+    EXPECT_TRUE(text.contains("spf.result"));
+    EXPECT_TRUE(text.contains("has expired")) << text;
+    EXPECT_TRUE(text.contains("can never decide")) << text;
+    EXPECT_EQ(said.error_count(), 3U) << text;
+    EXPECT_FALSE(text.contains("has no test")) << "the test may be among what could not be read: " << text;
+}
+
 TEST(RuleTests, ReadTheFactsOfARecord) {
     const Files files = {
         {"a.toml",
-         std::string(zen) +
+         std::string(zen_that_defers) +
              "[[rule]]\nid = \"b\"\nwhen = 'dnsbl.zen has drop and rcpt.address == \"b@x.example\"'\npoints "
              "= 3\n"
              "[[test]]\nname = \"kept\"\nrecord = \"kept.json\"\nrecipient = \"b@x.example\"\nexpect = { "

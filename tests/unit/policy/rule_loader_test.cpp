@@ -113,6 +113,9 @@ TEST(RuleLoader, TellsEveryMistakeAtItsPlace) {
     };
     const std::vector<Case> cases = {
         // rules
+        {"[[rule]]\nid = \"a\"\nwhen = '''\nmail.is_null\n  and spf.reslt == fail'''\nthen = \"reject\"",
+         5,                                                                                                       7,
+         "unknown fact",                                                                                                                               "spf.result"        },
         {"[[rule]]\nid = \"a\"\nwhen = 'spf.reslt == fail'\nthen = \"reject\"",
          3,                                                                                                       9,
          "unknown fact",                                                                                                                               "spf.result"        },
@@ -159,16 +162,16 @@ TEST(RuleLoader, TellsEveryMistakeAtItsPlace) {
         {"[[rule]]\nid = \"a\"\nwhen = 'client.name matches \"(\"'\npoints = 1",
          3,                                                                                                       30,
          "bad regular expression",                                                                                                                     ""                  },
-        {"[[rule]]\nid = \"a\"\nwhen = 'dnsbl.zen has drop'\nthen = \"reject\"\nwhy = \"{client.pi}\"",
+        {"[[rule]]\nid = \"a\"\nwhen = 'client.port == 5'\nthen = \"reject\"\nwhy = \"{client.pi}\"",
          5,                                                                                                       9,
          "unknown fact",                                                                                                                               "client.ip"         },
-        {"[[rule]]\nid = \"a\"\nwhen = 'dnsbl.zen has drop'\nthen = \"reject\"\nwhy = \"a {client.ip\"",
+        {"[[rule]]\nid = \"a\"\nwhen = 'client.port == 5'\nthen = \"reject\"\nwhy = \"a {client.ip\"",
          5,                                                                                                       10,
          "no closing",                                                                                                                                 ""                  },
-        {"[[rule]]\nid = \"a\"\nwhen = 'dnsbl.zen has drop'\nthen = \"reject\"\nfix = \"{from.domain}\"",
+        {"[[rule]]\nid = \"a\"\nwhen = 'client.port == 5'\nthen = \"reject\"\nfix = \"{from.domain}\"",
          5,                                                                                                       9,
          "known from end on",                                                                                                                          ""                  },
-        {"[[rule]]\nid = \"a\"\nwhen = 'dnsbl.zen has drop'\nthen = \"reject\"\nanswer = \"now\"\nwhy = "
+        {"[[rule]]\nid = \"a\"\nwhen = 'client.port == 5'\nthen = \"reject\"\nanswer = \"now\"\nwhy = "
          "\"{mail.from}\"",                                                                           6,
          9,                                                                                                           "known from mail on",
          ""                                                                                                                                                                },

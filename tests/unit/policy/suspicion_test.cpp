@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace wicket {
 namespace {
 
@@ -94,7 +96,44 @@ TEST(Suspicion, SeesAQueueThatTriesAgain) {
     history.learn(third);
     EXPECT_EQ(words_of(signs_of(first, history, {})), "retried(3 times) ");
     ASSERT_NE(history.tries(first.record), nullptr);
-    EXPECT_EQ(history.tries(first.record)->latest, third.record.id);
+    EXPECT_EQ(history.tries(first.record), history.tries(third.record));
+}
+
+TEST(Suspicion, TriesAreTriesOfOneMessage) {
+    SenderHistory history;
+    const auto learned =
+        [&](std::string_view time, Action action, std::string_view rule, const std::string& hash) {
+            StoredRecord stored = mail_at(time, "ann@example.org", action);
+            stored.record.verdict.rule = rule;
+            stored.record.message_sha256 = hash;
+            history.learn(stored);
+            return history.tries(stored.record);
+        };
+    const auto* greylisted = learned("2026-06-01T10:00:00Z", Action::greylist, "grey", "");
+    const auto* one = learned("2026-06-01T10:10:00Z", Action::reject, "pills", std::string(32, '1'));
+    const auto* other = learned("2026-06-01T10:20:00Z", Action::reject, "pills", std::string(32, '2'));
+    const auto* at_rcpt = learned("2026-06-01T10:30:00Z", Action::reject, "drop", "");
+    const auto* by_another = learned("2026-06-01T10:40:00Z", Action::reject, "zen", "");
+    EXPECT_EQ(learned("2026-06-01T11:10:00Z", Action::junk, "spf", std::string(32, '1')), one);
+    EXPECT_EQ(learned("2026-06-01T11:30:00Z", Action::reject, "drop", ""), at_rcpt);
+    EXPECT_EQ(greylisted, one) << "the message is what came after it was put off";
+    EXPECT_EQ((std::set{one, other, at_rcpt, by_another}.size()), 4U);
+    ASSERT_NE(one, nullptr);
+    EXPECT_EQ(one->count, 3U);
+    EXPECT_EQ(other->count, 1U);
+    // What was put off and then taken has nothing to do with what comes later.
+    const auto* taken = learned("2026-06-02T10:00:00Z", Action::greylist, "grey", "");
+    learned("2026-06-02T10:10:00Z", Action::accept, "default", "");
+    EXPECT_NE(learned("2026-06-02T10:20:00Z", Action::reject, "pills", std::string(32, '3')), taken);
+}
+
+TEST(Suspicion, NeedsEvidenceOnlyOfMessagesThatWereRefused) {
+    StoredRecord stored = mail_at("2026-06-01T10:00:00Z", "ann@example.org", Action::reject);
+    EXPECT_FALSE(SenderHistory::wants_evidence(stored.record));
+    stored.record.size = 10;
+    EXPECT_TRUE(SenderHistory::wants_evidence(stored.record));
+    stored.record.verdict.action = Action::accept;
+    EXPECT_FALSE(SenderHistory::wants_evidence(stored.record));
 }
 
 TEST(Suspicion, ListensToAllowLists) {

@@ -66,6 +66,22 @@ TEST(ByteBudget, CountsLargeMessagesAgainstTheSpool) {
     EXPECT_FALSE(budget.has_room_for(large));
 }
 
+TEST(ByteBudget, CountsWhatALeaseHoldsAsRoomForIt) {
+    const std::uint64_t large = message_memory_limit_octets + 1;
+    const ByteBudget budget(100, large);
+    auto lease = budget.lease();
+    EXPECT_EQ(lease.grow_to(70), Grant::granted);
+    EXPECT_TRUE(lease.has_room_for(70));
+    EXPECT_TRUE(lease.has_room_for(100));
+    EXPECT_FALSE(lease.has_room_for(101));
+    EXPECT_FALSE(budget.has_room_for(70));
+    EXPECT_EQ(lease.grow_to(large), Grant::granted);
+    EXPECT_TRUE(lease.has_room_for(large));
+    EXPECT_FALSE(lease.has_room_for(large + 1));
+    lease.give_back();
+    EXPECT_TRUE(budget.has_room_for(large));
+}
+
 TEST(ByteBudget, MayDieBeforeItsLeases) {
     std::optional<ByteBudget> budget(std::in_place, 100U, 100U);
     auto lease = budget->lease();

@@ -169,6 +169,10 @@ TEST(DataReader, NamesTheFault) {
         {"hops as many as may be", "Received: a\r\nReceived: b\r\n\r\nReceived: c\r\n", MessageFault::none},
         {"a hop too many", "Received: a\r\nRECEIVED:b\r\nreceived \t: c\r\n\r\n", MessageFault::too_many_hops
         },
+        {"a hop too many behind more white space than a field name needs",
+         "Received: a\r\nReceived: b\r\nReceived\t          : c\r\n\r\n", MessageFault::too_many_hops},
+        {"no hop: white space within the name, none of the colon",
+         "Received: a\r\nReceived: b\r\nRec eived: c\r\nReceived  x: d\r\nReceived  \r\n", MessageFault::none},
         {"fields that look like hops",
          "Received: a\r\nReceived-SPF: b\r\n Received: c\r\nReceived: d\r\n", MessageFault::none},
     };

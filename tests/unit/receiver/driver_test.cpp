@@ -118,8 +118,8 @@ public:
     boost::asio::awaitable<MessageAnswer> message(SharedMessage message) override {
         return visit_.message(std::move(message));
     }
-    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override {
-        return visit_.refused_by_session(stage, std::move(which), std::move(reply));
+    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply, RefusedPath path) override {
+        return visit_.refused_by_session(stage, std::move(which), std::move(reply), std::move(path));
     }
     SmtpReply following_reply(SmtpReply reply) override { return visit_.following_reply(std::move(reply)); }
     void abandon() override { visit_.abandon(); }

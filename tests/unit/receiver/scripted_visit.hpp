@@ -70,10 +70,11 @@ public:
         co_return answer_message(message);
     }
 
-    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply) override {
+    SmtpReply refused_by_session(Stage stage, std::string which, SmtpReply reply, RefusedPath path) override {
         events.push_back(
             "refused " + std::string(to_string(stage)) + " " + which + " " + std::to_string(reply.code)
         );
+        if (path.is_read) events.back() += " <" + (path.mailbox ? path.mailbox->to_string() : "") + ">";
         reply.text += " id=X";
         return reply;
     }

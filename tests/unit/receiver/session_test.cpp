@@ -579,8 +579,18 @@ TEST(SmtpSession, SharesTheBudgetOfAllSessions) {
     EXPECT_EQ(codes_of(dialog.say("DATA\r\n")), "354");
     EXPECT_EQ(codes_of(dialog.say("a: b\r\n\r\n" + std::string(60, 'x') + "\r\n")), "");
     EXPECT_EQ(dialog.budget.memory_octets(), 70U);
-    EXPECT_THAT(dialog.say(std::string(60, 'x') + "\r\n.\r\n"), StartsWith("452 4.3.1 "));
+    EXPECT_EQ(dialog.say(std::string(60, 'x') + "\r\n"), "");
+    EXPECT_EQ(dialog.budget.memory_octets(), 0U) << "held while the rest of a message comes that has no room";
+    EXPECT_THAT(dialog.say(".\r\n"), StartsWith("452 4.3.1 "));
     EXPECT_EQ(dialog.budget.memory_octets(), 0U);
+}
+
+TEST(SmtpSession, FindsRoomForTheLastChunkOfAMessageThatFillsTheBudget) {
+    Dialog dialog;
+    dialog.budget = ByteBudget(100, 0);
+    dialog.say(to_rcpt);
+    EXPECT_THAT(dialog.say("BDAT 90\r\na: b\r\n\r\n" + std::string(80, 'x') + "\r\n"), StartsWith("250 "));
+    EXPECT_THAT(dialog.say("BDAT 10 LAST\r\n" + std::string(8, 'x') + "\r\n"), StartsWith("250 "));
 }
 
 TEST(SmtpSession, GivesTheBudgetBackWithTheLastOwnerOfTheMessage) {

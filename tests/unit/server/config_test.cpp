@@ -1,11 +1,13 @@
 #include "server/config.hpp"
 
 #include "server/alias_faults.hpp"
+#include "server/config_check.hpp"
 #include "server/listener_limits.hpp"
 #include "server/restart_keys.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -105,13 +107,13 @@ TEST(Config, ReadsWhatIsKeptByKind) {
     EXPECT_EQ(plain->labels, plain->records);
     EXPECT_EQ(plain->redaction, Redaction::none);
     const auto config = folder.load(
-        good + "[records]\nredact = \"local-parts\"\n[retention]\nrecords = { days = 7, gigabytes = 2 }\n" +
-        "quarantine = { days = 3 }\nlabels = { gigabytes = 1 }\n"
+        good + "[records]\nredact = \"local-parts\"\n[retention]\nrecords = { days = 7, gigabytes = 0.5 }\n" +
+        "quarantine = { days = 0.25 }\nlabels = { gigabytes = 1 }\n"
     );
     ASSERT_NE(config, nullptr) << render(folder.diagnostics.sorted().front());
-    EXPECT_EQ(config->records, (RetentionConfig{std::chrono::days(7), 2ULL << 30U}));
+    EXPECT_EQ(config->records, (RetentionConfig{std::chrono::days(7), 512ULL << 20U}));
     EXPECT_EQ(config->refusals, config->records);
-    EXPECT_EQ(config->quarantine, (RetentionConfig{std::chrono::days(3), 10ULL << 30U}));
+    EXPECT_EQ(config->quarantine, (RetentionConfig{std::chrono::hours(6), 10ULL << 30U}));
     EXPECT_EQ(config->labels, (RetentionConfig{std::chrono::days(30), 1ULL << 30U}));
     EXPECT_EQ(config->redaction, Redaction::local_parts);
 }
@@ -214,6 +216,68 @@ TEST(Config, TellsEachMistakeWithItsPlace) {
     }
 }
 
+TEST(Config, TheWaitBeforeTheBannerHasAnEnd) {
+    ConfigFolder folder;
+    std::string text = good;
+    text.insert(text.find("[[domain]]"), "  [listen.limits]\n  greet_wait = \"61s\"\n");
+    EXPECT_EQ(folder.load(text), nullptr);
+    ASSERT_EQ(folder.diagnostics.error_count(), 1U);
+    const Diagnostic said = folder.diagnostics.sorted().front();
+    EXPECT_EQ(said.place, (SourcePlace{folder.path("mailwicket.toml"), 8, 16})) << render(said);
+    EXPECT_TRUE(said.message.contains("from 0s to 1m")) << said.message;
+    text.replace(text.find("61s"), 3, "1m");
+    const auto longest = folder.load(text);
+    ASSERT_NE(longest, nullptr) << render(folder.diagnostics.sorted().front());
+    EXPECT_EQ(longest->listeners.front().limits.greet_wait, std::chrono::minutes(1));
+}
+
+TEST(Config, TellsNamesOfTlsThatNoClientSays) {
+    ConfigFolder folder;
+    folder.write("cert.pem", "");
+    folder.write("key.pem", "");
+    const std::string files = "certificate = \"cert.pem\"\nkey = \"key.pem\"\n";
+    const std::string before = good + "[tls]\n" + files + "[[tls.name]]\n" + files + "host = ";
+    for (const std::string host :
+         {"not a host!", "", "*", "*.", "a.*.test", "mx.test.", "-a.test", "192.0.2.1", "[192.0.2.1]"}) {
+        SCOPED_TRACE(host);
+        EXPECT_EQ(folder.load(before + '"' + host + "\"\n"), nullptr);
+        ASSERT_EQ(folder.diagnostics.error_count(), 1U);
+        const Diagnostic said = folder.diagnostics.sorted().front();
+        EXPECT_EQ(said.place, (SourcePlace{folder.path("mailwicket.toml"), 15, 8})) << render(said);
+        EXPECT_TRUE(said.message.contains("is no host name")) << said.message;
+    }
+    const std::string second = "[[tls.name]]\n" + files + "host = ";
+    EXPECT_EQ(folder.load(before + "\"mx.example.test\"\n" + second + "\"MX.Example.test\"\n"), nullptr);
+    const Diagnostic twice = folder.diagnostics.sorted().front();
+    EXPECT_EQ(twice.place, (SourcePlace{folder.path("mailwicket.toml"), 19, 8})) << render(twice);
+    EXPECT_TRUE(twice.message.contains("twice")) << twice.message;
+
+    const auto config = folder.load(before + "\"B\u00fccher.test\"\n" + second + "\"*.Example.test\"\n");
+    ASSERT_NE(config, nullptr) << render(folder.diagnostics.sorted().front());
+    EXPECT_EQ(config->tls[1].host, "xn--bcher-kva.test");
+    EXPECT_EQ(config->tls[2].host, "*.example.test");
+}
+
+TEST(Config, PointsAtTheUserAndTheCertificateThatAreNotThere) {
+    ConfigFolder folder;
+    folder.write("cert.pem", "no certificate");
+    folder.write("key.pem", "no key");
+    const auto config = folder.load(
+        good + "[tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n" +
+        "[process]\nuser = \"nobody-of-that-name\"\n"
+    );
+    ASSERT_NE(config, nullptr) << render(folder.diagnostics.sorted().front());
+    Diagnostics diagnostics;
+    check_certificates(*config, diagnostics);
+    check_process_user(*config, diagnostics);
+    const auto said = diagnostics.sorted();
+    ASSERT_EQ(said.size(), 2U);
+    EXPECT_EQ(said[0].place, (SourcePlace{folder.path("mailwicket.toml"), 10, 15})) << render(said[0]);
+    EXPECT_EQ(said[0].source_line, "certificate = \"cert.pem\"");
+    EXPECT_EQ(said[1].place, (SourcePlace{folder.path("mailwicket.toml"), 13, 8})) << render(said[1]);
+    EXPECT_EQ(said[1].source_line, "user = \"nobody-of-that-name\"");
+}
+
 TEST(Config, TakesListenersThatDoNotMeet) {
     ConfigFolder folder;
     const std::string listen = "[[listen]]\nservice = \"smtp\"\naddress = ";
@@ -302,6 +366,7 @@ TEST(Config, AnAliasThatLeadsToAnAliasIsAMistake) {
         const Diagnostic first = folder.diagnostics.sorted().front();
         EXPECT_EQ(first.place, (SourcePlace{folder.path("aliases.txt"), line, column})) << render(first);
         EXPECT_NE(first.message.find(message), std::string::npos) << render(first);
+        EXPECT_EQ(first.source_line.substr(0, 1), aliases.substr(line == 1 ? 0 : aliases.find('\n') + 1, 1));
     }
 }
 
@@ -317,7 +382,7 @@ TEST(AliasFaults, TellsTargetsThatAreNoAccounts) {
     check_alias_targets(
         *good_config,
         {"alice@example.test", "bob@example.test", "carol@example.test"},
-        Severity::error,
+        AliasCheck::strict,
         diagnostics
     );
     const auto said = diagnostics.sorted();
@@ -326,9 +391,44 @@ TEST(AliasFaults, TellsTargetsThatAreNoAccounts) {
     const std::string file = folder.path("aliases.txt");
     EXPECT_EQ(said[0].place, (SourcePlace{file, 1, 12}));
     EXPECT_EQ(said[0].suggestion, "alice@example.test");
+    EXPECT_EQ(said[0].source_line, "postmaster alcie");
     EXPECT_EQ(said[1].place, (SourcePlace{file, 2, 12}));
     EXPECT_EQ(said[2].place, (SourcePlace{file, 3, 1}));
     EXPECT_EQ(said[2].severity, Severity::warning);
+}
+
+TEST(Config, SuggestsAKeyThatIsRequired) {
+    ConfigFolder folder;
+    EXPECT_EQ(folder.load(good + "[[listen]]\nservic = \"smtp\"\naddress = \"127.0.0.1:0\"\n"), nullptr);
+    const auto said = folder.diagnostics.sorted();
+    const auto misspelt = std::ranges::find(said, "service", &Diagnostic::suggestion);
+    ASSERT_NE(misspelt, said.end());
+    EXPECT_EQ(misspelt->place.line, 10U);
+}
+
+TEST(Config, SuggestsTheFolderThatIsMisspelt) {
+    ConfigFolder folder;
+    std::filesystem::create_directory(folder.path("lists"));
+    EXPECT_EQ(folder.load(good + "aliases = \"list/aliases.txt\"\n"), nullptr);
+    EXPECT_EQ(folder.diagnostics.sorted().front().suggestion, "lists/aliases.txt");
+}
+
+TEST(AliasFaults, AtAReloadOnlyWhatIsNewlyWrittenIsAMistake) {
+    ConfigFolder folder;
+    folder.write("aliases.txt", "staff gone@example.test\n");
+    const auto before = folder.load(good + "aliases = \"aliases.txt\"\n");
+    folder.write("aliases.txt", "staff gone@example.test\nsales alise\n");
+    const auto now = folder.load(good + "aliases = \"aliases.txt\"\n");
+    ASSERT_NE(before, nullptr);
+    ASSERT_NE(now, nullptr);
+    Diagnostics diagnostics;
+    check_alias_targets(*now, {"alice@example.test"}, *before, diagnostics);
+    const auto said = diagnostics.sorted();
+    ASSERT_EQ(said.size(), 2U);
+    EXPECT_EQ(said[0].severity, Severity::warning);
+    EXPECT_EQ(said[1].severity, Severity::error);
+    EXPECT_EQ(said[1].place.line, 2U);
+    EXPECT_EQ(said[1].suggestion, "alice@example.test");
 }
 
 TEST(AliasFile, ReadsAliasesTargetsAndTheCatchAll) {
@@ -348,6 +448,11 @@ TEST(AliasFile, ReadsAliasesTargetsAndTheCatchAll) {
     );
     EXPECT_EQ(table.by_local_part.at("sales"), std::vector<std::string>{"bob@example.test"});
     EXPECT_EQ(table.catch_all, std::vector<std::string>{"carol@other.test"});
+    const AliasTable as_address =
+        parse_aliases("*@Example.test alice\n", "aliases.txt", "example.test", {"example.test"}, diagnostics);
+    EXPECT_TRUE(diagnostics.empty());
+    EXPECT_EQ(as_address.catch_all, std::vector<std::string>{"alice@example.test"});
+    EXPECT_TRUE(as_address.by_local_part.empty());
 }
 
 TEST(AliasFile, TellsEachMistakeWithItsPlace) {
@@ -356,13 +461,15 @@ TEST(AliasFile, TellsEachMistakeWithItsPlace) {
         std::uint32_t line, column;
     };
     const std::vector<Case> cases = {
-        {"no target",                   "a b\nlonely\n",     2, 1},
-        {"a target elsewhere",          "a b@example.org\n", 1, 3},
-        {"a target that is no address", "a b@@c\n",          1, 3},
-        {"an alias of another domain",  "a@other.test b\n",  1, 1},
-        {"an alias twice",              "a b\nA c\n",        2, 1},
-        {"a second catch-all",          "* a\n* b\n",        2, 1},
-        {"an empty target",             "a b,\n",            1, 1},
+        {"no target",                      "a b\nlonely\n",           2, 1},
+        {"a target elsewhere",             "a b@example.org\n",       1, 3},
+        {"a target that is no address",    "a b@@c\n",                1, 3},
+        {"an alias of another domain",     "a@other.test b\n",        1, 1},
+        {"an alias twice",                 "a b\nA c\n",              2, 1},
+        {"a second catch-all",             "* a\n* b\n",              2, 1},
+        {"an empty target",                "a b,\n",                  1, 5},
+        {"a pattern",                      "a* b\n",                  1, 1},
+        {"a second catch-all, as address", "* a\n*@example.test b\n", 2, 1},
     };
     for (const auto& [name, text, line, column] : cases) {
         SCOPED_TRACE(name);

@@ -1,7 +1,7 @@
 // A query finds the same records whether the store's indexes are asked or every record is looked at.
 #include "server/record_scan.hpp"
 
-#include "base/message_bytes.hpp"
+#include "base/sha256.hpp"
 #include "server/aftermath_service.hpp"
 #include "server/record_candidates.hpp"
 #include "server/visit_transaction.hpp"
@@ -29,7 +29,7 @@ using Texts = std::vector<std::string>;
 
 const Texts sender_domains = {"a.example", "B.example", "c.example", "d.example", "e.example", "[192.0.2.1]"};
 const Texts recipients = {"u@example.test", "V@example.test", "w@example.test", ""};
-const Texts rules = {"spf", "zen", "helo", "late", "threshold:reject"};
+const Texts rule_names = {"spf", "zen", "helo", "late", "threshold:reject"};
 const Texts clients = {
     "192.0.2.1", "192.0.2.200", "192.0.3.1", "198.51.100.7", "0.0.0.0", "2001:db8::1", "2001:db8:0:1::1"
 };
@@ -97,9 +97,9 @@ protected:
         constexpr std::array actions = {Action::none, Action::accept, Action::junk, Action::reject};
         made.action = actions.at(roll(actions.size()));
         made.stage = roll(2) == 0 ? Stage::rcpt : Stage::end;
-        if (roll(4) != 0) made.rule = any_of(rules);
+        if (roll(4) != 0) made.rule = any_of(rule_names);
         for (std::size_t hits = roll(3); hits > 0; --hits)
-            made.hits.push_back({any_of(rules), 1, RuleMode::enforce, Action::none});
+            made.hits.push_back({any_of(rule_names), 1, RuleMode::enforce, Action::none});
         return made;
     }
 

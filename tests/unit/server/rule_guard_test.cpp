@@ -29,7 +29,7 @@ std::shared_ptr<const PolicyState> state_of(const std::string& text) {
 }
 
 constexpr std::string_view slip = "[[rule]]\nid = \"slip\"\nwhen = 'client.port > 1'\nthen = \"reject\"\n";
-constexpr std::string_view other = "[[rule]]\nid = \"other\"\nwhen = 'client.port > 2'\nthen = \"reject\"\n";
+constexpr std::string_view other = "[[rule]]\nid = \"other\"\nwhen = 'client.port != 2'\nthen = \"reject\"\n";
 
 std::shared_ptr<const PolicyState> loaded_from(const std::vector<std::string>& folders) {
     Diagnostics diagnostics;
@@ -132,7 +132,7 @@ TEST_F(RuleGuardTest, IsReadFromWhatAServerHasLeft) {
     EXPECT_EQ(tripped[0].since, clock_.wall());
     EXPECT_NE(tripped[0].reason.find("known to be good"), std::string::npos);
     EXPECT_TRUE(left(std::string(other)).empty());
-    EXPECT_TRUE(left("[[rule]]\nid = \"slip\"\nwhen = 'client.port > 3'\nthen = \"reject\"\n").empty());
+    EXPECT_TRUE(left("[[rule]]\nid = \"slip\"\nwhen = 'client.port != 3'\nthen = \"reject\"\n").empty());
     clock_.advance(breaker_pause);
     EXPECT_TRUE(left(std::string(slip)).empty());
 }
@@ -155,17 +155,17 @@ TEST_F(RuleGuardTest, KnowsARuleOfALaterFolderByItsOwnText) {
         write_file(folder / "2", "a.toml", second);
         guard_.install(loaded_from({folder / "1", folder / "2"}));
     };
-    const std::string third = "[[rule]]\nid = \"third\"\nwhen = 'client.port > 3'\nthen = \"reject\"\n";
+    const std::string third = "[[rule]]\nid = \"third\"\nwhen = 'client.port != 3'\nthen = \"reject\"\n";
     install(third, slip, other);
     refuse_good_senders("slip");
     ASSERT_EQ(guard_.tripped().size(), 1U);
     install(
-        third + "# another\n[[rule]]\nid = \"fourth\"\nwhen = 'client.port > 4'\nthen = \"reject\"\n",
+        third + "# another\n[[rule]]\nid = \"fourth\"\nwhen = 'client.port != 4'\nthen = \"reject\"\n",
         slip,
         other
     );
     EXPECT_EQ(guard_.tripped().size(), 1U) << "another file was changed";
-    install(third, "[[rule]]\nid = \"slip\"\nwhen = 'client.port > 7'\nthen = \"reject\"\n", other);
+    install(third, "[[rule]]\nid = \"slip\"\nwhen = 'client.port != 7'\nthen = \"reject\"\n", other);
     EXPECT_TRUE(guard_.tripped().empty()) << "the rule itself was changed";
 }
 
@@ -174,7 +174,7 @@ TEST_F(RuleGuardTest, ShowsARuleAsItStandsInItsOwnFile) {
     const std::string comment = "# above it\n\n";
     write_file(folder / "1", "a.toml", comment + std::string(other));
     write_file(folder / "1", "ba.toml", slip);
-    const std::string third = "[[rule]]\nid = \"third\"\nwhen = 'client.port > 3'\nthen = \"reject\"\n";
+    const std::string third = "[[rule]]\nid = \"third\"\nwhen = 'client.port != 3'\nthen = \"reject\"\n";
     write_file(folder / "2", "a.toml", third);
     const auto state = loaded_from({folder / "1", folder / "2"});
     Diagnostics ignored;

@@ -181,6 +181,7 @@ const std::vector<Mistake>& mistakes() {
         {config, "deliver = \"store\"", "deliver = \"shop\"", "\"shop", ""},
         {config, "aliases = \"aliases.txt\"", "alias = \"aliases.txt\"", "alias =", "unknown key"},
         {config, "forward = [\"127.0.0.1:5353\"]", "forward = [\"resolver\"]", "\"resolver", ""},
+        {config, "forward = [\"127.0.0.1:5353\"]", "forward = [\"127.0.0.1:0\"]", "\"127.0.0.1:0", "port 0"},
         {config, "[dns]", "[dns", "\nforward", ""},
         // Rules: names and values.
         {rules, "when  = 'dnsbl.zen has drop'", "when  = 'dnsbl.zen has dorp'", "dorp", "drop"},
@@ -199,6 +200,11 @@ const std::vector<Mistake>& mistakes() {
         {rules, "points = 0.5", "points = 0.5\nthen = \"junk\"", "\"junk\"\nscope", "either"},
         {rules, "expires = 2099-01-31", "expires = 2001-01-31", "2001-01-31", "has expired"},
         {rules, "expires = 2099-01-31", "expires = \"soon\"", "\"soon", "expected a date"},
+        {rules, "expires = 2099-01-31", "expires = \"2099-01-31\"", "\"2099-01-31", "without quotes"},
+        {rules, "alone = true", "when = 'mail.is_null'", "when = 'mail.is_null'", "this key stands"},
+        {rules,
+         "[[override]]", "[thresholds]\n[[override]]",
+         "[thresholds]\n[[override]]", "this table stands"},
         {rules, "domains = [\"example.test\"]", "domain = [\"example.test\"]", "domain = [", "domains"},
         {rules,
          "domains = [\"example.test\"]", "clients = [\"192.0.2.1/24\"]",
@@ -210,12 +216,20 @@ const std::vector<Mistake>& mistakes() {
         {rules, "worst      = \"junk\"", "worst      = \"jnuk\"", "\"jnuk", "junk"},
         {rules, "\"shadow\" }", "\"shade\" }", "\"shade", "shadow"},
         {rules, "postmaster@*\"", "postmaster\"", "[\"postmaster", "postmaster@*"},
+        {rules, "postmaster@*\"", "postmaster@@*\"", "[\"postmaster", "matches no address"},
+        {rules, "postmaster@*\"", "a@*\", \"al@exmple.test\"", "\"al@", "al@example.test"},
+        {rules, "recipients = [\"postmaster@*\"]", "domains = [\"exmple.test\"]", "\"exmple", "example.test"},
+        {rules, "domains = [\"example.test\"]", "domains = [\"exmple.test\"]", "\"exmple", "example.test"},
+        {rules, "domains = [\"example.test\"]", "domains = [\"*.other\"]", "\"*.other", "matches nobody"},
         // Rules: conditions.
         {rules, "spammers) or", "spammers) ro", "ro mail.from", "or"},
         {rules, "count(dkim.pass) > 0", "count(dkim.pas) > 0", "dkim.pas)", "dkim.pass"},
         {rules, "count(dkim.pass) > 0", "cuont(dkim.pass) > 0", "cuont", "count"},
         {rules, "result == \"pass\"", "resutl == \"pass\"", "resutl", "unknown fact"},
-        {rules, "result == \"pass\"", "result == pass", "pass) and", "\"pass\""},
+        {rules, "result == \"pass\"", "result == \"pas\"", "\"pas\") and", "pass"},
+        {rules, "result == \"pass\"", "resutl == fail", "resutl", "result"},
+        {rules, "mail.domain in list(friends)", "mail.domain in list(people)", "people)", "never has one"},
+        {rules, "message.size > 2 * 10M", "message.size > 1.5M", "1.5M", "1572864"},
         {rules, "2 * 10M", "2 * 10X", "10X", "expected a number"},
         {rules, "2 * 10M", "2 * mail.from", "mail.from and", "cannot be reckoned"},
         {rules, "time.now > 2026-01-01", "time.now > 2026-13-01", "2026-13-01", "expected a date"},
@@ -259,6 +273,8 @@ const std::vector<Mistake>& mistakes() {
         {partners, "expires=2099-01-01", "expires=tomorrow", "tomorrow", "expected a date"},
         {"rules/lists/friends.txt", "example.org", "example..org", "example..org", "bad entry"},
         {"rules/lists/people.txt", "a@example.org", "example.org", "example.org", "bad entry"},
+        {"rules/lists/people.txt", "a@example.org", "*@example.org", "*@example.org", "kind glob"},
+        {"rules/lists/friends.txt", "example.org", "192.0.2.1", "192.0.2.1", "bad entry"},
     };
     return table;
 }
@@ -334,6 +350,49 @@ TEST(SeededMistakes, AFileWithAWrongNameIsOne) {
         return one.severity == Severity::error && one.place.file == (root / "site/30-more.tml").string();
     })) << shown(said);
     std::filesystem::remove_all(root);
+}
+
+/// The place of each error below the folder, in order.
+std::vector<std::string> error_places(const std::filesystem::path& root) {
+    std::vector<std::string> places;
+    for (Diagnostic& one : said_of(root)) {
+        if (one.severity != Severity::error) continue;
+        one.place.file = std::filesystem::path(one.place.file).lexically_relative(root).string();
+        places.push_back(one.place.to_string());
+    }
+    return places;
+}
+
+void replace_in(Tree& tree, std::string_view file, std::string_view from, std::string_view to) {
+    std::string& content = tree[std::string(file)];
+    content.replace(content.find(from), from.size(), to);
+}
+
+TEST(SeededMistakes, OfScopesAreFoundBesideThoseOfTheConfiguration) {
+    Tree tree = good_tree();
+    replace_in(tree, rules, "domains = [\"example.test\"]", "domains = [\"exmaple.test\"]");
+    replace_in(tree, config, "service = \"smtp\"", "service = \"stmp\"");
+    EXPECT_EQ(
+        error_places(write_tree(tree)),
+        (std::vector<std::string>{"mailwicket.toml:9:11", "rules/10-rules.toml:57:23"})
+    );
+    // Where a domain itself is wrong, who names it rightly is not told of.
+    tree = good_tree();
+    replace_in(tree, config, "name    = \"example.test\"", "name    = \"exa mple.test\"");
+    replace_in(tree, config, "aliases = \"aliases.txt\"\n", "");
+    EXPECT_EQ(error_places(write_tree(tree)), (std::vector<std::string>{"mailwicket.toml:20:11"}));
+}
+
+TEST(SeededMistakes, OfAFolderThatIsNotThereIsToldOnce) {
+    Tree tree = good_tree();
+    replace_in(tree, config, "\"site\"]", "\"stie\"]");
+    EXPECT_EQ(error_places(write_tree(tree)), (std::vector<std::string>{"mailwicket.toml:3:22"}));
+    tree = good_tree();
+    replace_in(tree, config, "[\"rules\", \"site\"]", "[\"ruels\", \"site\"]");
+    EXPECT_EQ(error_places(write_tree(tree)), (std::vector<std::string>{"mailwicket.toml:3:13"}));
+    tree = good_tree();
+    replace_in(tree, config, "hostname", "hostnme");
+    EXPECT_EQ(error_places(write_tree(tree)), (std::vector<std::string>{"mailwicket.toml:1:1"}));
 }
 
 }  // namespace

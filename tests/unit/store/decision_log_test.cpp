@@ -52,6 +52,8 @@ TEST(RefusalFolds, FoldsTheHundredAndFirstOfAMinuteAndNeighboursAlike) {
     EXPECT_EQ(folds.counted(last).count, 0U);
     folds.give_back(counts);
     EXPECT_EQ(folds.counted(last).count, 2U);
+    folds.unfold(last);
+    EXPECT_EQ(folds.counted(last).count, 1U);
 }
 
 TEST(RefusalFolds, IsBounded) {
@@ -184,6 +186,16 @@ TEST_F(DecisionLogTest, AFoldedRefusalIsCountedOnItsSample) {
     ASSERT_TRUE(folded);
     EXPECT_EQ(folded->count, 50U);
     EXPECT_EQ(folded->last, start);
+    // One that is taken back is no later refusal, and what is counted nowhere cannot be taken back.
+    const RecordId alone = new_id(start);
+    refuse(alone, "alone");
+    store_->decisions().unfold(sample);
+    store_->decisions().unfold(alone);
+    EXPECT_EQ(store_->decisions().folded(alone)->count, 0U);
+    reopen();
+    EXPECT_EQ(store_->decisions().folded(sample)->count, 49U);
+    EXPECT_EQ(store_->decisions().folded(sample)->last, start);
+    EXPECT_EQ(store_->decisions().folded(alone)->count, 0U);
 }
 
 TEST_F(DecisionLogTest, WhatIsRemovedIsGoneForGood) {

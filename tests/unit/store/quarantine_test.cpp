@@ -15,8 +15,8 @@ using namespace test;
 using std::chrono::hours;
 
 constexpr WallTime first_time{std::chrono::microseconds(1'760'000'000'000'000)};
-const std::string alice = "alice@example.test";
-const std::string bob = "bob@example.test";
+const std::string first_owner = "alice@example.test";
+const std::string second_owner = "bob@example.test";
 
 /// Refused to `recipients`: the quarantine alone has it.
 Delivery kept_from(std::vector<std::string> recipients, SharedMessage body, RecordId id) {
@@ -41,7 +41,7 @@ class QuarantineTest : public testing::Test {
 protected:
     void SetUp() override {
         reopen();
-        for (const std::string& account : {alice, bob})
+        for (const std::string& account : {first_owner, second_owner})
             ASSERT_TRUE(store_->accounts().add({account, "hash", "scram", 1}));
     }
     void reopen() {
@@ -64,54 +64,57 @@ TEST_F(QuarantineTest, AReleasedMessageIsReadAsItWasReceivedAndOnlyOnce) {
     for (const std::size_t octets : {std::size_t{3000}, blob_file_limit_octets + 1}) {
         const std::string text = message_text(octets);
         const RecordId id = new_id(first_time - hours(5));
-        ASSERT_TRUE(deliver(store_->mail(), kept_from({alice, "other@example.test"}, message_of(text), id)));
+        ASSERT_TRUE(
+            deliver(store_->mail(), kept_from({first_owner, "other@example.test"}, message_of(text), id))
+        );
         const auto kept = quarantine().find(id);
         ASSERT_TRUE(kept) << kept.error().message;
-        EXPECT_EQ(kept->recipients, (std::vector<std::string>{alice, "other@example.test"}));
-        const std::size_t had = store_->mail().list(alice, "INBOX")->rows.size();
-        const auto first = quarantine().release(id, targets({alice}), by("ann"));
+        EXPECT_EQ(kept->recipients, (std::vector<std::string>{first_owner, "other@example.test"}));
+        const std::size_t had = store_->mail().list(first_owner, "INBOX")->rows.size();
+        const auto first = quarantine().release(id, targets({first_owner}), by("ann"));
         ASSERT_TRUE(first) << first.error().message;
-        EXPECT_EQ(*first, std::vector<std::string>{alice});
+        EXPECT_EQ(*first, std::vector<std::string>{first_owner});
         reopen();
-        const auto second = quarantine().release(id, targets({alice}), by("ben"));
+        const auto second = quarantine().release(id, targets({first_owner}), by("ben"));
         ASSERT_TRUE(second);
         EXPECT_TRUE(second->empty());
-        const auto listing = store_->mail().list(alice, "INBOX");
+        const auto listing = store_->mail().list(first_owner, "INBOX");
         ASSERT_EQ(listing->rows.size(), had + 1);
         EXPECT_EQ(listing->rows.back().received, id.time());
         EXPECT_EQ(
-            read_message(store_->mail(), alice, listing->rows.back().uid).value(),
-            "Delivered-To: " + alice + "\r\nReturn-Path: <>\r\n" + text
+            read_message(store_->mail(), first_owner, listing->rows.back().uid).value(),
+            "Delivered-To: " + first_owner + "\r\nReturn-Path: <>\r\n" + text
         );
         const auto marks = quarantine().marks(id);
         ASSERT_TRUE(marks);
         ASSERT_EQ(marks->size(), 1U);
-        EXPECT_EQ(marks->front(), (LedgerMark{LedgerMark::Kind::released, first_time, "ann", {alice}}));
+        EXPECT_EQ(marks->front(), (LedgerMark{LedgerMark::Kind::released, first_time, "ann", {first_owner}}));
         EXPECT_EQ(faults(), std::vector<std::string>());
     }
 }
 
 TEST_F(QuarantineTest, ASecondReleaseReachesOnlyWhoHasNotGotIt) {
     const RecordId id = new_id();
-    ASSERT_TRUE(deliver(store_->mail(), kept_from({alice}, message_of(message_text(100)), id)));
-    ASSERT_TRUE(quarantine().release(id, targets({alice}), by("ann")));
+    ASSERT_TRUE(deliver(store_->mail(), kept_from({first_owner}, message_of(message_text(100)), id)));
+    ASSERT_TRUE(quarantine().release(id, targets({first_owner}), by("ann")));
     EXPECT_EQ(
-        quarantine().release(id, targets({alice, bob, bob}), by("ann")).value(), std::vector<std::string>{bob}
+        quarantine().release(id, targets({first_owner, second_owner, second_owner}), by("ann")).value(),
+        std::vector<std::string>{second_owner}
     );
-    EXPECT_EQ(store_->mail().list(alice, "INBOX")->rows.size(), 1U);
-    EXPECT_EQ(store_->mail().list(bob, "INBOX")->rows.size(), 1U);
+    EXPECT_EQ(store_->mail().list(first_owner, "INBOX")->rows.size(), 1U);
+    EXPECT_EQ(store_->mail().list(second_owner, "INBOX")->rows.size(), 1U);
 }
 
 TEST_F(QuarantineTest, AReleaseToNobodyOrOfNothingLeavesAllAsItWas) {
     const RecordId id = new_id();
-    EXPECT_EQ(quarantine().release(id, targets({alice}), by("ann")).error().code, ErrorCode::not_found)
+    EXPECT_EQ(quarantine().release(id, targets({first_owner}), by("ann")).error().code, ErrorCode::not_found)
         << "was never kept";
-    ASSERT_TRUE(deliver(store_->mail(), kept_from({alice}, message_of(message_text(100)), id)));
+    ASSERT_TRUE(deliver(store_->mail(), kept_from({first_owner}, message_of(message_text(100)), id)));
     EXPECT_EQ(
-        quarantine().release(id, targets({alice, "gone@example.test"}), by("ann")).error().code,
+        quarantine().release(id, targets({first_owner, "gone@example.test"}), by("ann")).error().code,
         ErrorCode::not_found
     );
-    EXPECT_TRUE(store_->mail().list(alice, "INBOX")->rows.empty());
+    EXPECT_TRUE(store_->mail().list(first_owner, "INBOX")->rows.empty());
     EXPECT_TRUE(quarantine().marks(id)->empty());
 }
 
@@ -136,12 +139,14 @@ TEST_F(QuarantineTest, ListsWhatIsKeptLabelledAndReleasedById) {
     std::vector<RecordId> ids;
     for (int hour = 0; hour < 5; ++hour) {
         ids.push_back(new_id(first_time - hours(10 - hour)));
-        ASSERT_TRUE(deliver(store_->mail(), kept_from({alice}, message_of(message_text(100)), ids.back())));
+        ASSERT_TRUE(
+            deliver(store_->mail(), kept_from({first_owner}, message_of(message_text(100)), ids.back()))
+        );
     }
     const RecordId never_kept = new_id(first_time);
     ASSERT_TRUE(quarantine().label(ids[3], by("ann", LedgerMark::Kind::ham)));
     ASSERT_TRUE(quarantine().label(never_kept, by("ann", LedgerMark::Kind::spam)));
-    ASSERT_TRUE(quarantine().release(ids[1], targets({alice}), by("ann")));
+    ASSERT_TRUE(quarantine().release(ids[1], targets({first_owner}), by("ann")));
     using Ids = std::vector<RecordId>;
     for (int round = 0; round < 2; ++round) {
         EXPECT_EQ(quarantine().noted(LedgerNote::kept, {}, 10).value(), ids);
@@ -169,15 +174,15 @@ TEST_F(QuarantineTest, TheLedgerOfOneDecisionIsBounded) {
 TEST_F(QuarantineTest, WhatIsForgottenIsGoneButNotFromMailboxes) {
     const RecordId id = new_id(), other = new_id();
     for (const RecordId& one : {id, other})
-        ASSERT_TRUE(deliver(store_->mail(), kept_from({alice}, message_of(message_text(5000)), one)));
-    ASSERT_TRUE(quarantine().release(id, targets({alice}), by("ann")));
+        ASSERT_TRUE(deliver(store_->mail(), kept_from({first_owner}, message_of(message_text(5000)), one)));
+    ASSERT_TRUE(quarantine().release(id, targets({first_owner}), by("ann")));
     ASSERT_TRUE(quarantine().label(id, by("ann", LedgerMark::Kind::ham)));
     EXPECT_EQ(quarantine().forget({id, new_id()}).value(), 1U);
     EXPECT_EQ(quarantine().find(id).error().code, ErrorCode::not_found);
     EXPECT_TRUE(quarantine().marks(id)->empty());
     EXPECT_TRUE(quarantine().find(other));
-    EXPECT_EQ(store_->mail().list(alice, "INBOX")->rows.size(), 1U);
-    EXPECT_TRUE(read_message(store_->mail(), alice, 1));
+    EXPECT_EQ(store_->mail().list(first_owner, "INBOX")->rows.size(), 1U);
+    EXPECT_TRUE(read_message(store_->mail(), first_owner, 1));
     EXPECT_EQ(faults(), std::vector<std::string>());
 }
 
@@ -210,7 +215,7 @@ protected:
                 ids_.push_back(new_id(first_time + hours(i)));
                 EXPECT_TRUE(deliver(
                     store->mail(),
-                    kept_from({alice}, message_of(message_text(i == 5 ? 200'000 : 1000)), ids_[at(i)])
+                    kept_from({first_owner}, message_of(message_text(i == 5 ? 200'000 : 1000)), ids_[at(i)])
                 ));
                 EXPECT_TRUE(store->quarantine().label(ids_[at(i)], by("ann", LedgerMark::Kind::ham)));
             }

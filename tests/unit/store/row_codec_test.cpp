@@ -4,8 +4,33 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fmt/format.h>
+#include <fstream>
+#include <iterator>
+#include <string>
+
 namespace wicket::rows {
 namespace {
+
+/// store/format.md with its lines joined.
+std::string format_document() {
+    std::ifstream file(WICKET_SOURCE_DIR "/store/format.md");
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::ranges::replace(text, '\n', ' ');
+    return text;
+}
+
+TEST(RowCodec, WritesTheNumbersThatTheDocumentTells) {
+    const std::string document = format_document();
+    const auto says = [&](const std::string& text) { return document.contains(text); };
+    EXPECT_TRUE(says(fmt::format("# The store on disk, format {} ", format_number)));
+    EXPECT_TRUE(says(fmt::format("| `format` | v, format `u32` = {} |", format_number)));
+    EXPECT_TRUE(
+        says(fmt::format("the version of that row: {}, of decisions {}.", row_version, decision_version))
+    );
+    EXPECT_TRUE(says(fmt::format("| id | v = {}, decision |", decision_version)));
+}
 
 TEST(RowCodec, ReadsBackWhatItWrote) {
     const Counters counters{7, 9};
