@@ -1,8 +1,9 @@
 #include "server/long_command.hpp"
 
+#include "base/thread.hpp"
+
 #include <cstdlib>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,8 +24,8 @@ bool wants_no_control_sequences() {
 }  // namespace
 
 void yield_to_others() {
+    work_in_background(low_priority);
     // Nothing is lost if the kernel refuses.
-    static_cast<void>(::setpriority(PRIO_PROCESS, 0, low_priority));
     static_cast<void>(::syscall(SYS_ioprio_set, io_of_process, 0, idle_class));
 }
 

@@ -1,6 +1,7 @@
 #include "store/database.hpp"
 
 #include "base/log.hpp"
+#include "base/thread.hpp"
 #include "store/database_manifest.hpp"
 #include "store/row_codec.hpp"
 #include "store/secondary_folder.hpp"
@@ -13,8 +14,6 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
-#include <sys/resource.h>
-#include <unistd.h>
 #include <utility>
 
 namespace wicket {
@@ -102,8 +101,7 @@ private:
     static void give_way() {
         static thread_local bool is_done = false;
         if (std::exchange(is_done, true)) return;
-        // Nothing is lost if the kernel refuses.
-        static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), background_nice));
+        work_in_background(background_nice);
     }
 
     std::atomic<bool>& failed_;
