@@ -31,8 +31,10 @@ public:
     SourcePlace place(const toml::source_position& position) const {
         SourcePlace place{name_, position.line, 1};
         const std::string_view text_of_line = line(position.line);
-        std::size_t at = 0;
-        for (std::uint32_t column = 1; column < position.column && at < text_of_line.size(); ++column) {
+        // Mostly what is asked for stands behind what was asked for last, and a line can be long.
+        if (last_.line != position.line || last_.column > position.column) last_ = {position.line, 1, 0};
+        auto& [number, column, at] = last_;
+        for (; column < position.column && at < text_of_line.size(); ++column) {
             const std::size_t length = is_ascii(text_of_line[at]) ? 0 : utf8_length(text_of_line.substr(at));
             at += std::max<std::size_t>(length, 1);
         }
@@ -55,15 +57,23 @@ public:
     }
 
     void report(Severity severity, const SourcePlace& at, std::string message, std::string suggestion) const {
-        const std::string_view text_of_line = at.file == name_ ? line(at.line) : std::string_view();
+        std::string_view text_of_line = at.file == name_ ? line(at.line) : std::string_view();
+        if (text_of_line.size() > shown_line_limit_octets) text_of_line = {};
         diagnostics_.add({severity, at, std::move(message), std::move(suggestion), std::string(text_of_line)}
         );
     }
 
 private:
+    struct Position {
+        std::uint32_t line = 0;
+        std::uint32_t column = 1;  // in characters
+        std::size_t at = 0;        // in octets
+    };
+
     TextLines lines_;
     std::string name_;
     Diagnostics& diagnostics_;
+    mutable Position last_;
 };
 
 std::string_view kind_of(const toml::node& node) {
@@ -503,6 +513,12 @@ SourcePlace ConfigTable::place_of(std::string_view key) const {
 SourcePlace ConfigTable::value_place(std::string_view key) const {
     const toml::node* node = state_->table->get(key);
     return node == nullptr ? state_->place : state_->source->place(node->source().begin);
+}
+
+std::string ConfigTable::shown_line(const SourcePlace& place) const {
+    if (place.file != state_->source->name()) return {};
+    const std::string_view line = state_->source->line(place.line);
+    return std::string(line.size() > shown_line_limit_octets ? std::string_view() : line);
 }
 
 std::string ConfigTable::source_line(const SourcePlace& place) const {

@@ -79,6 +79,8 @@ public:
     SourcePlace value_place(std::string_view key) const;
     /// The source line at a place of this document, for a caret.
     std::string source_line(const SourcePlace& place) const;
+    /// The same to be shown under a mistake: empty if it is longer than that.
+    std::string shown_line(const SourcePlace& place) const;
     void error(const SourcePlace& at, std::string message, std::string suggestion = {}) const;
     void warning(const SourcePlace& at, std::string message, std::string suggestion = {}) const;
 

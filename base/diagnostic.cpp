@@ -39,16 +39,20 @@ bool is_control(char c) {
     return static_cast<unsigned char>(c) < ' ' || c == '\x7F';
 }
 
+/// A file in another encoding, or its name, must not spoil the terminal, nor what reads our output.
+void make_presentable(std::string& text) {
+    std::ranges::replace_if(text, [](char c) { return is_control(c) && c != '\t'; }, '?');
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t length = is_ascii(text[at]) ? 1 : utf8_length(std::string_view(text).substr(at));
+        if (length == 0) text[at] = '?';
+        at += std::max<std::size_t>(length, 1);
+    }
+}
+
 /// The line and, below it, a caret under the column.
 std::string underlined(std::string_view line, std::uint32_t column) {
     std::string shown(line);
-    std::ranges::replace_if(shown, [](char c) { return is_control(c) && c != '\t'; }, '?');
-    // A file in another encoding must not spoil the terminal, nor what reads our output.
-    for (std::size_t at = 0; at < shown.size();) {
-        const std::size_t length = is_ascii(shown[at]) ? 1 : utf8_length(std::string_view(shown).substr(at));
-        if (length == 0) shown[at] = '?';
-        at += std::max<std::size_t>(length, 1);
-    }
+    make_presentable(shown);
     std::string below;
     for (const char c : shown.substr(0, column - 1)) {
         // A tab keeps its width, and a character of several octets takes one column.
@@ -69,6 +73,9 @@ std::string SourcePlace::to_string() const {
 
 void Diagnostics::add(Diagnostic diagnostic) {
     if (diagnostic.severity == Severity::error) ++errors_;
+    for (std::string* text : {&diagnostic.place.file, &diagnostic.message, &diagnostic.suggestion})
+        make_presentable(*text);
+    if (diagnostic.source_line.size() > shown_line_limit_octets) diagnostic.source_line.clear();
     items_.push_back(std::move(diagnostic));
 }
 

@@ -23,6 +23,10 @@ struct SourcePlace {
     std::string to_string() const;
 };
 
+/// A longer line is not shown with its mistake: nobody would find the caret, and a thousand mistakes in one
+/// line would show it a thousand times.
+inline constexpr std::size_t shown_line_limit_octets = 4096;
+
 struct Diagnostic {
     Severity severity = Severity::error;
     SourcePlace place;

@@ -19,8 +19,8 @@ std::optional<std::size_t> TextLines::begin_of(std::uint32_t number) const {
 std::string_view TextLines::line(std::uint32_t number) const {
     const auto begin = begin_of(number);
     if (!begin) return {};
-    std::string_view line = std::string_view(text_).substr(*begin);
-    line = line.substr(0, line.find('\n'));
+    const std::size_t end = number < begins_.size() ? begins_[number] - 1 : text_.size();
+    std::string_view line = std::string_view(text_).substr(*begin, end - *begin);
     if (line.ends_with('\r')) line.remove_suffix(1);
     return line;
 }

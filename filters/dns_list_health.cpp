@@ -1,6 +1,7 @@
 #include "filters/dns_list_health.hpp"
 
 #include "base/log.hpp"
+#include "filters/filter.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>

@@ -69,7 +69,9 @@ bool have_same_operand(const Program& a, const ExpressionNode& x, const Program&
         case compare_time:
         case value_time: return same(a.times, b.times, 1);
         case in_list:
-        case has_listed: return same(a.lists, b.lists, 1);
+        case has_listed:
+            // A list with mistakes is there as null: one of them is no other.
+            return a.lists[x.first] != nullptr && same(a.lists, b.lists, 1);
         case matches: return a.patterns[x.first]->pattern() == b.patterns[y.first]->pattern();
         default: return true;
     }

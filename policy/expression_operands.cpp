@@ -504,7 +504,12 @@ ExpressionOperands::Index ExpressionOperands::has(const Operand& left, const std
             fail_bare(left, element);
             return false;
         }
-        if (!words.empty() && std::ranges::find(words, content_of(element)) == words.end()) {
+        const auto is_it = [&](const std::string& word) {
+            // Texts compare without regard to case.
+            return element.kind == Kind::text ? equal_ignoring_case(word, content_of(element))
+                                              : word == content_of(element);
+        };
+        if (!words.empty() && std::ranges::none_of(words, is_it)) {
             fail_unlisted(
                 element,
                 left.name + " never has " + quoted(content_of(element)),

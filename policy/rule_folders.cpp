@@ -28,17 +28,27 @@ std::vector<std::string> file_names_beside(const std::string& path) {
 /// "20-more.tom", "b.tml", "c.TOML", "d.toml.txt": meant to be read. Not what editors and packages leave.
 bool is_misnamed(std::string_view name) {
     static constexpr std::array left_overs = {
-        std::string_view(".toml~"),
-        std::string_view(".toml.bak"),
-        std::string_view(".toml.orig"),
-        std::string_view(".toml.dpkg-dist"),
-        std::string_view(".toml.dpkg-old"),
-        std::string_view(".toml.dpkg-new"),
-        std::string_view(".toml.rej"),
-        std::string_view(".toml.swp"),
-        std::string_view(".toml.off")
+        std::string_view("~"),
+        std::string_view(".bak"),
+        std::string_view(".disabled"),
+        std::string_view(".dpkg-dist"),
+        std::string_view(".dpkg-new"),
+        std::string_view(".dpkg-old"),
+        std::string_view(".off"),
+        std::string_view(".old"),
+        std::string_view(".orig"),
+        std::string_view(".rej"),
+        std::string_view(".rpmnew"),
+        std::string_view(".rpmorig"),
+        std::string_view(".rpmsave"),
+        std::string_view(".save"),
+        std::string_view(".swp"),
+        std::string_view(".tmp"),
+        std::string_view(".ucf-dist"),
+        std::string_view(".ucf-new"),
+        std::string_view(".ucf-old")
     };
-    if (name.starts_with('.') ||
+    if (name.starts_with('.') || name.starts_with('#') ||
         std::ranges::any_of(left_overs, [&](auto end) { return name.ends_with(end); }))
         return false;
     const auto dot = name.find('.');
@@ -46,6 +56,16 @@ bool is_misnamed(std::string_view name) {
     const std::string ending = lower_case(name.substr(dot + 1));
     if (ending.contains("toml")) return true;
     return !nearest_word(ending, std::array<std::string, 1>{"toml"}).empty();
+}
+
+/// A pipe would be waited for.
+Result<std::string> read_rule_file(const std::string& path) {
+    std::error_code error;
+    const auto type = std::filesystem::status(path, error).type();
+    using enum std::filesystem::file_type;
+    if (type == fifo || type == socket || type == character || type == block)
+        return failure(ErrorCode::invalid, path + " is no file");
+    return read_file(path);
 }
 
 /// The *.toml files of a folder in lexical order; hidden ones are editors' own.
@@ -73,7 +93,7 @@ std::vector<RuleFile> read_folder(const std::string& folder, Diagnostics& diagno
     std::vector<RuleFile> files;
     for (const std::string& name : names) {
         const std::string path = folder + (folder.ends_with('/') ? "" : "/") + name;
-        auto content = read_file(path);
+        auto content = read_rule_file(path);
         if (!content)
             diagnostics.error({path, 0, 0}, content.error().message);
         else
@@ -192,7 +212,7 @@ std::shared_ptr<const RuleSet> load_rules(
         std::ranges::move(found, std::back_inserter(files));
     }
     const ListFileReader reader{
-        [](const std::string& path, const std::string&) { return read_file(path); },
+        [](const std::string& path, const std::string&) { return read_rule_file(path); },
         [](const std::string& path) { return file_names_beside(path); },
     };
     const bool are_all_read = diagnostics.error_count() == errors_before;

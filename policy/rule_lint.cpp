@@ -28,11 +28,26 @@ bool are_covered(const std::vector<Name>& outer, const std::vector<Name>& inner)
     });
 }
 
+/// Services and addresses are names of one kind: a listener that fits either is meant.
+bool are_listeners_covered(const PolicyScope& outer, const PolicyScope& inner) {
+    if (outer.services.empty() && outer.listeners.empty()) return true;
+    if (inner.services.empty() && inner.listeners.empty()) return false;
+    return (inner.services.empty() || (!outer.services.empty() && are_covered(outer.services, inner.services))
+           ) &&
+           (inner.listeners.empty() ||
+            (!outer.listeners.empty() && are_covered(outer.listeners, inner.listeners)));
+}
+
 bool includes_scope(const PolicyScope& outer, const PolicyScope& inner) {
     return are_covered(outer.domains, inner.domains) && are_covered(outer.recipients, inner.recipients) &&
-           are_covered(outer.services, inner.services) && are_covered(outer.listeners, inner.listeners) &&
-           are_covered(outer.clients, inner.clients);
+           are_listeners_covered(outer, inner) && are_covered(outer.clients, inner.clients);
 }
+
+// Whether a rule can be reached is asked of all pairs of rules about the same facts. Rules of people need a
+// hundredth of this; beyond it, which takes a second, no more are asked about.
+constexpr std::size_t comparison_limit = 10'000'000;
+// What it costs to find the parts of two conditions.
+constexpr std::size_t taking_apart = 16;
 
 class Linter {
 public:
@@ -102,18 +117,27 @@ private:
         std::optional<ConditionMeaning> meaning;
     };
 
-    bool decides_for(const Decider& one, const Rule& rule, const KnownPart& part) const {
-        if (one.meaning && !part.may_imply(*one.meaning)) return false;
+    bool decides_for(const Decider& one, const Rule& rule, const KnownPart& part) {
+        if (!may_compare(1) || (one.meaning && !part.may_imply(*one.meaning))) return false;
         const Rule& decider = rules_.rules()[one.rule];
-        return includes_scope(decider.scope, rule.scope) &&
-               part.implies(decider.cases.front().condition.program());
+        const ExpressionProgram& condition = decider.cases.front().condition.program();
+        // One that has its name is a mistake that has been told.
+        return decider.id != rule.id && includes_scope(decider.scope, rule.scope) &&
+               may_compare(part.part().size() * condition.nodes.size()) && part.implies(condition);
+    }
+
+    /// False, once and for all, when too much has been compared.
+    bool may_compare(std::size_t cost) {
+        compared_ += cost;
+        return compared_ <= comparison_limit;
     }
 
     /// One of the rules seen so far that decides wherever this part holds.
-    const Rule* decider_of(const Rule& rule, const KnownPart& part) const {
+    const Rule* decider_of(const Rule& rule, const KnownPart& part) {
         // A skipped check makes a fact unknown for later rules only.
         if (has_skips_ && asks_for_unknown(part.part())) return nullptr;
         const auto among = [&](const std::vector<Decider>& deciders) -> const Rule* {
+            if (!may_compare(0)) return nullptr;
             const auto decides = [&](const Decider& one) { return decides_for(one, rule, part); };
             const auto found = std::ranges::find_if(deciders, decides);
             return found == deciders.end() ? nullptr : &rules_.rules()[found->rule];
@@ -128,7 +152,7 @@ private:
     }
 
     /// A rule that covers all parts of the condition, if there is one.
-    const Rule* decided_before(const Rule& rule, const PointsCase& one) const {
+    const Rule* decided_before(const Rule& rule, const PointsCase& one) {
         const Rule* first = nullptr;
         for (auto& part : parts_of(one.condition.program())) {
             const KnownPart known(std::move(part));
@@ -154,6 +178,7 @@ private:
         bool accepts_before = false;
         for (const std::size_t index : rules_.rules_by_stage()) {
             const Rule& rule = rules_.rules()[index];
+            if (stop_comparing_at(rule.place)) return;
             const bool has_effect = rule.action != Action::none || accepts_before;
             // One that defers for what is unknown does something where its condition does not hold.
             const bool is_judged = has_effect && rule.mode == RuleMode::enforce &&
@@ -175,7 +200,19 @@ private:
         for (const Rule& rule : rules_.rules()) {
             if (!rule.has_points || rule.mode != RuleMode::enforce) continue;
             find_idle_points(rule);
+            if (stop_comparing_at(rule.place)) return;
         }
+    }
+
+    bool stop_comparing_at(const SourcePlace& place) {
+        if (may_compare(0)) return false;
+        if (input_.reading == RuleReading::for_check)
+            warn(
+                place,
+                "the conditions up to here are too many or too long to compare: no later rule is looked at "
+                "whether an earlier one always decides before it"
+            );
+        return true;
     }
 
     void find_idle_points(const Rule& rule) {
@@ -184,9 +221,13 @@ private:
             const Rule* before =
                 input_.reading == RuleReading::for_check ? decided_before(rule, one) : nullptr;
             const bool is_repeated = std::ranges::any_of(seen, [&](const PointsCase* other) {
-                return implies_each_other(one.condition.program(), other->condition.program());
+                const ExpressionProgram& a = one.condition.program();
+                const ExpressionProgram& b = other->condition.program();
+                return may_compare(taking_apart + a.nodes.size() * b.nodes.size()) &&
+                       implies_each_other(a, b);
             });
-            if (before != nullptr) {
+            // One that decides only later leaves them what is decided until then.
+            if (before != nullptr && before->stage <= rule.stage) {
                 warn(
                     one.place,
                     "these points decide nothing: " + named(*before) + " at " + place_of(*before) +
@@ -288,11 +329,12 @@ private:
         if (one.list == nullptr || other.list == nullptr || one.list->kind() != other.list->kind()) return;
         const ListEntry* first = nullptr;
         std::size_t count = 0;
+        std::set<std::string_view> texts_of_other;
+        if (!is_later)
+            for (const ListEntry& entry : other.entries)
+                texts_of_other.insert(entry.text);
         for (const ListEntry& entry : one.entries) {
-            if (!other.list->covers(entry.text)) continue;
-            const bool is_same =
-                std::ranges::find(other.entries, entry.text, &ListEntry::text) != other.entries.end();
-            if (is_same && !is_later) continue;
+            if (!other.list->covers(entry.text) || texts_of_other.contains(entry.text)) continue;
             if (first == nullptr) first = &entry;
             ++count;
         }
@@ -345,6 +387,7 @@ private:
     std::map<ConditionKey, std::vector<Decider>> deciders_;
     std::vector<Decider> always_;  // those for which no such thing is known
     bool has_skips_ = false;
+    std::size_t compared_ = 0;  // parts with nodes of conditions
 };
 
 }  // namespace

@@ -104,21 +104,21 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     read_rules(roots);
     read_overrides_and_tests(roots);
     const std::vector<ScopedName> names = scoped_names();
-    const bool is_whole = diagnostics_.error_count() == errors_before;
+    const bool is_whole = !lacks_files_ && diagnostics_.error_count() == errors_before;
     const auto source_line = [&](const SourcePlace& place) {
         const auto is_here = [&](const Root& root) { return root.file->path == place.file; };
         const auto found = std::ranges::find_if(roots, is_here);
-        return found == roots.end() ? line_beside(place) : found->table.source_line(place);
+        return found == roots.end() ? line_beside(place) : found->table.shown_line(place);
     };
     const LintInput linted{
         *made_, linted_lists_, patterns_, reading_, is_whole, system_clock().wall(), source_line
     };
     lint_expiry(linted, diagnostics_);
-    if (!is_whole) leave_out_rules_without_conditions();
+    leave_out_rules_without_conditions();
     made_->hash_ = hash_of_sources();
     made_->complete();
     lint_rules(linted, diagnostics_);
-    const bool is_good = diagnostics_.error_count() == errors_before;
+    const bool is_good = !lacks_files_ && diagnostics_.error_count() == errors_before;
     if (domains_ != nullptr) check_scope_names(names, *domains_, diagnostics_);
     return is_good ? made_ : nullptr;
 }
@@ -182,8 +182,8 @@ std::vector<ScopedName> RuleLoader::scoped_names() const {
 bool RuleLoader::may_be_declared(std::string_view name) const {
     if (std::ranges::find(facts_with_mistakes_, name) != facts_with_mistakes_.end()) return true;
     const bool is_fact = made_->dictionary_.find(name).has_value();
-    // What has no dot is a rule or list, or no fact of anybody.
-    return lacks_files_ && !is_fact &&
+    // What has no dot is a rule or list, or no fact of anybody; a mistake without a name is one of its own.
+    return lacks_files_ && !is_fact && !name.empty() &&
            (!name.contains('.') || name.starts_with("dnsbl.") || name.starts_with("pattern.") ||
             name.starts_with("list("));
 }
@@ -478,7 +478,7 @@ PolicyScope RuleLoader::read_scope(ConfigTable& table, std::vector<ScopedName>& 
             if (item.text.empty()) table.error(item.place, "an empty text: it would match nobody");
             const bool is_domain = kind == ScopedName::Kind::domain;
             out.push_back(is_domain ? ascii_domain(item.text) : ascii_domain_address(item.text));
-            names.push_back({kind, out.back(), item.place, table.source_line(item.place)});
+            names.push_back({kind, out.back(), item.place, table.shown_line(item.place)});
         }
     };
     take("domains", ScopedName::Kind::domain, scope.domains);

@@ -235,7 +235,9 @@ void RuleLoader::read_skip(ConfigTable& table, Rule& rule) {
         );
     }
     if (!names) return;
-    std::vector<std::string> known = {"greylist"};
+    // Of these there may be none, and what is not there can be skipped.
+    static constexpr std::array<std::string_view, 3> families = {"greylist", "dnsbl", "pattern"};
+    std::vector<std::string> known(families.begin(), families.end());
     for (const FactDeclaration& row : made_->dictionary_.rows()) {
         if (!is_check(row.filter)) continue;
         known.push_back(row.name);
@@ -249,7 +251,8 @@ void RuleLoader::read_skip(ConfigTable& table, Rule& rule) {
                 rule.skipped_facts.push_back(static_cast<FactId>(at));
         }
         if (name.text == "greylist") rule.skips_greylist = true;
-        const bool is_known = name.text == "greylist" || rule.skipped_facts.size() != before;
+        const bool is_known =
+            std::ranges::find(families, name.text) != families.end() || rule.skipped_facts.size() != before;
         if (!is_known && !may_be_declared(name.text)) {
             const bool is_fact = made_->dictionary_.find(name.text).has_value();
             table.error(

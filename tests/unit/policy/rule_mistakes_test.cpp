@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <sys/stat.h>
 #include <utility>
 #include <vector>
 
@@ -273,6 +274,132 @@ TEST(RuleMistakes, OfLessWeight) {
     EXPECT_EQ(load_rules({root.string()}, diagnostics), nullptr);
     ASSERT_EQ(diagnostics.error_count(), 1U);
     EXPECT_EQ(diagnostics.sorted().front().suggestion, "");
+    std::filesystem::remove_all(root);
+}
+
+TEST(RuleMistakes, AreNoneOfWhatFollowsFromOthers) {
+    const std::string list = "[[list]]\nkind = \"ip\"\nname = ";
+    const Files broken_lists = {
+        {"a.toml",
+         list + "\"l\"\nfile = \"l.txt\"\n" + list + "\"m\"\nfile = \"m.txt\"\n" +
+             rule_with("when = 'client.ip in list(l)'\nthen = \"reject\"\n") +
+             "[[rule]]\nid = \"s\"\nwhen = 'client.ip in list(m)'\nthen = \"accept\"\n"},
+        {"l.txt",  "x\n"                                                               },
+        {"m.txt",  "x\n"                                                               }
+    };
+    expect_told(
+        broken_lists,
+        {
+            {"l.txt:1:1", "expected an address"},
+            {"m.txt:1:1", "expected an address"}
+    }
+    );
+    const std::string one = rule_with("when = 'helo.is_ours'\nthen = \"reject\"\n");
+    expect_told(
+        {
+            {"a.toml", one + one}
+    },
+        {{"a.toml:6:6", "stands already"}}
+    );
+}
+
+TEST(RuleMistakes, AreNotWordsInAnotherCase) {
+    EXPECT_TRUE(errors_of({
+                              {"a.toml", rule_with("when = 'client.behaviour has \"HTTP\"'\npoints = 1\n")}
+    }
+    ).empty());
+    // Without quotes it is the name of a value.
+    EXPECT_FALSE(errors_of({
+                               {"a.toml", rule_with("when = 'client.behaviour has HTTP'\npoints = 1\n")}
+    }
+    ).empty());
+}
+
+TEST(RuleMistakes, AreNoChecksOfWhichThereIsNone) {
+    EXPECT_TRUE(
+        errors_of({
+                      {"a.toml",
+                       rule_with("when = 'helo.is_ours'\nthen = \"skip\"\nskip = [\"dnsbl\", \"pattern\"]\n")}
+    }
+        ).empty()
+    );
+}
+
+TEST(RuleMistakes, AreShownWithoutAVeryLongLine) {
+    std::string recipients;
+    for (int i = 0; i < 2000; ++i)
+        recipients += "\"" + std::to_string(i) + "\", ";
+    const auto said = errors_of({
+        {"a.toml",
+         rule_with("when = 'helo.is_ours'\npoints = 1\nscope = { recipients = [" + recipients + "] }\n")}
+    });
+    ASSERT_EQ(said.size(), 2000U);
+    EXPECT_TRUE(std::ranges::all_of(said, [](const Diagnostic& one) { return one.source_line.empty(); }));
+}
+
+TEST(RuleMistakes, SpoilNoTerminal) {
+    const auto said = errors_of({
+        {"a.toml", "\"\\u001b[31m\\nx\" = 1\n"}
+    });
+    ASSERT_EQ(said.size(), 1U);
+    EXPECT_TRUE(said.front().message.contains("\"?[31m?x\"")) << said.front().message;
+}
+
+TEST(RuleMistakes, BesideFilesThatAreNone) {
+    const auto root = std::filesystem::path(testing::TempDir()) / "wicket-no-files";
+    std::filesystem::remove_all(root);
+    std::filesystem::create_directories(root);
+    // A fact that another file may declare: with this one's name wrong nobody knows.
+    std::ofstream(
+        root / "a.toml"
+    ) << rule_with("when = 'pattern.foo'\nthen = \"reject\"\n")
+      << "[[rule]]\nid = \"s\"\nwhen = 'client.name matches \"(\"'\nthen = \"junk\"\n";
+    std::ofstream(root / "b.tml") << "";
+    Diagnostics misnamed;
+    EXPECT_EQ(load_rules({root.string()}, misnamed), nullptr);
+    std::vector<std::string> places;
+    for (const Diagnostic& one : misnamed.sorted())
+        places.push_back(one.place.to_string());
+    EXPECT_EQ(
+        places,
+        (std::vector<std::string>{(root / "a.toml").string() + ":7:30", (root / "b.tml").string() + ":1:1"})
+    );
+
+    std::filesystem::remove(root / "b.tml");
+    std::filesystem::create_directory(root / "b.toml");
+    std::ofstream(root / "a.toml") << rule_with("when = 'pattern.foo'\nthen = \"reject\"\n");
+    Diagnostics folder;
+    EXPECT_EQ(load_rules({root.string()}, folder), nullptr);
+    EXPECT_EQ(folder.error_count(), 1U);
+
+    // A pipe is not waited for.
+    std::filesystem::remove(root / "b.toml");
+    std::ofstream(root / "a.toml") << "";
+    ASSERT_EQ(::mkfifo((root / "z.toml").c_str(), 0600), 0);
+    Diagnostics pipe;
+    EXPECT_EQ(load_rules({root.string()}, pipe), nullptr);
+    ASSERT_EQ(pipe.error_count(), 1U);
+    EXPECT_EQ(pipe.sorted().front().place.file, (root / "z.toml").string());
+    std::filesystem::remove_all(root);
+}
+
+TEST(RuleMistakes, AreNoLeftOversOfEditorsAndPackages) {
+    const auto root = std::filesystem::path(testing::TempDir()) / "wicket-left-overs";
+    std::filesystem::remove_all(root);
+    std::filesystem::create_directories(root);
+    for (const char* name :
+         {"a.toml",
+          "#a.toml#",
+          "a.toml.old",
+          "a.toml.rpmnew",
+          "a.toml.ucf-dist",
+          "a.toml.save",
+          "a.toml.disabled",
+          "a.toml.tmp"})
+        std::ofstream(root / name) << "";
+    Diagnostics diagnostics;
+    EXPECT_NE(load_rules({root.string()}, diagnostics), nullptr);
+    EXPECT_EQ(diagnostics.error_count(), 0U);
     std::filesystem::remove_all(root);
 }
 

@@ -77,6 +77,16 @@ TEST(RuleReach, IsJudgedByWhatFollowsFromConditions) {
         {"helo.is_ours",
          "then = \"reject\"\nscope = { recipients = [\"a@*\"] }",                                       "helo.is_ours",
          "then = \"junk\"\nscope = { recipients = [\"*@b.example\"] }",                                                                                                                                   true },
+        // A listener is meant by its service or by its address.
+        {"helo.is_ours",
+         "then = \"reject\"\nscope = { listeners = [\"smtp\", \"10.0.0.0/8\"] }",                       "helo.is_ours",
+         "then = \"junk\"\nscope = { listeners = [\"smtp\", \"10.0.0.1\"] }",                                                                                                                             false},
+        {"helo.is_ours",
+         "then = \"reject\"\nscope = { listeners = [\"smtp\"] }",                                       "helo.is_ours",
+         "then = \"junk\"\nscope = { listeners = [\"smtp\", \"10.0.0.1\"] }",                                                                                                                             true },
+        {"helo.is_ours",
+         "then = \"reject\"\nscope = { listeners = [\"10.0.0.0/8\"] }",                                 "helo.is_ours",
+         "then = \"junk\"\nscope = { listeners = [\"submission\", \"10.0.0.1\"] }",                                                                                                                       true },
         {"helo.is_ours",                             reject,                                            "helo.is_ours",                                        "then = \"junk\"\nmode = \"shadow\"",      true },
         // It defers where it is not known whether its condition holds.
         {"spf.result == fail",                       reject,                                            "spf.result == fail",                                  "then = \"junk\"\non_unknown = \"defer\"", true },
@@ -107,6 +117,57 @@ TEST(RuleReach, IsNotJudgedWhereAnOverrideOrASkippedCheckMatters) {
     );
     // What was in force once is taken as it was.
     EXPECT_TRUE(errors_of(rules, RuleReading::as_it_was).empty());
+}
+
+std::vector<std::string> warnings_of(const std::string& text) {
+    Diagnostics diagnostics;
+    static_cast<void>(compile_rules(
+        {
+            {"a.toml", text}
+    },
+        diagnostics,
+        RuleReading::for_check
+    ));
+    std::vector<std::string> messages;
+    for (const Diagnostic& one : diagnostics.sorted())
+        if (one.severity == Severity::warning) messages.push_back(one.message);
+    return messages;
+}
+
+bool has_one_with(const std::vector<std::string>& messages, std::string_view words) {
+    return std::ranges::any_of(messages, [&](const std::string& one) { return one.contains(words); });
+}
+
+TEST(RuleReach, IsNotJudgedBeyondALimit) {
+    // Each part of each condition is about the same fact, and implies none of the others.
+    const auto rules = [](int count, int parts) {
+        std::string text;
+        for (int i = 0; i < count; ++i) {
+            std::string when;
+            for (int k = 0; k < parts; ++k)
+                when += (k == 0 ? "" : " or ") + std::string("client.name matches \"") + std::to_string(i) +
+                        "x" + std::to_string(k) + "\"";
+            text += rule("r" + std::to_string(i), when, "then = \"reject\"");
+        }
+        return text;
+    };
+    const std::string_view limit = "too many or too long to compare";
+    EXPECT_FALSE(has_one_with(warnings_of(rules(50, 2)), limit));
+    EXPECT_TRUE(has_one_with(warnings_of(rules(100, 60)), limit));
+    std::string points = "[[rule]]\nid = \"p\"\n[rule.points]\n";
+    for (int i = 0; i < 1500; ++i)
+        points += "'client.port == " + std::to_string(i) + "' = 1\n";
+    EXPECT_TRUE(has_one_with(warnings_of(points), limit));
+}
+
+TEST(RuleReach, LetsPointsDecideBeforeALaterRule) {
+    const std::string later = rule("r", "client.ip in 10.0.0.0/8", "then = \"reject\"\nat = \"end\"");
+    const auto points = [](std::string_view at) {
+        return rule("p", "client.ip in 10.1.0.0/16", "points = 20\nat = \"" + std::string(at) + '"');
+    };
+    const std::string_view idle = "these points decide nothing";
+    EXPECT_FALSE(has_one_with(warnings_of(later + points("rcpt")), idle));
+    EXPECT_TRUE(has_one_with(warnings_of(later + points("end")), idle));
 }
 
 TEST(RuleReach, IsThatOfOverridesToo) {
