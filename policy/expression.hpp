@@ -48,7 +48,7 @@ public:
     Stage stage() const;
     /// False only if no facts at all could make it true: it says `false`, or asks for what excludes itself.
     bool can_hold() const;
-    /// The facts of each part that `or` joins at the top: each part alone makes it true.
+    /// The facts of each part that alone makes it true: see parts_of().
     std::vector<std::vector<FactId>> facts_of_parts() const;
 
 private:

@@ -23,14 +23,6 @@ public:
         for_each_child(node, [&](std::uint32_t child) { collect_facts(child, out); });
     }
 
-    void collect_parts(std::uint32_t index, std::vector<std::vector<FactId>>& out) const {
-        const ExpressionNode& node = program_.nodes[index];
-        if (node.op == any_of)
-            for_each_child(node, [&](std::uint32_t child) { collect_parts(child, out); });
-        else
-            collect_facts(index, out.emplace_back());
-    }
-
 private:
     template <class See>
     void for_each_child(const ExpressionNode& node, See see) const {
@@ -64,9 +56,13 @@ bool Expression::can_hold() const {
 }
 
 std::vector<std::vector<FactId>> Expression::facts_of_parts() const {
-    std::vector<std::vector<FactId>> parts;
-    Analysis(*program_).collect_parts(program_->root, parts);
-    return parts;
+    std::vector<std::vector<FactId>> facts;
+    for (const ConditionPart& part : parts_of(*program_)) {
+        auto& of_part = facts.emplace_back();
+        for (const ConditionLiteral& one : part)
+            Analysis(*program_).collect_facts(one.node, of_part);
+    }
+    return facts;
 }
 
 }  // namespace wicket

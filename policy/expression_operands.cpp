@@ -421,6 +421,15 @@ bool ExpressionOperands::check_list_kind(
 ) {
     // A list whose file has mistakes is there as null: they have been reported.
     if (list.second == nullptr || reading_ == ExpressionReading::as_it_was) return true;
+    if (left.form == Operand::Form::address && list.second->kind() == ListKind::domain) {
+        fail(
+            name,
+            left.name + " is an address, but the list " + list.first +
+                " is of kind domain: it never has one as it is meant",
+            left.name.substr(0, left.name.find('.')) + ".domain in list(" + list.first + ')'
+        );
+        return false;
+    }
     if (left.form != Operand::Form::domain || list.second->kind() != ListKind::address) return true;
     const bool has_many = left.type == FactType::texts;
     fail(

@@ -170,11 +170,14 @@ TEST(RuleMistakes, AreNotToldForWhatOnlyFollowsFromThem) {
 }
 
 TEST(RuleMistakes, AreWordsAndKindsThatNeverMatch) {
-    const std::string lists = "[[list]]\nname = \"people\"\nkind = \"address\"\nfile = \"p.txt\"\n";
+    const std::string lists =
+        "[[list]]\nname = \"people\"\nkind = \"address\"\nfile = \"p.txt\"\n"
+        "[[list]]\nname = \"firms\"\nkind = \"domain\"\nfile = \"f.txt\"\n";
     const auto files = [&](const std::string& condition) {
         return Files{
             {"a.toml", lists + rule_with("when = '" + condition + "'\npoints = 1\n")},
-            {"p.txt",  "a@example.org\n"                                            }
+            {"p.txt",  "a@example.org\n"                                            },
+            {"f.txt",  "example.org\n"                                              }
         };
     };
     struct Condition {
@@ -189,6 +192,9 @@ TEST(RuleMistakes, AreWordsAndKindsThatNeverMatch) {
         {"any(dkim.results, domian == \"a.example\")",     27, "domain"                        },
         {"mail.domain in list(people)",                    29, "kind address: it never has one"},
         {"dkim.pass has list(people)",                     28, "kind address: it never has one"},
+        {"mail.from in list(firms)",                       27, "mail.domain in list(firms)"    },
+        {"rcpt.address in list(firms)",                    30, "rcpt.domain in list(firms)"    },
+        {"mail.domain in list(firms)",                     0,  ""                              },
         {"any(dkim.results, result == pass)",              0,  ""                              },
         {"any(dkim.results, result == \"PASS\")",          0,  ""                              },
         {"any(dkim.results, key_bits < 1024)",             0,  ""                              },
@@ -207,13 +213,14 @@ TEST(RuleMistakes, AreWordsAndKindsThatNeverMatch) {
             expect_told(
                 files(text),
                 {
-                    {"a.toml:7:" + std::to_string(column), words}
+                    {"a.toml:11:" + std::to_string(column), words}
             }
             );
     }
     // What was in force once is taken as it was.
     EXPECT_TRUE(errors_of(files("any(dkim.results, result == \"pas\")"), RuleReading::as_it_was).empty());
     EXPECT_TRUE(errors_of(files("mail.domain in list(people)"), RuleReading::as_it_was).empty());
+    EXPECT_TRUE(errors_of(files("mail.from in list(firms)"), RuleReading::as_it_was).empty());
 }
 
 TEST(RuleMistakes, CompareNumbersOfResults) {

@@ -160,6 +160,29 @@ TEST(RuleReach, IsNotJudgedBeyondALimit) {
     EXPECT_TRUE(has_one_with(warnings_of(points), limit));
 }
 
+TEST(RuleLint, SeesARefusalByOneListInEveryPartOfACondition) {
+    const std::string lists = "[dnsbl.zen]\nzone = \"zen.example\"\nlisted = { xbl = \"127.0.0.4\" }\n";
+    const std::string_view wanted = "refuses mail on the word of dnsbl.zen alone";
+    struct Row {
+        std::string_view condition;
+        bool is_told;
+    };
+    const std::vector<Row> table = {
+        {"dnsbl.zen has xbl",                                             true },
+        {"dnsbl.zen has xbl and client.port > 0",                         true },
+        {"(dnsbl.zen has xbl or spf.result == fail) and client.port > 0", true },
+        {"not (not dnsbl.zen has xbl and not spf.result == softfail)",    true },
+        {"dnsbl.zen has xbl and spf.result == fail",                      false},
+        {"(dnsbl.zen has xbl or helo.is_ours) and spf.result == fail",    false},
+    };
+    for (const auto& [condition, is_told] : table) {
+        SCOPED_TRACE(condition);
+        EXPECT_EQ(
+            has_one_with(warnings_of(lists + rule("r", condition, "then = \"reject\"")), wanted), is_told
+        );
+    }
+}
+
 TEST(RuleReach, LetsPointsDecideBeforeALaterRule) {
     const std::string later = rule("r", "client.ip in 10.0.0.0/8", "then = \"reject\"\nat = \"end\"");
     const auto points = [](std::string_view at) {
