@@ -177,6 +177,7 @@ std::optional<ExpressionOperand> ExpressionOperands::arithmetic(
     right = as_number(std::move(right));
     for (const Operand* one : {&left, &right}) {
         if (counts(one->type) || one->type == FactType::time) continue;
+        if (is_misspelt_fact(*one)) return std::nullopt;
         fail(
             one->token,
             one->is_literal ? "expected a number or a fact"

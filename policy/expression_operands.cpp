@@ -204,9 +204,23 @@ bool ExpressionOperands::has_order(const Operand& operand, Comparison comparison
     return false;
 }
 
+bool ExpressionOperands::is_misspelt_fact(const Operand& operand) {
+    const Token& name = operand.token;
+    if (!operand.is_literal || name.kind != Kind::word || !name.source.contains('.') ||
+        reading_ == ExpressionReading::as_it_was)
+        return false;
+    std::string near = nearest_word(name.source, dictionary_.names());
+    if (near.empty()) return false;
+    fail(name, "unknown fact " + quoted(name.source), std::move(near), std::string(name.source));
+    return true;
+}
+
 ExpressionOperands::Index ExpressionOperands::compare(
     const Operand& left, Comparison comparison, const Token& symbol, Operand right
 ) {
+    // Of a text what is not in quotes has a message of its own.
+    const bool is_with_text = !left.is_literal && left.type == FactType::text && left.words == nullptr;
+    if (is_misspelt_fact(left) || (!is_with_text && is_misspelt_fact(right))) return std::nullopt;
     if (left.is_literal && !right.is_literal) return compare(right, mirrored(comparison), symbol, left);
     if (left.is_literal) {
         fail(left.token, "neither side of this comparison is a fact");

@@ -119,6 +119,8 @@ private:
     bool push_text(const Operand& left, const Token& value);
     /// For a word or number where the values are any text: a misspelt fact, or quotes forgotten.
     void fail_bare(const Operand& left, const Token& value);
+    /// Whether a word without quotes is nearly the name of a fact: a mistake then.
+    bool is_misspelt_fact(const Operand& operand);
     std::optional<double> real_value(const Token& value);
     const NamedLists::value_type* named_list(const Token& name);
 
