@@ -117,7 +117,7 @@ def test_f1_kill_9_right_after_a_refusal_loses_no_id():
                 client.expect('MAIL FROM:<ann@sender.test>', 250)
                 time.sleep(0.1)  # nothing else is being written
                 told.append(client.expect('RCPT TO:<nobody@example.test>', 550).id)
-                time.sleep(0.03)  # a person who reads the reply takes longer
+                time.sleep(0.2)  # a person who reads the reply takes longer
                 server.kill()
             server.start()
         lost = [identifier for identifier in told if server.command('explain', identifier, check_code=None).returncode]

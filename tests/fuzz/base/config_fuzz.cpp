@@ -87,8 +87,14 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
             absent += 't';
         require(!root.has(absent) && !root.integer(absent, 0, 1) && !root.number(absent));
         require(!root.boolean(absent) && !root.word(absent, {"a"}) && !root.table(absent));
+        root.need({absent}, root.place(), "needed");
+        root.need(keys, root.place(), "one of those that are there");
+        require(
+            keys.empty() || root.shown_line(root.place_of(keys.front())).size() <= shown_line_limit_octets
+        );
         root.warning(root.place(), "looked at");
         root.finish();
+        require(diagnostics.has_errors());
     } else {
         require(diagnostics.has_errors());
     }
