@@ -114,7 +114,13 @@ private:
             std::error_code error;
             if (!fs::is_directory(path, error))
                 root.error(folder.place, fmt::format("there is no folder {}", path), nearest_path(path));
-            config_->rules.push_back(path);
+            const bool is_repeated = std::ranges::any_of(config_->rules, [&](const std::string& one) {
+                return one == path || fs::equivalent(one, path, error);
+            });
+            if (is_repeated)
+                root.error(folder.place, fmt::format("the folder {} stands in this list already", path));
+            else
+                config_->rules.push_back(path);
         }
     }
 

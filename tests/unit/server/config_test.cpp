@@ -413,6 +413,21 @@ TEST(Config, SuggestsTheFolderThatIsMisspelt) {
     EXPECT_EQ(folder.diagnostics.sorted().front().suggestion, "lists/aliases.txt");
 }
 
+TEST(Config, ReadsNoFolderOfRulesTwice) {
+    ConfigFolder folder;
+    std::string text = good;
+    text.replace(
+        text.find("rules = \"rules\""),
+        std::string_view("rules = \"rules\"").size(),
+        "rules = [\"rules\", \"./rules/\"]"
+    );
+    EXPECT_EQ(folder.load(text), nullptr);
+    const auto said = folder.diagnostics.sorted();
+    ASSERT_EQ(said.size(), 1U) << render(said.front());
+    EXPECT_EQ(said.front().place.line, 3U);
+    EXPECT_EQ(said.front().place.column, 19U);
+}
+
 TEST(AliasFaults, AtAReloadOnlyWhatIsNewlyWrittenIsAMistake) {
     ConfigFolder folder;
     folder.write("aliases.txt", "staff gone@example.test\n");
