@@ -26,6 +26,9 @@ public:
     const std::string& text() const { return lines_.text(); }
     const std::string& name() const { return name_; }
     std::string_view line(std::uint32_t number) const { return lines_.line(number); }
+    std::string shown_line(const SourcePlace& at) const {
+        return at.file == name_ ? lines_.shown_line(at.line) : std::string();
+    }
 
     /// toml++ counts columns in characters; we count octets.
     SourcePlace place(const toml::source_position& position) const {
@@ -57,10 +60,7 @@ public:
     }
 
     void report(Severity severity, const SourcePlace& at, std::string message, std::string suggestion) const {
-        std::string_view text_of_line = at.file == name_ ? line(at.line) : std::string_view();
-        if (text_of_line.size() > shown_line_limit_octets) text_of_line = {};
-        diagnostics_.add({severity, at, std::move(message), std::move(suggestion), std::string(text_of_line)}
-        );
+        diagnostics_.add({severity, at, std::move(message), std::move(suggestion), shown_line(at)});
     }
 
 private:
@@ -516,9 +516,7 @@ SourcePlace ConfigTable::value_place(std::string_view key) const {
 }
 
 std::string ConfigTable::shown_line(const SourcePlace& place) const {
-    if (place.file != state_->source->name()) return {};
-    const std::string_view line = state_->source->line(place.line);
-    return std::string(line.size() > shown_line_limit_octets ? std::string_view() : line);
+    return state_->source->shown_line(place);
 }
 
 std::string ConfigTable::source_line(const SourcePlace& place) const {

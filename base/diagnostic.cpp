@@ -75,7 +75,6 @@ void Diagnostics::add(Diagnostic diagnostic) {
     if (diagnostic.severity == Severity::error) ++errors_;
     for (std::string* text : {&diagnostic.place.file, &diagnostic.message, &diagnostic.suggestion})
         make_presentable(*text);
-    if (diagnostic.source_line.size() > shown_line_limit_octets) diagnostic.source_line.clear();
     items_.push_back(std::move(diagnostic));
 }
 

@@ -25,13 +25,18 @@ std::string_view TextLines::line(std::uint32_t number) const {
     return line;
 }
 
+std::string TextLines::shown_line(std::uint32_t number) const {
+    const std::string_view found = line(number);
+    return std::string(found.size() > shown_line_limit_octets ? std::string_view() : found);
+}
+
 std::string SourceLines::line_at(const SourcePlace& place) {
     if (place.line == 0) return {};
     if (place.file != file_) {
         file_ = place.file;
         lines_ = TextLines(read_file(file_).value_or(""));
     }
-    return std::string(lines_.line(place.line));
+    return lines_.shown_line(place.line);
 }
 
 }  // namespace wicket

@@ -20,6 +20,8 @@ public:
     const std::string& text() const { return text_; }
     /// Without its end, CRLF or LF; empty if there is no such line.
     std::string_view line(std::uint32_t number) const;
+    /// The same to be shown under a mistake: empty if it is longer than shown_line_limit_octets.
+    std::string shown_line(std::uint32_t number) const;
     std::uint32_t count() const { return static_cast<std::uint32_t>(begins_.size()); }
     /// Where it begins, in octets.
     std::optional<std::size_t> begin_of(std::uint32_t number) const;

@@ -18,6 +18,13 @@ std::string_view content_of(const ExpressionToken& token) {
     return token.kind == Kind::text ? std::string_view(token.text) : token.source;
 }
 
+/// Texts compare without regard to case; a word without quotes is the name of a value.
+bool is_one_of(const std::vector<std::string>& words, const ExpressionToken& token) {
+    return std::ranges::any_of(words, [&](const std::string& word) {
+        return token.kind == Kind::text ? equal_ignoring_case(word, token.text) : word == token.source;
+    });
+}
+
 /// What holds of (b, a) where `comparison` holds of (a, b).
 Comparison mirrored(Comparison comparison) {
     switch (comparison) {
@@ -142,10 +149,7 @@ ExpressionNode ExpressionOperands::new_node(ExpressionOp op, const Operand& left
 bool ExpressionOperands::check_word(const Operand& left, const Token& value) {
     const std::string_view content = content_of(value);
     if (left.words == nullptr || left.words->empty()) return true;
-    const bool is_among = std::ranges::any_of(*left.words, [&](const std::string& word) {
-        // Texts compare without regard to case.
-        return value.kind == Kind::text ? equal_ignoring_case(word, content) : word == content;
-    });
+    const bool is_among = is_one_of(*left.words, value);
     const bool is_field = left.type == FactType::text;
     if (is_among || (is_field && reading_ == ExpressionReading::as_it_was)) return true;
     fail_unlisted(value, left.name + " is never " + quoted(content), content, *left.words, left.name);
@@ -527,12 +531,7 @@ ExpressionOperands::Index ExpressionOperands::has(const Operand& left, const std
             fail_bare(left, element);
             return false;
         }
-        const auto is_it = [&](const std::string& word) {
-            // Texts compare without regard to case.
-            return element.kind == Kind::text ? equal_ignoring_case(word, content_of(element))
-                                              : word == content_of(element);
-        };
-        if (!words.empty() && std::ranges::none_of(words, is_it)) {
+        if (!words.empty() && !is_one_of(words, element)) {
             fail_unlisted(
                 element,
                 left.name + " never has " + quoted(content_of(element)),

@@ -315,26 +315,31 @@ private:
     }
 
     void find_overlaps() {
-        for (std::size_t at = 0; at < input_.lists.size(); ++at) {
-            for (const ListEntry& entry : input_.lists[at].entries)
+        for (const LintedList& list : input_.lists)
+            for (const ListEntry& entry : list.entries)
                 if (entry.expires && *entry.expires <= input_.now)
                     warn(entry.place, "this entry has expired: it matches no more");
+        for (std::size_t at = 0; at < input_.lists.size(); ++at) {
+            std::set<std::string_view> texts;
+            for (const ListEntry& entry : input_.lists[at].entries)
+                texts.insert(entry.text);
+            // Of two lists that have the same entry, only the later one is told of.
             for (std::size_t other = 0; other < input_.lists.size(); ++other)
-                if (other != at) find_overlap(input_.lists[at], input_.lists[other], at > other);
+                if (other != at)
+                    find_overlap(input_.lists[other], input_.lists[at], other < at ? &texts : nullptr);
         }
     }
 
-    /// `is_later`: of two lists that have the same entry, only the later one is told of.
-    void find_overlap(const LintedList& one, const LintedList& other, bool is_later) {
+    /// Without those of `left_out`.
+    void find_overlap(
+        const LintedList& one, const LintedList& other, const std::set<std::string_view>* left_out
+    ) {
         if (one.list == nullptr || other.list == nullptr || one.list->kind() != other.list->kind()) return;
         const ListEntry* first = nullptr;
         std::size_t count = 0;
-        std::set<std::string_view> texts_of_other;
-        if (!is_later)
-            for (const ListEntry& entry : other.entries)
-                texts_of_other.insert(entry.text);
         for (const ListEntry& entry : one.entries) {
-            if (!other.list->covers(entry.text) || texts_of_other.contains(entry.text)) continue;
+            if (!other.list->covers(entry.text)) continue;
+            if (left_out != nullptr && left_out->contains(entry.text)) continue;
             if (first == nullptr) first = &entry;
             ++count;
         }

@@ -104,7 +104,10 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     read_rules(roots);
     read_overrides_and_tests(roots);
     const std::vector<ScopedName> names = scoped_names();
-    const bool is_whole = !lacks_files_ && diagnostics_.error_count() == errors_before;
+    const auto is_without_mistakes = [&] {
+        return !lacks_files_ && diagnostics_.error_count() == errors_before;
+    };
+    const bool is_whole = is_without_mistakes();
     const auto source_line = [&](const SourcePlace& place) {
         const auto is_here = [&](const Root& root) { return root.file->path == place.file; };
         const auto found = std::ranges::find_if(roots, is_here);
@@ -118,7 +121,7 @@ std::shared_ptr<const RuleSet> RuleLoader::load(std::vector<RuleFile> files) {
     made_->hash_ = hash_of_sources();
     made_->complete();
     lint_rules(linted, diagnostics_);
-    const bool is_good = !lacks_files_ && diagnostics_.error_count() == errors_before;
+    const bool is_good = is_without_mistakes();
     if (domains_ != nullptr) check_scope_names(names, *domains_, diagnostics_);
     return is_good ? made_ : nullptr;
 }
@@ -217,12 +220,13 @@ void RuleLoader::leave_out_rules_without_conditions() {
 }
 
 /// A line of a file that was read beside a rule file.
-std::string RuleLoader::line_beside(const SourcePlace& place) const {
+std::string RuleLoader::line_beside(const SourcePlace& place) {
     const auto name = source_names_.find(place.file);
     if (name == source_names_.end()) return {};
     const auto source = std::ranges::find(made_->sources_, name->second, &RuleSource::name);
     if (source == made_->sources_.end()) return {};
-    return std::string(TextLines(source->content).line(place.line));
+    // Taken apart once: a list may have as many mistakes as lines.
+    return lines_beside_.try_emplace(place.file, source->content).first->second.shown_line(place.line);
 }
 
 void RuleLoader::keep_source(std::string name, std::string content) {

@@ -5,6 +5,7 @@
 
 #include "base/config_reader.hpp"
 #include "base/result.hpp"
+#include "base/source_lines.hpp"
 #include "policy/compiled_rules.hpp"
 #include "policy/rule_lint.hpp"
 
@@ -68,7 +69,7 @@ private:
     void keep_source(std::string name, std::string content);
     std::string hash_of_sources() const;
     void leave_out_rules_without_conditions();
-    std::string line_beside(const SourcePlace& place) const;
+    std::string line_beside(const SourcePlace& place);
     void declare_planned_facts();
     /// Another row of that name: what a later folder replaces.
     void replace_row(FactId fact, const FactDeclaration& row);
@@ -195,6 +196,7 @@ private:
         replacing_;  // rules with replace = true, and their folders
     std::vector<LintedList> linted_lists_;
     std::map<std::string, std::string, std::less<>> source_names_;  // of files beside rule files, by path
+    std::map<std::string, TextLines, std::less<>> lines_beside_;    // of those that lines were asked of
     std::vector<FactId> planned_;  // facts that no filter of this version makes
     std::vector<FactId> disabled_lists_;
     bool lacks_files_ = false;                      // one of them cannot be read
