@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "base/unicode_names.hpp"
 #include "policy/named_list.hpp"
+#include "policy/planned_facts.hpp"
 #include "policy/time_text.hpp"
 
 #include <algorithm>
@@ -130,7 +131,8 @@ bool may_have_been_a_fact(std::string_view name) {
 Result<> check_fact_name(const std::string& glob) {
     static const std::vector<std::string> names = [] {
         std::vector<std::string> known = FactDictionary().names();
-        known.insert(known.end(), {"dmarc.result", "dmarc.policy", "arc.result", "arc.trusted"});
+        for (const PlannedFact& fact : planned_facts())
+            known.emplace_back(fact.name);
         return known;
     }();
     return may_have_been_a_fact(glob) ? Result<>() : check_word("fact", glob, names);

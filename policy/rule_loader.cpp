@@ -5,6 +5,7 @@
 #include "base/source_lines.hpp"
 #include "base/text.hpp"
 #include "base/unicode_names.hpp"
+#include "policy/planned_facts.hpp"
 #include "policy/scope_names.hpp"
 
 #include <algorithm>
@@ -17,43 +18,6 @@ namespace {
 
 // More than any rule set can need: beyond it a slip of the decimal point is likelier.
 constexpr double points_limit = 1000;
-
-struct PlannedFact {
-    std::string_view name;
-    FactType type;
-    std::string_view filter;
-    std::string_view meaning;
-    std::vector<std::string> words;
-    std::string_view unknown_word;
-};
-
-/// Facts of checks that are coming. Rules may name them already: they are absent until then, and a warning
-/// says so.
-const std::vector<PlannedFact>& planned_facts() {
-    static const std::vector<PlannedFact> facts = {
-        {"dmarc.result",
-         FactType::word,
-         "dmarc", "DMARC of the From field's domain",
-         {"pass", "fail", "none", "temperror", "permerror"},
-         "temperror"},
-        {"dmarc.policy",
-         FactType::word,
-         "dmarc", "the policy that is in effect for the From field's domain",
-         {"none", "quarantine", "reject"},
-         ""         },
-        {"arc.result",
-         FactType::word,
-         "arc",   "the state of the ARC chain",
-         {"pass", "fail", "none", "temperror"},
-         "temperror"},
-        {"arc.trusted",
-         FactType::boolean,
-         "arc",   "the ARC chain is valid and a trusted host sealed it",
-         {},
-         ""         },
-    };
-    return facts;
-}
 
 std::string list_word(const std::shared_ptr<const NamedList>& list) {
     return list == nullptr ? std::string() : std::string(to_string(list->kind()));

@@ -397,15 +397,17 @@ at = "end"
         equal(late.read_text(), before, 'the file')
 
 
-def test_a_rule_that_refuses_good_senders_goes_into_shadow():
-    rules = RULES + '''
+SLIP_RULES = RULES + '''
 [[rule]]
 id = "slip"
 when = 'helo.name == "bad.helo.test" and mail.domain matches "^g[0-9]"'
 then = "reject"
 '''
+
+
+def test_a_rule_that_refuses_good_senders_goes_into_shadow():
     zone = {**ZONE, **{(f'g{i}.test', 'TXT'): ['v=spf1 ip4:192.0.2.0/24 ip4:198.51.100.0/24 ip4:203.0.113.0/24 ip4:10.0.0.0/8 -all'] for i in range(5)}}
-    with Machine(rules=rules, zone=zone) as server:
+    with Machine(rules=SLIP_RULES, zone=zone) as server:
         # All of it lies within the next hour of the clock and the one after: no step can fall upon the end of one.
         into_the_hour = 60 - int(time.time()) % 3600
         server.say(f'clock {into_the_hour + 3600}')
@@ -447,14 +449,8 @@ then = "reject"
 
 
 def test_senders_whose_mail_was_labelled_ham_are_known_to_be_good():
-    rules = RULES + '''
-[[rule]]
-id = "slip"
-when = 'helo.name == "bad.helo.test" and mail.domain matches "^g[0-9]"'
-then = "reject"
-'''
     zone = {**ZONE, **{(f'g{i}.test', 'TXT'): ['v=spf1 ip4:192.0.2.0/24 ip4:10.0.0.0/8 -all'] for i in range(5)}}
-    with Server(rules=rules, zone=zone) as server:
+    with Server(rules=SLIP_RULES, zone=zone) as server:
         for i in range(5):
             taken = send(server, '192.0.2.7', f'ann@g{i}.test', ['alice@example.test'])
             equal(taken.code, 250, taken.text)
