@@ -1,7 +1,7 @@
 // Facts of checks that are coming. Any thread.
 #pragma once
 
-#include "mail/facts.hpp"
+#include "mail/fact_dictionary.hpp"
 
 #include <string>
 #include <string_view>

@@ -223,7 +223,7 @@ std::shared_ptr<const RuleSet> load_rules(
     if (reading == RuleReading::for_check && used)
         for (const std::string& folder : folders)
             find_unread(folder, folders, *used, diagnostics);
-    return are_all_read ? rules : nullptr;
+    return rules;
 }
 
 std::shared_ptr<const RuleSet> compile_rules(

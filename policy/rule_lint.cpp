@@ -19,23 +19,25 @@ bool covers(const std::string& outer, const std::string& inner) {
     return outer == inner || outer == "*" || (!is_glob(inner) && matches_glob(outer, inner));
 }
 
+template <class Name>
+bool is_each_covered(const std::vector<Name>& outer, const std::vector<Name>& inner) {
+    return std::ranges::all_of(inner, [&](const Name& name) {
+        return std::ranges::any_of(outer, [&](const Name& one) { return covers(one, name); });
+    });
+}
+
 /// Of one kind of names in a scope, of which none stands for all.
 template <class Name>
 bool are_covered(const std::vector<Name>& outer, const std::vector<Name>& inner) {
-    if (outer.empty()) return true;
-    return !inner.empty() && std::ranges::all_of(inner, [&](const Name& name) {
-        return std::ranges::any_of(outer, [&](const Name& one) { return covers(one, name); });
-    });
+    return outer.empty() || (!inner.empty() && is_each_covered(outer, inner));
 }
 
 /// Services and addresses are names of one kind: a listener that fits either is meant.
 bool are_listeners_covered(const PolicyScope& outer, const PolicyScope& inner) {
     if (outer.services.empty() && outer.listeners.empty()) return true;
     if (inner.services.empty() && inner.listeners.empty()) return false;
-    return (inner.services.empty() || (!outer.services.empty() && are_covered(outer.services, inner.services))
-           ) &&
-           (inner.listeners.empty() ||
-            (!outer.listeners.empty() && are_covered(outer.listeners, inner.listeners)));
+    return is_each_covered(outer.services, inner.services) &&
+           is_each_covered(outer.listeners, inner.listeners);
 }
 
 bool includes_scope(const PolicyScope& outer, const PolicyScope& inner) {
